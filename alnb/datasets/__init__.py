@@ -1,0 +1,186 @@
+"""Real datasets in their official layouts, and the worlds that stand in for them, behind one `load(name)`.
+
+Every module of `alnb.datasets` and `alnb.worlds` that has
+
+    INFO: dict[str, Info]                     what it serves, by name
+    load(name, root) -> Dataset               root: pathlib.Path
+    status(name, root) -> (state, text)       optional; without it the data is embedded
+    download(name, root)                      optional; without it there is nothing to fetch
+
+is found by itself. Importing such a module must stay cheap: no torch, no matplotlib, no scikit-learn at module level.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import importlib
+import os
+import pkgutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from alnb.errors import BadRequest
+
+
+@dataclass(frozen=True)
+class Info:
+    """What there is to know about a dataset before it is loaded."""
+
+    title: str
+    real: bool  # False for what is drawn by a program
+    classes: int
+    source: str  # address, or "embedded"
+    terms: str  # licence or terms of use
+    note: str = ""
+    stand_in: str = ""  # the embedded dataset that runs without this one
+    train: int = 0  # training samples, the largest pool
+    test: int = 0  # test samples
+
+
+@dataclass
+class Dataset:
+    """A classification dataset in memory. `load` caches it: treat the arrays as read-only.
+
+    Pool-based active learning draws its pool from the training set; the test set is only ever evaluated on.
+    """
+
+    name: str
+    info: Info
+    train_images: np.ndarray  # (N, 3, H, W) uint8
+    train_targets: np.ndarray  # (N,) int64
+    test_images: np.ndarray  # (M, 3, H, W) uint8
+    test_targets: np.ndarray  # (M,) int64
+    class_names: tuple[str, ...]
+    mean: tuple[float, float, float]  # of the training set's channels, pixels scaled to [0, 1]
+    std: tuple[float, float, float]
+    crop: int  # zero padding of the random crop, pixels
+    flip: bool  # whether a horizontal flip keeps the class
+    details: dict[str, np.ndarray] = field(default_factory=dict)  # facts of a world, one row per training sample
+
+
+class Missing(BadRequest):
+    """The data of a known dataset is not there, or is damaged."""
+
+
+# --- what exists -----------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _modules() -> dict:
+    """name -> module that serves it."""
+    found = {}
+    for package in ("alnb.datasets", "alnb.worlds"):
+        for entry in pkgutil.iter_modules(importlib.import_module(package).__path__, package + "."):
+            module = importlib.import_module(entry.name)
+            for name in getattr(module, "INFO", {}):
+                if name in found:
+                    raise RuntimeError(f"dataset {name!r} is served by {found[name].__name__} and {module.__name__}")
+                found[name] = module
+    return found
+
+
+def _module(name):
+    modules = _modules()
+    if name not in modules:
+        near = difflib.get_close_matches(str(name), modules, n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise BadRequest(f"unknown dataset {name!r}: {hint}there are {', '.join(names())}")
+    return modules[name]
+
+
+def names() -> list[str]:
+    """Every dataset that can be asked for, real ones first."""
+    return sorted(_modules(), key=lambda name: (not _modules()[name].INFO[name].real, name))
+
+
+def info(name: str) -> Info:
+    """What `name` is. Raises BadRequest for an unknown name."""
+    return _module(name).INFO[name]
+
+
+# --- where it is -----------------------------------------------------------------------------------------------------
+
+
+def default_root() -> Path:
+    """ALNB_DATA, else data/downloads of this checkout."""
+    return Path(os.environ.get("ALNB_DATA") or Path(__file__).resolve().parents[2] / "data" / "downloads")
+
+
+def _root(root) -> Path:
+    return Path(root).expanduser() if root is not None else default_root()
+
+
+def examine(root: Path, files: dict[str, str]) -> tuple[list[Path], list[tuple[Path, str, str]]]:
+    """Check files against their md5.
+
+    files: path below root -> md5 in hexadecimal. Returns (absent paths, damaged files as (path, expected, found)). Where
+    something is absent nothing is read.
+    """
+    absent = [root / path for path in files if not (root / path).is_file()]
+    damaged = []
+    if not absent:
+        for path, expected in files.items():
+            with open(root / path, "rb") as stream:
+                found = hashlib.file_digest(stream, "md5").hexdigest()
+            if found != expected:
+                damaged.append((root / path, expected, found))
+    return absent, damaged
+
+
+def complaint(name: str, root: Path, files: dict[str, str]) -> tuple[str, str]:
+    """(state, text) for a dataset made of `files` (see `examine`); the text is the one line that `Missing` carries."""
+    about = info(name)
+    absent, damaged = examine(root, files)
+    module = _module(name)
+    stand_in = f" {about.stand_in} runs without it." if about.stand_in else ""
+    fetch = f"`alnb data {name} --download`" if hasattr(module, "download") else f"follow {about.source}"
+    if absent:
+        count = f"{len(absent)} of {len(files)} files" if len(absent) > 1 else "one file"
+        return "missing", (
+            f"{name} is missing: {count} not found, the first {absent[0]} (root {root}; set ALNB_DATA to look elsewhere). "
+            f"Source: {about.source}. Terms: {about.terms}. To get it: {fetch}.{stand_in}"
+        )
+    if damaged:
+        each = "; ".join(f"{path} should have md5 {expected} and has {found}" for path, expected, found in damaged)
+        return "damaged", f"{name} is damaged: {each}. Delete it, then {fetch}.{stand_in}"
+    return "there", f"{name} is in {root}, {len(files)} files, md5 as published"
+
+
+# --- what is done with it --------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=2)
+def _load(name: str, root: Path) -> Dataset:
+    return _module(name).load(name, root)
+
+
+def load(name: str, root: str | Path | None = None) -> Dataset:
+    """The dataset called `name`; the last two are kept in memory.
+
+    root: folder of the downloads; default `ALNB_DATA`, else data/downloads. Raises BadRequest for an unknown name and
+    Missing where the data is absent or damaged; never downloads.
+    """
+    return _load(name, _root(root))
+
+
+def status(name: str, root: str | Path | None = None) -> tuple[str, str]:
+    """("embedded" | "there" | "missing" | "damaged", one line of text). Reads and checks every file of real data."""
+    module = _module(name)
+    if hasattr(module, "status"):
+        return module.status(name, _root(root))
+    return "embedded", f"{name} needs no download: {info(name).title}"
+
+
+def download(name: str, root: str | Path | None = None) -> None:
+    """Fetch `name` from its own home. Only ever called because a user asked for it."""
+    module = _module(name)
+    if not hasattr(module, "download"):
+        if status(name, root)[0] == "embedded":
+            raise BadRequest(f"{name} is embedded: there is nothing to download")
+        raise BadRequest(f"{name} cannot be downloaded by a program: see {info(name).source}")
+    module.download(name, _root(root))
+    _load.cache_clear()

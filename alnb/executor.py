@@ -1,0 +1,395 @@
+"""How runs get done: `drive` takes the missing steps of runs to an executor and the results home to the store.
+
+The seam is `concurrent.futures.Executor`: in this process, a pool of spawned processes (loky), or a Dask cluster.
+One task is one step. The driver alone reads and writes the store, asks the oracle and holds the locks.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass, field
+
+from alnb.errors import BadRequest
+from alnb.machine import provenance, versions
+from alnb.runs import Run, State, seed_globals, study, with_needs
+from alnb.store import Busy, Store
+
+SOLO_TRIES = 2  # a step that loses its worker this often, alone on the executor, has failed
+
+
+# --- one step, where it is computed -----------------------------------------------------------------------------------
+
+
+def execute(task: bytes) -> dict:
+    """Compute one step: unpickle (run, state, expected versions), call the study, return plain data.
+
+    Never raises for what the study does wrong: {"error": traceback, "log": what it printed}.
+    """
+    import contextlib
+    import io
+
+    import cloudpickle
+    import torch
+
+    run, state, expected = cloudpickle.loads(task)
+    log = io.StringIO()
+    try:
+        if expected and expected != (here := versions()):
+            differ = ", ".join(f"{k} {here[k]} (driver {expected[k]})" for k in here if here[k] != expected[k])
+            raise RuntimeError(f"this worker has other versions: {differ}")
+        torch.set_num_threads(1)  # parallelism is between runs; equal bits need one thread
+        state.blobs = _load(state.blobs)
+        for needed in state.needs.values():
+            needed.blobs = _load(needed.blobs)
+        seed_globals(run, state.index)
+        began = time.perf_counter()
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            step = study(run.study).step(run, state)
+        timings = {"seconds": time.perf_counter() - began} | step.timings
+        return {
+            "rows": [{k: _plain(v) for k, v in row.items()} for row in step.rows],
+            "queries": [_plain(q) for q in step.queries],
+            "state": step.state,
+            "done": bool(step.done),
+            "blobs": {name: _dump(blob) for name, blob in step.blobs.items()},
+            "provenance": provenance() | {"timings": timings},
+        }
+    except Exception as error:
+        return {"error": traceback.format_exc(), "what": f"{type(error).__name__}: {error}", "log": log.getvalue()}
+
+
+def _plain(value):
+    """A JSON scalar for a numpy or torch one; None for a float that is not finite."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and value - value != 0 else value
+
+
+def _dump(blob: dict) -> bytes:
+    import io
+
+    import torch
+
+    file = io.BytesIO()
+    torch.save(blob, file)
+    return file.getvalue()
+
+
+def _load(blobs: dict) -> dict:
+    """Tensors travel as bytes that `weights_only` can read; in this process they are tensors already."""
+    import io
+
+    import torch
+
+    return {
+        name: torch.load(io.BytesIO(b), weights_only=True, map_location="cpu") if isinstance(b, bytes) else b
+        for name, b in blobs.items()
+    }
+
+
+# --- executors ----------------------------------------------------------------------------------------------------------
+
+
+class Serial(Executor):
+    """In this process, at once: what a GPU, a debugger and a test want. An interrupt reaches the caller."""
+
+    def submit(self, function, /, *args):
+        future = Future()
+        future.set_result(function(*args))
+        return future
+
+
+def _prepare_worker(parent: int) -> None:
+    """In a worker: leave interrupts to the driver; end when the driver is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class _Backend:
+    """An executor that is started at the first missing step, once per process, and can be started again."""
+
+    def __init__(self):
+        self.executor, self.kind = None, None
+
+    def get(self, workers: int, cluster: str | None) -> Executor:
+        kind = (workers, cluster)
+        if self.kind != kind:
+            self.close()
+        if self.executor is None:
+            self.executor, self.kind = _start(workers, cluster), kind
+        return self.executor
+
+    def close(self, kill: bool = False) -> None:
+        executor, self.executor, self.kind = self.executor, None, None
+        if executor is None:
+            return
+        if hasattr(executor, "_client"):  # Dask's: the cluster is not ours to stop
+            executor.shutdown(wait=False)
+            executor._client.close()
+        elif isinstance(executor, Serial):
+            executor.shutdown()
+        else:
+            executor.shutdown(wait=True, kill_workers=kill)
+
+
+backend = _Backend()
+atexit.register(backend.close, kill=True)
+
+
+def _start(workers: int, cluster: str | None) -> Executor:
+    if cluster:
+        return _connect(cluster)
+    if workers <= 1:
+        return Serial()
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    # one BLAS thread a process, before it imports torch
+    env = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "1")
+    return ProcessPoolExecutor(workers, env=env, initializer=_prepare_worker, initargs=(os.getpid(),))
+
+
+def _connect(address: str) -> Executor:
+    """An executor on the Dask scheduler at `address`: tcp:// on this machine, tls:// elsewhere."""
+    scheme, _, host = address.partition("://")
+    if scheme not in ("tcp", "tls") or not host:
+        raise BadRequest(f"--cluster {address!r}: expected tcp://127.0.0.1:PORT or tls://HOST:PORT")
+    if scheme == "tcp" and host.rsplit(":", 1)[0].strip("[]") not in ("127.0.0.1", "localhost", "::1"):
+        raise BadRequest(f"--cluster {address}: tcp:// runs code for anyone who can reach it; use tls:// off loopback")
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=10, set_as_default=False)
+    except (OSError, TimeoutError) as error:
+        raise BadRequest(f"no Dask scheduler answers at {address} ({error})") from None
+    found = client.run(versions)
+    if not found:
+        client.close()
+        raise BadRequest(f"the scheduler at {address} has no workers; start some: dask worker {address} --nthreads 1")
+    ours = versions()
+    for worker, theirs in found.items():
+        if differ := [f"{name} {theirs[name]}, here {ours[name]}" for name in ours if theirs[name] != ours[name]]:
+            client.close()
+            raise BadRequest(f"worker {worker} has other versions: {'; '.join(differ)}")
+    return client.get_executor(pure=False)
+
+
+def default_workers() -> int:
+    """$ALNB_WORKERS, else the cores this process may use; 1 on a machine with a GPU (its one process feeds it)."""
+    if given := os.environ.get("ALNB_WORKERS"):
+        return int(given)
+    if os.path.exists("/dev/nvidia0"):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# --- the driver ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Outcome:
+    """What `drive` did: steps computed, runs done, and why the others are not (run -> one line)."""
+
+    computed: int = 0
+    done: list[Run] = field(default_factory=list)
+    failed: dict[Run, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Active:
+    """A run this driver holds the lock of."""
+
+    run: Run
+    lock: object
+    index: int = 0
+    tries: int = 0  # times its step lost its worker while alone on the executor
+    suspect: bool = False  # its worker was lost: it goes alone, so that the guilty step is known
+
+
+def drive(
+    runs: Iterable[Run],
+    store: Store,
+    *,
+    workers: int | None = None,
+    cluster: str | None = None,
+    oracle: Callable[[Run, list], list | None] | None = None,
+    known: frozenset[str] = frozenset(),
+    on_step: Callable[[Run, dict], None] = lambda run, step: None,
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+) -> Outcome:
+    """Do every missing step of `runs` and of the runs they need, in the order given.
+
+    oracle(run, queries) -> answers is asked between steps; None answers stand for the dataset's own labels. `known`
+    are keys whose rows exist elsewhere (records): they are not computed unless another run starts from them. A step
+    that raises is reported and its run left; the others go on. An interrupt stops all within seconds and keeps what
+    is finished.
+    """
+    wanted = [run for run in runs if run.key not in known]
+    driver = _Driver(wanted, store, workers or default_workers(), cluster, oracle, on_step, say)
+    try:
+        return driver.loop()
+    except BaseException:
+        backend.close(kill=True)
+        raise
+    finally:
+        for active in driver.active.values():
+            active.lock.release()
+
+
+class _Driver:
+    def __init__(self, wanted, store, workers, cluster, oracle, on_step, say):
+        self.store, self.workers, self.cluster, self.oracle = store, workers, cluster, oracle
+        self.on_step, self.say = on_step, say
+        self.outcome = Outcome()
+        self.active: dict[str, _Active] = {}  # by key: the runs under our lock
+        self.futures: dict[Future, _Active] = {}
+        self.announced: set[str] = set()
+        self.again: set[str] = set()  # done runs whose tensors are needed and do not verify
+        self.outcome.done = [run for run in wanted if store.read(run).done]
+        # what a finished run needed is not looked at again
+        missing = with_needs(run for run in wanted if run not in self.outcome.done)
+        self.queue = [run for run in missing if run not in self.outcome.done and not store.read(run).done]
+
+    def loop(self) -> Outcome:
+        while self.queue or self.futures:
+            self._submit()
+            if not self.futures:
+                if self.queue:  # every run left is held by another process
+                    time.sleep(0.2)
+                continue
+            for future in wait(self.futures, timeout=0.2, return_when=FIRST_COMPLETED).done:
+                self._collect(future)
+        return self.outcome
+
+    def _submit(self) -> None:
+        """Give the executor what it has room for: the earliest runs first, a suspect alone."""
+        for run in list(self.queue):
+            active = self.active.get(run.key)
+            if any(a.suspect for a in self.futures.values()) or len(self.futures) >= self._capacity():
+                return
+            if active in self.futures.values() or (active and active.suspect and self.futures):
+                continue
+            if not self._ready(run):
+                continue
+            if active is None and (active := self._hold(run)) is None:
+                continue
+            self._next(active)
+            if self.workers <= 1 and not self.cluster and self.futures:
+                return
+
+    def _capacity(self) -> int:
+        if not self.cluster:
+            return max(1, self.workers)
+        executor = backend.get(self.workers, self.cluster)
+        return max(1, sum(executor._client.nthreads().values())) * 2  # the next step waits beside the one that runs
+
+    def _ready(self, run: Run) -> bool:
+        """True if all it needs is done; a run whose need failed has failed too."""
+        for needed in run.needs.values():
+            if needed in self.outcome.failed:
+                self._fail(run, f"needs {needed}, which failed")
+                return False
+        return not any(needed in self.queue for needed in run.needs.values())
+
+    def _hold(self, run: Run) -> _Active | None:
+        try:
+            lock = self.store.acquire(run)
+        except Busy as busy:
+            if run.key not in self.announced:
+                self.announced.add(run.key)
+                self.say(f"{run}: {busy.owner} is at it; waiting for it")
+            return None
+        active = self.active[run.key] = _Active(run, lock)
+        return active
+
+    def _next(self, active: _Active) -> None:
+        """Read where the run stands (another process may have moved it) and submit its next step."""
+        import cloudpickle
+
+        run = active.run
+        progress = self.store.read(run)
+        if progress.done and run.key not in self.again:
+            return self._finish(run)
+        state = self.store.resume(run, again=run.key in self.again)
+        needs = {}
+        for role, needed in run.needs.items():
+            final = self.store.final(needed)
+            if final is None:  # done once, but what it left is damaged or gone: its last step again
+                self.again.add(needed.key)
+                self.queue.insert(self.queue.index(run), needed)
+                return
+            needs[role] = final
+        if self.oracle and state.queries and state.answers is None:
+            state.answers = self.oracle(run, state.queries)
+            if state.answers is not None:
+                self.store.write_answers(run, state.index - 1, list(state.answers))
+        state.needs, state.carry, active.index = needs, run.carry, state.index
+        executor = backend.get(self.workers, self.cluster)
+        expected = versions() if self.cluster else None
+        task = cloudpickle.dumps((run, state, expected))
+        try:
+            self.futures[executor.submit(execute, task)] = active
+        except BrokenExecutor:
+            self._lost(active)
+
+    def _collect(self, future: Future) -> None:
+        active = self.futures.pop(future)
+        run = active.run
+        try:
+            result = future.result()
+        except BrokenExecutor:
+            return self._lost(active)
+        except Exception as error:  # the executor's own: Dask's KilledWorker, a task that does not unpickle
+            result = {"error": traceback.format_exc(), "what": f"{type(error).__name__}: {error}", "log": ""}
+        if "error" in result:
+            self.store.write_error(run, {"step": active.index, **result})
+            return self._fail(run, result["what"])
+        active.suspect, active.tries = False, 0
+        try:
+            step = self.store.write(run, active.index, result)
+        except OSError as error:
+            what = f"step {active.index} could not be stored ({error.strerror or error}); the steps before it stand"
+            return self._fail(run, what)
+        self.again.discard(run.key)
+        self.outcome.computed += 1
+        self.on_step(run, step)
+        if step["done"]:
+            self._finish(run)
+
+    def _lost(self, active: _Active) -> None:
+        """The pool broke under this step: start a new pool, and try those that were on it one at a time."""
+        backend.close(kill=True)
+        active.tries += active.suspect
+        active.suspect = True
+        if active.tries >= SOLO_TRIES:
+            what = f"step {active.index} lost its worker {active.tries + 1} times (killed, or out of memory?)"
+            self.store.write_error(active.run, {"step": active.index, "error": what, "what": what, "log": ""})
+            return self._fail(active.run, what)
+        self.say(f"{active.run}: its worker was lost at step {active.index}; another takes it")
+
+    def _finish(self, run: Run) -> None:
+        self.outcome.done.append(run)
+        self._leave(run)
+
+    def _fail(self, run: Run, what: str) -> None:
+        self.outcome.failed[run] = what
+        self.say(f"{run}: failed: {what}")
+        self._leave(run)
+
+    def _leave(self, run: Run) -> None:
+        if run in self.queue:
+            self.queue.remove(run)
+        if active := self.active.pop(run.key, None):
+            active.lock.release()

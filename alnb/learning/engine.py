@@ -1,0 +1,207 @@
+"""The training engine: SGD on images that stay on the device, and inference over a pool.
+
+The same loop runs on a CPU and on a GPU. A GPU also gets bf16 autocast where the recipe asks for it, and the whole step
+(forward, backward, SGD) as one CUDA graph for each batch size. At one thread on one CPU equal generators give equal bits.
+"""
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from alnb.errors import BadRequest
+from alnb.learning.augment import crop_flip, draw, normalise, pad
+
+SMALLEST_BATCH = 8      # a last batch smaller than this joins the one before it: its batch statistics would be noise
+EAGER_STEPS = 3         # steps a batch size takes before its CUDA graph is captured: kernels are chosen, state exists
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """SGD with momentum and a step schedule; the defaults are chapter 3's (thesis 3.4).
+
+    milestones are fractions of epochs, at each of which lr is multiplied by gamma. precision "fp32" leaves PyTorch's
+    own default for convolutions on a GPU (TF32); "bf16" is autocast with fp32 weights, batch statistics and loss.
+    """
+
+    epochs: int = 100
+    batch: int = 256
+    lr: float = 0.02
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    nesterov: bool = False
+    milestones: tuple[float, ...] = (0.6, 0.8)
+    gamma: float = 0.2
+    precision: str = "fp32"
+
+    def __post_init__(self):
+        if self.epochs < 1 or self.batch < 1:
+            raise BadRequest(f"epochs and batch must be at least 1, given {self.epochs} and {self.batch}")
+        if self.precision not in ("fp32", "bf16"):
+            raise BadRequest(f"precision {self.precision!r} is unknown: fp32 or bf16")
+
+    def lr_at(self, epoch: int) -> float:
+        """The learning rate of epoch 0, 1, ..."""
+        return self.lr * self.gamma ** sum(epoch >= round(m * self.epochs) for m in self.milestones)
+
+
+def batches(n: int, size: int) -> list[slice]:
+    """Consecutive slices of `size` that cover n; a last one under 8 samples joins the one before it."""
+    starts = list(range(0, n, size))
+    if len(starts) > 1 and n - starts[-1] < SMALLEST_BATCH:
+        starts.pop()
+    return [slice(a, b) for a, b in zip(starts, [*starts[1:], n])]
+
+
+def _autocast(device, precision):
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
+
+
+class _Step:
+    """One SGD step, (x, y) -> mean loss (0-d, on the device, not read). On a GPU it becomes a graph per batch size."""
+
+    def __init__(self, network, optimizer, device, precision):
+        self.network, self.optimizer, self.device, self.precision = network, optimizer, device, precision
+        self.taken, self.graphs = {}, {}
+
+    def eager(self, x, y):
+        self.optimizer.zero_grad(set_to_none=True)
+        with _autocast(self.device, self.precision):
+            logits = self.network(x)
+        loss = F.cross_entropy(logits.float(), y)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def __call__(self, x, y):
+        if x.device.type != "cuda":
+            return self.eager(x, y)
+        size = len(y)
+        if size not in self.graphs:
+            self.taken[size] = self.taken.get(size, 0) + 1
+            if self.taken[size] <= EAGER_STEPS:
+                return self._aside(x, y)
+            self.graphs[size] = self._capture(x, y)
+        graph, graph_x, graph_y, loss = self.graphs[size]
+        graph_x.copy_(x)
+        graph_y.copy_(y)
+        graph.replay()
+        return loss.clone()         # the next replay overwrites it
+
+    def _aside(self, x, y):
+        """An eager step on a side stream, as capturing needs it to have been taken; the streams wait for each other."""
+        side = torch.cuda.Stream(x.device)
+        side.wait_stream(torch.cuda.current_stream(x.device))
+        with torch.cuda.stream(side):
+            loss = self.eager(x, y)
+        torch.cuda.current_stream(x.device).wait_stream(side)
+        return loss
+
+    def _capture(self, x, y):
+        """Record the step with copies of x and y as its inputs: nothing is computed before the first replay."""
+        x, y, graph = x.clone(), y.clone(), torch.cuda.CUDAGraph()
+        self.optimizer.zero_grad(set_to_none=True)      # so that the gradients live in the graph's own memory
+        with torch.cuda.graph(graph):
+            loss = self.eager(x, y)
+        return graph, x, y, loss
+
+
+def train(network, images, targets, recipe: Recipe, *, mean, std, crop: int, flip: bool, order: torch.Generator,
+          augment: torch.Generator, device, after_epoch=None) -> dict:
+    """Train `network` in place for `recipe.epochs`; the last epoch counts, never the best.
+
+    images (n, 3, H, W) uint8 and targets (n,) int64; both are moved to the device once. `order` shuffles each epoch and
+    `augment` places the crops (zero padding of `crop` pixels) and flips: CPU generators, so that a GPU sees the same
+    batches. Dropout, if any, draws from the global generator. `after_epoch(epoch, network)` is called in eval mode
+    without gradients after each epoch 0, 1, ... The network is left in train mode.
+
+    Returns {"loss": mean training loss of each epoch}. BadRequest for nothing to train on or a loss that is not finite.
+    """
+    n = len(targets)
+    if n == 0 or len(images) != n:
+        raise BadRequest(f"training needs as many images as targets and at least one: given {len(images)} and {n}")
+    network.to(device, memory_format=torch.channels_last).train()
+    padded, targets = pad(images.to(device), crop).contiguous(), targets.to(device)
+    lr = torch.tensor(recipe.lr, device=device)
+    optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=recipe.momentum, fused=True,
+                                weight_decay=recipe.weight_decay, nesterov=recipe.nesterov)
+    step = _Step(network, optimizer, device, recipe.precision)
+    losses = []
+    for epoch in range(recipe.epochs):
+        lr.fill_(recipe.lr_at(epoch))
+        rows = torch.randperm(n, generator=order).to(device)
+        drawn = draw(n, crop, flip, augment).to(device)
+        total = torch.zeros((), device=device)
+        for part in batches(n, recipe.batch):
+            x = normalise(crop_flip(padded, rows[part], drawn[:, part], crop), mean, std)
+            total += step(x, targets[rows[part]]) * (part.stop - part.start)
+        losses.append(total.item() / n)
+        if not math.isfinite(losses[-1]):
+            raise BadRequest(f"loss became {losses[-1]} at epoch {epoch}; lr {recipe.lr} is too high?")
+        if after_epoch is not None:
+            with _evaluating(network), torch.no_grad():
+                after_epoch(epoch, network)
+    return {"loss": losses}
+
+
+@contextmanager
+def _evaluating(network):
+    """Eval mode, and afterwards the mode that was."""
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)
+
+
+def infer(network, images, *, mean, std, batch: int = 1000, device, embeddings: bool = False, precision: str = "fp32"):
+    """Logits fp32 (N, C) on the device, and with `embeddings` also the penultimate features (N, D).
+
+    images (N, 3, H, W) uint8, anywhere; eval mode and the test transform (normalisation alone). Up to rounding the
+    result depends neither on `batch` nor on the other images. The network's mode is left as it was.
+    """
+    n, head = len(images), network.head
+    logits = torch.empty(n, head.out_features, device=device)
+    features = torch.empty(n, head.in_features, device=device) if embeddings else None
+    with _evaluating(network), torch.inference_mode(), _autocast(device, precision):
+        network.to(device, memory_format=torch.channels_last)
+        for start in range(0, n, batch):
+            part = slice(start, start + batch)
+            x = normalise(images[part].to(device), mean, std)
+            if embeddings:
+                features[part] = x = network.embed(x)
+                logits[part] = head(x)
+            else:
+                logits[part] = network(x)
+    return (logits, features) if embeddings else logits
+
+
+class Recorder:
+    """An `after_epoch` hook for `train`: what every epoch predicts for a pool, with the test transform.
+
+    images (N, 3, H, W) uint8. After T epochs: `predictions` (T, N), uint8 (int16 above 256 classes), the class of the
+    largest logit; `mean_confidence` (N,) fp32, the mean over the epochs of the largest probability.
+    """
+
+    def __init__(self, images, mean, std, classes: int, *, device, batch: int = 1000, precision: str = "fp32"):
+        self.images, self.dtype = images.to(device), torch.uint8 if classes <= 256 else torch.int16
+        self.settings = dict(mean=mean, std=std, device=device, batch=batch, precision=precision)
+        self._predictions, self._confidence = [], torch.zeros(len(images), device=device)
+
+    def __call__(self, epoch: int, network) -> None:
+        logits = infer(network, self.images, **self.settings)
+        best, predicted = logits.max(1)
+        self._predictions.append(predicted.to(self.dtype))
+        self._confidence += (best - logits.logsumexp(1)).exp()
+
+    @property
+    def predictions(self) -> torch.Tensor:
+        return torch.stack(self._predictions)
+
+    @property
+    def mean_confidence(self) -> torch.Tensor:
+        return self._confidence / len(self._predictions)

@@ -1,0 +1,184 @@
+"""Label dispersion: when deep learners change their mind (thesis ch. 3; Zolfaghari Bengar et al., CAIP 2021).
+
+The classes a network predicts for an unlabelled sample, epoch after epoch, are y^1 .. y^T. If they keep changing, the
+network is unsure, however confident its last softmax is: that sample is asked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alnb import cycle, datasets
+from alnb.acquisition import describe, score
+from alnb.errors import BadRequest
+from alnb.runs import Run, State, Step, Study, torch_stream
+from alnb.tasks import classification
+from alnb.tasks.classification import Classification
+
+# --- the method ---------------------------------------------------------------------------------------------------------
+
+
+def dispersion(counts):
+    """Label dispersion, 1 - f_x / T: the share of epochs whose prediction is not the modal class.
+
+    counts (U, C): how often class c was predicted for sample x over T epochs, sum_t 1[y^t = c]. Returns (U,) floats
+    in [0, 1 - 1/min(C, T)]. Thesis eq. 3.1-3.2.
+    """
+    T = counts.sum(1)
+    f_x = counts.max(1).values  # the predictions that fall into the modal class c*
+    return 1 - f_x / T
+
+
+@score("dispersion", needs=("counts",), source="thesis eq. 3.1")
+def by_dispersion(view):
+    """(U,) larger = ask first. Ties are many, since dispersion is a multiple of 1/T."""
+    return dispersion(view.counts)
+
+
+# --- its trivial rivals: what could explain the same gain ---------------------------------------------------------------
+
+
+@score("mean_confidence", needs=("mean_confidence",), source="rival of thesis eq. 3.1")
+def mean_confidence(view):
+    """Least confidence averaged over the same epochs: is it the changing label, or only the averaging?"""
+    return 1 - view.mean_confidence
+
+
+@score("count_entropy", needs=("counts",), source="rival of thesis eq. 3.1")
+def count_entropy(view):
+    """Entropy in nats of the counts as a distribution over classes: is it the modal class, or any spread?"""
+    p = view.counts / view.counts.sum(1, keepdim=True)
+    return -(p * p.clamp_min(1e-12).log()).sum(1)
+
+
+# --- what the figures of the chapter look at, after the choice ------------------------------------------------------------
+
+BINS = 10
+LAST_EPOCHS = 5
+CONFIDENT = 0.9
+PORTIONS = (0.05, 0.10, 0.15, 0.20, 0.25, 0.30)
+
+
+def analyse(view, truth, run: Run, cycle_: int, strategy) -> list[dict]:
+    """Rows for Fig. 3.1, 3.3, 3.4 (dispersion's runs, cycles 0 to 2) and 3.5 (every method, at the shared cycle 0)."""
+    rows = []
+    if cycle_ == 0:
+        rows += informativeness(view, truth, run, strategy)
+    if run.method == "dispersion" and cycle_ <= 2:
+        d, correct = dispersion(view.counts), view.predictions[-1] == truth
+        rows += histogram(d, correct, cycle_)
+    if run.method == "dispersion" and cycle_ == 0:
+        rows += examples(view, truth, d, correct)
+    return rows
+
+
+def histogram(d, correct, cycle_: int) -> list[dict]:
+    """How many samples fall in each tenth of dispersion, and how many of those the last epoch classifies correctly."""
+    bins = (d * BINS + 1e-6).long().clamp_max(BINS - 1)  # 1e-6: 1 - 45/50 belongs to the bin that starts at 0.1
+    return [
+        {"kind": "histogram", "cycle": cycle_, "low": b / BINS, "high": (b + 1) / BINS,
+         "samples": int((bins == b).sum()), "correct": int(correct[bins == b].sum())}
+        for b in range(BINS)
+    ]  # fmt: skip
+
+
+def informativeness(view, truth, run: Run, strategy) -> list[dict]:
+    """Accuracy of the model on the samples the method would ask first, for growing portions of the pool (Fig. 3.5)."""
+    correct = view.predictions[-1] == truth
+    rows = []
+    for portion in PORTIONS:
+        asked = max(1, round(portion * view.size))
+        rng = torch_stream(run.seed, f"strategy {strategy.name}")
+        chosen = strategy.choose(view, asked, rng).rows.to(correct.device)
+        accuracy = 100 * correct[chosen].float().mean().item()
+        rows.append({"kind": "informativeness", "portion": portion, "asked": asked, "accuracy": accuracy})
+    return rows
+
+
+def examples(view, truth, d, correct) -> list[dict]:
+    """Fig. 3.1: (a) a correct, confident sample of least dispersion; (b-d) wrong ones the last epoch is sure of, of
+    greatest dispersion among those. Each with the classes of the last five epochs."""
+    confidence = view.probabilities.amax(1)
+    sure = ~correct & (confidence >= CONFIDENT)
+    if sure.sum() < 3:  # a weak network is rarely sure: its most confident mistakes
+        threshold = confidence[~correct].sort(descending=True).values[:10].min()
+        sure = ~correct & (confidence >= threshold)
+    steady = (d - confidence * correct).argmin()
+    changing = (d * sure - (~sure).float()).argsort(descending=True)[:3]
+    rows = []
+    for panel, row in zip("abcd", [int(steady), *changing.tolist()]):
+        last = view.predictions[-LAST_EPOCHS:, row].tolist()
+        rows.append({
+            "kind": "example", "panel": panel, "sample": int(view.samples[row]), "true": int(truth[row]),
+            "confidence": confidence[row].item(), "dispersion": d[row].item(),
+            **{f"epoch_{t - LAST_EPOCHS + 1}": label for t, label in enumerate(last)},
+        })  # fmt: skip
+    return rows
+
+
+# --- the study ----------------------------------------------------------------------------------------------------------
+
+
+def step(run: Run, state: State) -> Step:
+    return cycle.step(run, state, Classification, analyse)
+
+
+def seconds(run: Run) -> float:
+    """Rough seconds of a whole run on one core."""
+    o = run.options
+    pool = o.pool or datasets.info(run.dataset).train
+    if run.method == cycle.ALL:
+        return classification.seconds(run, [pool], 0)
+    if run.method == cycle.FIRST:
+        return classification.seconds(run, [o.initial], pool - o.initial)
+    sizes = [o.initial + o.budget * c for c in range(1, o.cycles + 1)]
+    recorded = cycle.RECORDED & set(describe(run.method).needs)
+    return classification.seconds(run, sizes, sum(pool - size for size in sizes[:-1]) if recorded else 0)
+
+
+STUDY = Study("label_dispersion", 1, step, classification.Settings, cycle.steps, seconds)
+
+
+def grid(
+    dataset: str,
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    dataset_100: str = "",
+    methods_100: Sequence[str] = (),
+    seeds_100: Sequence[int] = (),
+    pool_100: int = 0,
+    initial_100: int = 5000,
+    budget_100: int = 2500,
+    all_data: bool = False,
+    **settings,
+) -> list[Run]:
+    """Every run of the notebook, seed by seed: what is cut short is still paired.
+
+    `dataset` has few classes (CIFAR-10, or its stand-in), `dataset_100` many ("" leaves it out) and sizes of its own;
+    `all_data` adds the training on every label. `settings` are those of tasks.classification. Raises BadRequest for
+    unknown names and sizes that do not fit.
+    """
+    many = settings | {"pool": pool_100, "initial": initial_100, "budget": budget_100}
+    runs = []
+    for name, arms, chosen, values in ((dataset, methods, seeds, settings), (dataset_100, methods_100, seeds_100, many)):
+        if not name:
+            continue
+        _check(name, arms, chosen, values)
+        for seed in chosen:
+            runs += [cycle.method_run(STUDY.name, name, method, seed, values) for method in arms]
+            runs += [cycle.all_data_run(STUDY.name, name, seed, values)] if all_data else []
+    return runs
+
+
+def _check(dataset: str, methods: Sequence[str], seeds: Sequence[int], settings: dict) -> None:
+    about = datasets.info(dataset)
+    for what, values in (("methods", methods), ("seeds", seeds)):
+        if not values:
+            raise BadRequest(f"{what} of {dataset} is empty: give at least one")
+        if len(set(values)) < len(values):
+            raise BadRequest(f"{what} of {dataset} repeats {max(values, key=list(values).count)!r}")
+    options = Run(STUDY.name, dataset, cycle.ALL, 0, settings).options
+    cycle.check_sizes(options, about.train)
+    classification.check(options)
+    for method in methods:
+        describe(method)

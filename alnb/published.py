@@ -1,0 +1,245 @@
+"""What the papers print: their numbers, ours beside them, and the arithmetic their own numbers fail.
+
+`data/published/<source>.csv` holds every printed number (`paper, artefact, dataset, method, setting, metric, value, unit,
+note`), with `setting` as "key=value; key=value". `data/claims/<source>.csv` holds what is to be tested. Nothing in this
+file knows a paper: the checks of `audit` follow from the metrics and settings of the rows.
+"""
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from alnb.errors import BadRequest
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+COLUMNS = ["paper", "artefact", "dataset", "method", "setting", "metric", "value", "unit", "note"]
+_NUMBERS = ["planned_seeds", "planned_world_seeds", "band", "published_effect", "pilot_half_width"]
+
+
+def published(source: str, artefact: str | None = None):
+    """The printed numbers of a source, of one artefact ("Table 3.1") or of all.
+
+    Columns as in the file; `value` is a float, and `decimals` says how many decimals are printed (which a float
+    forgets: 79.50), so half a unit of the last one bounds the rounding.
+    """
+    frame = _table("published", source)
+    if list(frame.columns) != COLUMNS:
+        raise BadRequest(f"data/published/{source}.csv has the columns {list(frame.columns)}; accepted: {COLUMNS}")
+    frame["decimals"] = [len(text.partition(".")[2]) for text in frame["value"]]
+    frame["value"] = frame["value"].astype(float)
+    if artefact is None:
+        return frame
+    if artefact not in set(frame["artefact"]):
+        raise BadRequest(f"{source} has no {artefact!r}; it has {', '.join(dict.fromkeys(frame['artefact']))}")
+    return frame[frame["artefact"] == artefact].reset_index(drop=True)
+
+
+def claims(source: str, chapter: int | None = None):
+    """The claims of a source, of one chapter or of all, as `statistics.ledger` takes them. Empty numbers are NaN: no
+    band (never equivalent), no printed effect, no pilot."""
+    frame = _table("claims", source)
+    for name in _NUMBERS:
+        frame[name] = [float(text) if text else math.nan for text in frame[name]]
+    if chapter is None:
+        return frame
+    kept = frame[frame["chapter"] == str(chapter)]
+    if not len(kept):
+        raise BadRequest(f"{source} has no claims of chapter {chapter}; it has {', '.join(frame['chapter'].unique())}")
+    return kept.reset_index(drop=True)
+
+
+def settings(text: str) -> dict[str, str]:
+    """"labelled=15000; network=resnet18" as a dict."""
+    pairs = [part.partition("=") for part in text.split(";") if part.strip()]
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _table(folder, source):
+    import pandas as pd
+
+    path = DATA / folder / f"{source}.csv"
+    if not path.is_file():
+        there = ", ".join(sorted(file.stem for file in (DATA / folder).glob("*.csv")))
+        raise BadRequest(f"no data/{folder}/{source}.csv; there is: {there}")
+    return pd.read_csv(path, dtype=str, keep_default_na=False).astype(object)
+
+
+# ------------------------------------------------------------------------------------------ ours beside published
+
+_BESIDE = ["artefact", "dataset", "method", "published", "ours", "sd", "n", "ran_on", "data", "labelled", "difference",
+           "why", "published_gain", "our_gain", "sign", "published_rank", "our_rank"]
+
+
+def beside(printed, ours, *, network: str | None = None, stand_ins: dict[str, str] | None = None, reference="random"):
+    """The printed accuracies with ours beside them; one row per printed accuracy and dataset it was run on.
+
+    printed: from `published`; its rows of metric "accuracy". ours: a results frame (`statistics`), any number of
+    datasets. network: ours, where the frame has no such column. stand_ins: {our world: dataset it stands for}.
+
+    `ours` (mean), `sd`, `n` seeds, `ran_on`, `data` ("real" or "stand-in"), `labelled`: at the printed number of labels
+    if we have it, else at our last counted cycle. `difference` only where dataset, network and labels match; else `why`
+    says what does not. Gains over `reference` are compared everywhere: `published_gain`, `our_gain` (joined on the
+    seed), `sign` ("same" or "opposite"), and the ranks of the gains among the methods that both have (1 = largest).
+    """
+    import pandas as pd
+
+    from alnb import statistics
+
+    stand_ins = stand_ins or {}
+    printed = printed[printed["metric"] == "accuracy"]
+    rows = statistics.accuracy_rows(ours) if len(ours) else pd.DataFrame(columns=["dataset"])
+    result = []
+    for (artefact, dataset, _), part in printed.groupby(["artefact", "dataset", "setting"], sort=False):
+        base = part.loc[part["method"] == reference, "value"]
+        for name in [ran for ran in rows["dataset"].unique() if stand_ins.get(ran, ran) == dataset] or [""]:
+            own = rows[rows["dataset"] == name]
+            block = []
+            for theirs in part.itertuples():
+                gain = theirs.value - float(base.iloc[0]) if len(base) and theirs.method != reference else math.nan
+                one = {"artefact": artefact, "dataset": dataset, "method": theirs.method, "published": theirs.value,
+                       "ran_on": name, "published_gain": gain, "labelled": None, "n": 0, "why": "not run"}
+                block.append(one | _ours(theirs, own, network) | _our_gain(theirs.method, gain, own, reference))
+            both = [one for one in block if one.get("sign") is not None]
+            for rank, gain in (("published_rank", "published_gain"), ("our_rank", "our_gain")):
+                for one in both:
+                    one[rank] = 1 + sum(other[gain] > one[gain] for other in both)
+            result += block
+    frame = pd.DataFrame(result, columns=_BESIDE)
+    whole = ["labelled", "published_rank", "our_rank"]
+    return frame.astype(dict.fromkeys(whole, "Int64")).fillna({"data": "", "sign": ""})
+
+
+def _counted(rows, labels):
+    """Rows at the printed number of labels if we have it, else at our last counted cycle (all_data: its own)."""
+    from alnb import statistics
+
+    if (rows["labelled"] == labels).any():
+        return rows[rows["labelled"] == labels]
+    arms = rows[rows["method"] != statistics.CEILING]
+    last = statistics.horizon(arms) if (arms["cycle"] >= 1).any() else 0
+    return rows[(rows["cycle"] == last) | (rows["method"] == statistics.CEILING)]
+# ------------------------------------------------------------------------------------------------------- the audit
+
+def audit(source: str):
+    """The arithmetic of a source's printed numbers, done again: columns check, printed, computed, agrees, note.
+
+    What is checked follows from the rows: a table with "accuracy" and "relative accuracy" (does each ratio follow from
+    all_data, and if not, from which denominator); "relative accuracy", "gain" and "labels saved" that the text gives
+    (setting `table=`, `against=`) against that table; "total budget" (setting `initial=`, `per_cycle=`, `cycles=`);
+    "dispersion" (setting `epochs=`). Numbers agree if they can be equal before rounding; `within=` in a setting widens
+    that to what its wording allows.
+    """
+    import pandas as pd
+
+    frame = published(source)
+    checks = [check for find in (_ratios, _shares, _gains, _labels_saved, _budgets, _granularity) for check in find(frame)]
+    return pd.DataFrame(checks, columns=["check", "printed", "computed", "agrees", "note"])
+
+
+def denominators(numerators, percentages, half_numerator=0.005, half_percentage=0.005) -> tuple[float, float]:
+    """The interval of denominators from which every rounded percentage follows (low > high: there is none).
+
+    Each entry bounds it by (a -+ half) / (r +- half) * 100, both printed numbers being rounded; these are intersected.
+    """
+    low = max((a - half_numerator) / (r + half_percentage) * 100 for a, r in zip(numerators, percentages))
+    high = min((a + half_numerator) / (r - half_percentage) * 100 for a, r in zip(numerators, percentages))
+    return low, high
+
+
+def _half(row) -> float:
+    """Half a unit of the last printed decimal, or what the wording allows."""
+    return float(settings(row.setting).get("within", 0.5 * 10.0 ** -row.decimals))
+
+
+def _cell(frame, table, dataset, method, metric):
+    found = frame[(frame["artefact"] == table) & (frame["dataset"] == dataset) & (frame["method"] == method)
+                  & (frame["metric"] == metric)]
+    if len(found) != 1:
+        raise BadRequest(f"{table} has {len(found)} numbers for {metric} of {method} on {dataset}; one is needed")
+    return next(found.itertuples())
+
+
+def _check(row, computed, allowed, note, what=None):
+    name = what or f"{row.artefact}: {row.metric}" + "".join(f", {x}" for x in (row.dataset, row.method) if x)
+    return {"check": name, "printed": row.value, "computed": computed,
+            "agrees": bool(abs(row.value - computed) <= allowed + 1e-9), "note": note}
+
+
+def _ratios(frame):
+    tables = frame[(frame["metric"] == "relative accuracy") & (frame["method"] == "all_data")]
+    for table, dataset in tables[["artefact", "dataset"]].drop_duplicates().itertuples(index=False):
+        full = _cell(frame, table, dataset, "all_data", "accuracy")
+        half = _half(full)
+        part = frame[(frame["artefact"] == table) & (frame["dataset"] == dataset) & (frame["method"] != "all_data")]
+        pairs = [(_cell(frame, table, dataset, method, "accuracy"), _cell(frame, table, dataset, method,
+                  "relative accuracy")) for method in dict.fromkeys(part["method"])]
+        for accuracy, ratio in pairs:
+            computed = 100 * accuracy.value / full.value
+            slack = 100 * ((accuracy.value + _half(accuracy)) / (full.value - half)) - computed
+            yield _check(ratio, computed, _half(ratio) + slack, f"{accuracy.value} / {full.value}")
+        low, high = denominators([a.value for a, _ in pairs], [r.value for _, r in pairs], _half(pairs[0][0]),
+                                 _half(pairs[0][1]))
+        middle = round((low + high) / 2, full.decimals)
+        note = (f"all {len(pairs)} relative accuracies follow from a denominator in [{low:.3f}, {high:.3f}]"
+                if low <= high else "no single denominator gives all relative accuracies")
+        yield {"check": f"{table}: denominator of relative accuracy, {dataset}", "printed": full.value,
+               "computed": middle if low <= high else math.nan,
+               "agrees": bool(low - half <= full.value <= high + half), "note": note}
+
+
+def _text(frame, metric):
+    for row in frame[frame["metric"] == metric].itertuples():
+        setting = settings(row.setting)
+        if "table" in setting:
+            yield row, setting
+
+
+def _shares(frame):
+    for row, setting in _text(frame, "relative accuracy"):
+        where = setting["table"], row.dataset
+        accuracy, full = (_cell(frame, *where, method, "accuracy").value for method in (row.method, "all_data"))
+        ratio = _cell(frame, *where, row.method, "relative accuracy").value
+        yield _check(row, 100 * accuracy / full, _half(row), f"{accuracy} / {full}; the table prints {ratio}")
+
+
+def _gains(frame):
+    for row, setting in _text(frame, "gain"):
+        ours, theirs = (_cell(frame, setting["table"], row.dataset, method, "accuracy").value
+                        for method in (row.method, setting["against"]))
+        yield _check(row, ours - theirs, _half(row),
+                     f"{ours} - {theirs} points; as a ratio {100 * (ours / theirs - 1):.2f} %, of the error "
+                     f"{100 * (ours - theirs) / (100 - theirs):.1f} %")
+
+
+def _labels_saved(frame):
+    for row, setting in _text(frame, "labels saved"):
+        where = setting["table"], row.dataset
+        ours, other, full = (_cell(frame, *where, method, "accuracy")
+                             for method in (row.method, setting["against"], "all_data"))
+        first, last = (float(settings(x.setting)["labelled"]) for x in (other, full))
+        most = (ours.value - other.value) / (full.value - other.value) * (last - first)
+        yield {"check": f"{row.artefact}: labels saved, {row.dataset}, upper bound", "printed": row.value,
+               "computed": most, "agrees": row.value <= most,
+               "note": f"{setting['against']} reaches {ours.value} at the latest on the chord from {first:,.0f} to "
+                       f"{last:,.0f} labels, if its curve is concave: not contradicted, not shown either"}
+        size = frame[(frame["metric"] == "training images") & (frame["dataset"] == row.dataset)]
+        if "gain" in setting and len(size):
+            images = float(setting["gain"]) / 100 * float(size["value"].iloc[0])
+            yield _check(row, images, _half(row), f"{setting['gain']} % of {size['value'].iloc[0]:,.0f} training images: "
+                         "if these agree, the gain is one in labels, not in accuracy",
+                         f"{row.artefact}: labels saved, {row.dataset}, as the gain's share of the training set")
+
+
+def _budgets(frame):
+    for row in frame[frame["metric"] == "total budget"].itertuples():
+        setting = {key: float(value) for key, value in settings(row.setting).items()}
+        total = setting["initial"] + setting["cycles"] * setting["per_cycle"]
+        yield _check(row, total, _half(row), f"{setting['initial']:g} + {setting['cycles']:g} x {setting['per_cycle']:g}")
+
+
+def _granularity(frame):
+    for row in frame[frame["metric"] == "dispersion"].itertuples():
+        epochs = float(settings(row.setting)["epochs"])
+        away = round(row.value * epochs)
+        yield _check(row, away / epochs, _half(row),
+                     f"a multiple of 1 / {epochs:g}: {away} of {epochs:g} epochs off the mode (none off gives 0)")

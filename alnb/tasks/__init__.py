@@ -1,0 +1,1 @@
+"""What is learned: one file a task, each with its data, network, loss per sample, prediction and metric."""

@@ -1,0 +1,157 @@
+"""Image classification: a dataset on the device, a network, cross-entropy, accuracy."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from alnb import datasets
+from alnb.cycle import CycleSettings
+from alnb.errors import BadRequest
+from alnb.machine import device
+from alnb.runs import Run, torch_stream
+
+
+@dataclass(frozen=True)
+class Settings(CycleSettings):
+    """The cycle's sizes, the network and its recipe (see learning.engine.Recipe); milestones are fractions of epochs.
+
+    acquisition_transform: what the pool is scored on, the test transform or (as some public code does) one random
+    training transform of each image.
+    """
+
+    network: Literal["small", "resnet18"] = "resnet18"
+    epochs: int = 100
+    batch: int = 128
+    lr: float = 0.02
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    nesterov: bool = False
+    milestones: tuple[float, ...] = (0.6, 0.8)
+    gamma: float = 0.2
+    precision: Literal["fp32", "bf16"] = "fp32"
+    acquisition_transform: Literal["test", "train"] = "test"
+
+
+# seconds on one AVX2 core per 1,000 images: a training step, a forward pass (research: small net 95k weights)
+COST = {"small": (0.39, 0.11), "resnet18": (52.0, 14.0)}
+
+
+def check(settings: Settings) -> None:
+    """BadRequest for a recipe that cannot train."""
+    for name, least in (("epochs", 1), ("batch", 2), ("lr", 0.0), ("weight_decay", 0.0), ("gamma", 0.0)):
+        if getattr(settings, name) < least:
+            raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {least}")
+    if not all(0 < m < 1 for m in settings.milestones):
+        raise BadRequest(f"milestones = {settings.milestones}: expected fractions of the epochs, between 0 and 1")
+
+
+def seconds(run: Run, labelled: Sequence[int], recorded: int) -> float:
+    """Rough seconds on one core: one training per entry of `labelled`, `recorded` images looked at every epoch."""
+    train, forward = COST[run.options.network]
+    return run.options.epochs * (sum(labelled) * train + recorded * forward) / 1000
+
+
+@functools.lru_cache(maxsize=1)
+def _resident(name: str, pool: int, where: str):
+    """The dataset's images and labels as tensors on the device, once per process."""
+    import torch
+
+    data = datasets.load(name)
+    size = pool or len(data.train_targets)
+    tensors = (data.train_images[:size], data.train_targets[:size], data.test_images, data.test_targets)
+    return data, *(torch.from_numpy(array).to(where) for array in tensors)
+
+
+class Classification:
+    """One run's data and network. Indices are positions in the pool, the first `pool` training samples."""
+
+    def __init__(self, run: Run):
+        self.run, self.options, self.device = run, run.options, device()
+        loaded = _resident(run.dataset, self.options.pool, self.device)
+        self.data, self.images, self.targets, self.test_images, self.test_targets = loaded
+        self.size, self.classes = len(self.targets), self.data.info.classes
+        self.look = {"mean": self.data.mean, "std": self.data.std, "device": self.device}
+        self.look["precision"] = self.options.precision
+
+    def labels(self, indices: Sequence[int], answers: Mapping[int, int]):
+        """(L,) int64: the human's answers where there are some, else the dataset's labels."""
+        labels = self.targets[list(indices)].clone()
+        for position, index in enumerate(indices):
+            if index in answers:
+                if not 0 <= int(answers[index]) < self.classes:
+                    raise BadRequest(f"answer {answers[index]!r} to sample {index}: expected 0 to {self.classes - 1}")
+                labels[position] = int(answers[index])
+        return labels
+
+    def _build(self, cycle: int):
+        from alnb.learning import networks
+
+        init = torch_stream(self.run.seed, "model init", cycle)
+        return networks.build(self.options.network, self.classes, self.test_images.shape[1], generator=init)
+
+    def train(self, indices: Sequence[int], labels, cycle: int, candidates) -> tuple[Any, dict | None]:
+        """A network trained from scratch, and what each epoch predicted for `candidates` (None: not looked at).
+
+        The record holds predictions (T, n), mean_confidence (n,) and rows (pool size,), a sample's column, else -1.
+        """
+        import torch
+
+        from alnb.learning.engine import Recipe, Recorder, train
+
+        o = self.options
+        recipe = Recipe(
+            o.epochs, o.batch, o.lr, o.momentum, o.weight_decay, o.nesterov, o.milestones, o.gamma, o.precision
+        )
+        network, recorder = self._build(cycle), None
+        if candidates is not None:
+            recorder = Recorder(self._acquisition_images(candidates, cycle), classes=self.classes, **self.look)
+        train(
+            network, self.images[list(indices)], labels, recipe,
+            mean=self.data.mean, std=self.data.std, crop=self.data.crop, flip=self.data.flip,
+            order=torch_stream(self.run.seed, "data order", cycle),
+            augment=torch_stream(self.run.seed, "augmentation", cycle), device=self.device, after_epoch=recorder,
+        )  # fmt: skip
+        network.eval()
+        if recorder is None:
+            return network, None
+        rows = torch.full((self.size,), -1, dtype=torch.long)
+        rows[torch.as_tensor(candidates)] = torch.arange(len(candidates))
+        record = {"predictions": recorder.predictions.cpu(), "mean_confidence": recorder.mean_confidence.cpu()}
+        return network, record | {"rows": rows}
+
+    def restore(self, weights: dict):
+        """The network of the shared first training."""
+        network = self._build(0)
+        network.load_state_dict(weights)
+        return network.to(self.device).eval()
+
+    def _acquisition_images(self, indices, cycle: int):
+        """Pool samples as the strategy's model sees them; a random transform is drawn once a cycle, for every sample."""
+        images = self.images[indices]
+        if self.options.acquisition_transform == "test":
+            return images
+        import torch
+
+        from alnb.learning.augment import crop_flip, draw, pad
+
+        crop, rng = self.data.crop, torch_stream(self.run.seed, "acquisition transform", cycle)
+        drawn = draw(self.size, crop, self.data.flip, rng)[:, torch.as_tensor(indices)].to(self.device)
+        rows = torch.arange(len(images), device=self.device)
+        return crop_flip(pad(images, crop).contiguous(), rows, drawn, crop)
+
+    def infer(self, network, indices, cycle: int):
+        """Logits (n, C) fp32 and embeddings (n, D) of pool samples, eval mode."""
+        from alnb.learning.engine import infer
+
+        return infer(network, self._acquisition_images(indices, cycle), embeddings=True, **self.look)
+
+    def evaluate(self, network) -> dict[str, float]:
+        """{"accuracy": percent of the test set} of the last epoch's network."""
+        from alnb.learning.engine import infer
+
+        logits = infer(network, self.test_images, **self.look)
+        correct = int((logits.argmax(1) == self.test_targets).sum())
+        return {"accuracy": 100 * correct / len(self.test_targets)}

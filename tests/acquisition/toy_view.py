@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import torch
+
+FLOATS = ("probabilities", "log_probabilities", "embeddings", "mean_confidence", "labelled_embeddings")
+OF_THE_LABELLED = ("labelled_embeddings", "labelled_targets")
+
+
+class ToyView:
+    """A stand-in for the cycle's view. `offers`: the only fields it has (all, if None); `asked`: those that were read."""
+
+    def __init__(self, fields, classes, offers=None, oracle=False):
+        self.priority = fields["priority"]
+        self.size, self.classes, self.device = len(self.priority), classes, self.priority.device
+        self.asked = set()
+        self._fields, self._offers, self._oracle = fields, offers, oracle
+
+    def __getattr__(self, name):
+        if name.startswith("_") or name not in self._fields:
+            raise AttributeError(name)
+        if self._offers is not None and name not in self._offers:
+            raise AttributeError(f"{name} is not among the declared needs {self._offers}")
+        self.asked.add(name)
+        if name == "truth" and not self._oracle:
+            raise PermissionError("the labels of the pool are not for strategies")
+        return self._fields[name]
+
+    def restricted(self, offers, oracle=False):
+        return ToyView(self._fields, self.classes, offers, oracle)
+
+    def replaced(self, **fields):
+        return ToyView(self._fields | fields, self.classes, self._offers, self._oracle)
+
+    def permuted(self, order):
+        """The same candidates stored in another order: row i of the result is row order[i] of this view."""
+        fields = {name: value if name in OF_THE_LABELLED else value[:, order] if name == "predictions" else value[order]
+                  for name, value in self._fields.items()}
+        return ToyView(fields, self.classes, self._offers, self._oracle)
+
+    def poisoned(self, field, row=0):
+        """NaN in one number of `field`."""
+        value = self._fields[field].clone()
+        value[row].view(-1)[-1] = float("nan")
+        return self.replaced(**{field: value})
+
+
+def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
+    """Random but consistent: counts are those of predictions, whose last epoch is the argmax of probabilities.
+
+    Embeddings are float32 values on a coarse grid with large gaps, so that no choice hangs on rounding.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.randn(U, C, generator=rng)
+    epochs = logits + torch.linspace(2, 0, T)[:, None, None] * torch.randn(T, U, C, generator=rng)
+    predictions = epochs.argmax(-1)
+    fields = {
+        "priority": torch.randperm(U, generator=rng),
+        "probabilities": logits.softmax(1),
+        "log_probabilities": logits.log_softmax(1),
+        "embeddings": torch.randint(-1000, 1001, (U, D), generator=rng).float(),
+        "predictions": predictions.to(torch.uint8),
+        "counts": (predictions[..., None] == torch.arange(C)).sum(0),
+        "mean_confidence": epochs.softmax(-1).amax(-1).mean(0),
+        "images": torch.randint(0, 256, (U, 3, 8, 8), generator=rng, dtype=torch.uint8),
+        "labelled_embeddings": torch.randint(-1000, 1001, (L, D), generator=rng).float(),
+        "labelled_targets": torch.randint(0, C, (L,), generator=rng),
+        "truth": torch.randint(0, C, (U,), generator=rng),
+    }
+    return ToyView(fields, C, offers, oracle)
