@@ -225,19 +225,16 @@ def drive(
     workers: int | None = None,
     cluster: str | None = None,
     oracle: Callable[[Run, list], list | None] | None = None,
-    known: frozenset[str] = frozenset(),
     on_step: Callable[[Run, dict], None] = lambda run, step: None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> Outcome:
     """Do every missing step of `runs` and of the runs they need, in the order given.
 
-    oracle(run, queries) -> answers is asked between steps; None answers stand for the dataset's own labels. `known`
-    are keys whose rows exist elsewhere (records): they are not computed unless another run starts from them. A step
+    oracle(run, queries) -> answers is asked between steps; None answers stand for the dataset's own labels. A step
     that raises is reported and its run left; the others go on. An interrupt stops all within seconds and keeps what
     is finished.
     """
-    wanted = [run for run in runs if run.key not in known]
-    driver = _Driver(wanted, store, workers or default_workers(), cluster, oracle, on_step, say)
+    driver = _Driver(list(runs), store, workers or default_workers(), cluster, oracle, on_step, say)
     try:
         return driver.loop()
     except BaseException:

@@ -1,9 +1,10 @@
 """What the papers print: their numbers, ours beside them, and the arithmetic their own numbers fail.
 
-`data/published/<source>.csv` holds every printed number (`paper, artefact, dataset, method, setting, metric, value, unit,
-note`), with `setting` as "key=value; key=value". `data/claims/<source>.csv` holds what is to be tested. Nothing in this
+`data/published/<source>.csv` holds every printed number (`paper, artefact, dataset, method, setting, metric, value,
+unit, note`), with `setting` as "key=value; key=value". `data/claims/<source>.csv` holds what is to be tested. Nothing in this
 file knows a paper: the checks of `audit` follow from the metrics and settings of the rows.
 """
+
 from __future__ import annotations
 
 import math
@@ -13,6 +14,9 @@ from alnb.errors import BadRequest
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 COLUMNS = ["paper", "artefact", "dataset", "method", "setting", "metric", "value", "unit", "note"]
+CLAIMS = ["id", "chapter", "quote", "place", "kind", "metric", "dataset", "method", "comparator", "direction",
+          "planned_seeds", "planned_world_seeds", "band", "published_effect", "pilot_half_width", "world", "null",
+          "placebo", "note"]  # fmt: skip
 _NUMBERS = ["planned_seeds", "planned_world_seeds", "band", "published_effect", "pilot_half_width"]
 
 
@@ -38,6 +42,8 @@ def claims(source: str, chapter: int | None = None):
     """The claims of a source, of one chapter or of all, as `statistics.ledger` takes them. Empty numbers are NaN: no
     band (never equivalent), no printed effect, no pilot."""
     frame = _table("claims", source)
+    if list(frame.columns) != CLAIMS:
+        raise BadRequest(f"data/claims/{source}.csv has the columns {list(frame.columns)}; accepted: {CLAIMS}")
     for name in _NUMBERS:
         frame[name] = [float(text) if text else math.nan for text in frame[name]]
     if chapter is None:
@@ -49,7 +55,7 @@ def claims(source: str, chapter: int | None = None):
 
 
 def settings(text: str) -> dict[str, str]:
-    """"labelled=15000; network=resnet18" as a dict."""
+    """The setting of a row as a dict: "labelled=15000; network=resnet18" has two keys."""
     pairs = [part.partition("=") for part in text.split(";") if part.strip()]
     return {key.strip(): value.strip() for key, _, value in pairs}
 
@@ -64,10 +70,10 @@ def _table(folder, source):
     return pd.read_csv(path, dtype=str, keep_default_na=False).astype(object)
 
 
-# ------------------------------------------------------------------------------------------ ours beside published
+# --- ours beside published ----------------------------------------------------------------------------------
 
 _BESIDE = ["artefact", "dataset", "method", "published", "ours", "sd", "n", "ran_on", "data", "labelled", "difference",
-           "why", "published_gain", "our_gain", "sign", "published_rank", "our_rank"]
+           "why", "published_gain", "our_gain", "sign", "published_rank", "our_rank"]  # fmt: skip
 
 
 def beside(printed, ours, *, network: str | None = None, stand_ins: dict[str, str] | None = None, reference="random"):
@@ -96,17 +102,20 @@ def beside(printed, ours, *, network: str | None = None, stand_ins: dict[str, st
             block = []
             for theirs in part.itertuples():
                 gain = theirs.value - float(base.iloc[0]) if len(base) and theirs.method != reference else math.nan
-                one = {"artefact": artefact, "dataset": dataset, "method": theirs.method, "published": theirs.value,
-                       "ran_on": name, "published_gain": gain, "labelled": None, "n": 0, "why": "not run"}
-                block.append(one | _ours(theirs, own, network) | _our_gain(theirs.method, gain, own, reference))
-            both = [one for one in block if one.get("sign") is not None]
+                one = {
+                    "artefact": artefact, "dataset": dataset, "method": theirs.method, "published": theirs.value,
+                    "ran_on": name, "data": "", "labelled": None, "n": 0, "why": "not run", "published_gain": gain,
+                    "sign": "",
+                }  # fmt: skip
+                block.append(one | _ours(theirs, own, network) | _our_gain(theirs, gain, own, reference))
+            both = [one for one in block if "our_gain" in one]
             for rank, gain in (("published_rank", "published_gain"), ("our_rank", "our_gain")):
                 for one in both:
                     one[rank] = 1 + sum(other[gain] > one[gain] for other in both)
             result += block
     frame = pd.DataFrame(result, columns=_BESIDE)
     whole = ["labelled", "published_rank", "our_rank"]
-    return frame.astype(dict.fromkeys(whole, "Int64")).fillna({"data": "", "sign": ""})
+    return frame.astype(dict.fromkeys(whole, "Int64"))
 
 
 def _counted(rows, labels):
@@ -118,7 +127,44 @@ def _counted(rows, labels):
     arms = rows[rows["method"] != statistics.CEILING]
     last = statistics.horizon(arms) if (arms["cycle"] >= 1).any() else 0
     return rows[(rows["cycle"] == last) | (rows["method"] == statistics.CEILING)]
-# ------------------------------------------------------------------------------------------------------- the audit
+
+
+def _ours(theirs, rows, network):
+    setting = settings(theirs.setting)
+    labels = float(setting.get("labelled", "nan"))
+    at = _counted(rows, labels) if len(rows) else rows
+    at = at[at["method"] == theirs.method].dropna(subset=["accuracy"]) if len(at) else at
+    if not len(at):
+        return {}
+    world, used = bool(at["world"].iloc[0]), int(at["labelled"].iloc[0])
+    network = at["network"].iloc[0] if "network" in at else network
+    why = [f"stand-in, not {theirs.dataset}"] * world
+    if network is None or network != setting.get("network"):
+        why.append(f"network {network or 'not stated'}, printed {setting.get('network', 'not stated')}")
+    if used != labels:
+        why.append(f"{used:,} labels, printed {setting.get('labelled', 'not stated')}")
+    mean = float(at["accuracy"].mean())
+    return {
+        "ours": mean, "sd": float(at["accuracy"].std()), "n": len(at), "data": "stand-in" if world else "real",
+        "labelled": used, "why": "; ".join(why), "difference": math.nan if why else mean - theirs.value,
+    }  # fmt: skip
+
+
+def _our_gain(theirs, gain, rows, reference):
+    from alnb import statistics
+
+    if math.isnan(gain) or not len(rows):
+        return {}
+    at = _counted(rows, float(settings(theirs.setting).get("labelled", "nan")))
+    ours = statistics.paired(at, theirs.method, reference, "accuracy")
+    if not ours.n:
+        return {}
+    sign = "" if not ours.mean * gain else "same" if ours.mean * gain > 0 else "opposite"
+    return {"our_gain": ours.mean, "sign": sign}
+
+
+# --- the audit ----------------------------------------------------------------------------------------------
+
 
 def audit(source: str):
     """The arithmetic of a source's printed numbers, done again: columns check, printed, computed, agrees, note.
@@ -132,8 +178,10 @@ def audit(source: str):
     import pandas as pd
 
     frame = published(source)
-    checks = [check for find in (_ratios, _shares, _gains, _labels_saved, _budgets, _granularity) for check in find(frame)]
-    return pd.DataFrame(checks, columns=["check", "printed", "computed", "agrees", "note"])
+    found = [check(frame) for check in (_ratios, _shares, _gains, _labels_saved, _budgets, _granularity)]
+    return pd.DataFrame(
+        [row for rows in found for row in rows], columns=["check", "printed", "computed", "agrees", "note"]
+    )
 
 
 def denominators(numerators, percentages, half_numerator=0.005, half_percentage=0.005) -> tuple[float, float]:
@@ -148,46 +196,54 @@ def denominators(numerators, percentages, half_numerator=0.005, half_percentage=
 
 def _half(row) -> float:
     """Half a unit of the last printed decimal, or what the wording allows."""
-    return float(settings(row.setting).get("within", 0.5 * 10.0 ** -row.decimals))
+    return float(settings(row.setting).get("within", 0.5 * 10.0**-row.decimals))
 
 
 def _cell(frame, table, dataset, method, metric):
-    found = frame[(frame["artefact"] == table) & (frame["dataset"] == dataset) & (frame["method"] == method)
-                  & (frame["metric"] == metric)]
+    there = (frame["artefact"] == table) & (frame["dataset"] == dataset)
+    found = frame[there & (frame["method"] == method) & (frame["metric"] == metric)]
     if len(found) != 1:
         raise BadRequest(f"{table} has {len(found)} numbers for {metric} of {method} on {dataset}; one is needed")
     return next(found.itertuples())
 
 
-def _check(row, computed, allowed, note, what=None):
-    name = what or f"{row.artefact}: {row.metric}" + "".join(f", {x}" for x in (row.dataset, row.method) if x)
-    return {"check": name, "printed": row.value, "computed": computed,
-            "agrees": bool(abs(row.value - computed) <= allowed + 1e-9), "note": note}
+def _name(row, more=""):
+    return f"{row.artefact}: " + ", ".join(filter(None, (row.metric, row.dataset, row.method, more)))
+
+
+def _check(row, computed, note, slack=0.0, more=""):
+    agrees = abs(row.value - computed) <= _half(row) + slack + 1e-9
+    return {"check": _name(row, more), "printed": row.value, "computed": computed, "agrees": agrees, "note": note}
 
 
 def _ratios(frame):
     tables = frame[(frame["metric"] == "relative accuracy") & (frame["method"] == "all_data")]
-    for table, dataset in tables[["artefact", "dataset"]].drop_duplicates().itertuples(index=False):
+    for table, dataset in tables[["artefact", "dataset"]].itertuples(index=False):
         full = _cell(frame, table, dataset, "all_data", "accuracy")
-        half = _half(full)
         part = frame[(frame["artefact"] == table) & (frame["dataset"] == dataset) & (frame["method"] != "all_data")]
-        pairs = [(_cell(frame, table, dataset, method, "accuracy"), _cell(frame, table, dataset, method,
-                  "relative accuracy")) for method in dict.fromkeys(part["method"])]
-        for accuracy, ratio in pairs:
+        numerators, percentages = [], []
+        for method in part["method"].unique():
+            accuracy = _cell(frame, table, dataset, method, "accuracy")
+            ratio = _cell(frame, table, dataset, method, "relative accuracy")
             computed = 100 * accuracy.value / full.value
-            slack = 100 * ((accuracy.value + _half(accuracy)) / (full.value - half)) - computed
-            yield _check(ratio, computed, _half(ratio) + slack, f"{accuracy.value} / {full.value}")
-        low, high = denominators([a.value for a, _ in pairs], [r.value for _, r in pairs], _half(pairs[0][0]),
-                                 _half(pairs[0][1]))
-        middle = round((low + high) / 2, full.decimals)
-        note = (f"all {len(pairs)} relative accuracies follow from a denominator in [{low:.3f}, {high:.3f}]"
-                if low <= high else "no single denominator gives all relative accuracies")
-        yield {"check": f"{table}: denominator of relative accuracy, {dataset}", "printed": full.value,
-               "computed": middle if low <= high else math.nan,
-               "agrees": bool(low - half <= full.value <= high + half), "note": note}
+            rounding = 100 * (accuracy.value + _half(accuracy)) / (full.value - _half(full)) - computed
+            yield _check(ratio, computed, f"{accuracy.value} / {full.value}", rounding)
+            numerators.append(accuracy.value)
+            percentages.append(ratio.value)
+        low, high = denominators(numerators, percentages, _half(accuracy), _half(ratio))
+        agrees = low <= high and low - _half(full) <= full.value <= high + _half(full)
+        note = f"all {len(numerators)} relative accuracies follow from a denominator in [{low:.3f}, {high:.3f}]"
+        if low > high:
+            note = "no single denominator gives all relative accuracies"
+        yield {
+            "check": f"{table}: denominator of relative accuracy, {dataset}", "printed": full.value,
+            "computed": round((low + high) / 2, full.decimals) if low <= high else math.nan, "agrees": agrees,
+            "note": note,
+        }  # fmt: skip
 
 
 def _text(frame, metric):
+    """The numbers that the text gives for a table, and their settings."""
     for row in frame[frame["metric"] == metric].itertuples():
         setting = settings(row.setting)
         if "table" in setting:
@@ -199,47 +255,48 @@ def _shares(frame):
         where = setting["table"], row.dataset
         accuracy, full = (_cell(frame, *where, method, "accuracy").value for method in (row.method, "all_data"))
         ratio = _cell(frame, *where, row.method, "relative accuracy").value
-        yield _check(row, 100 * accuracy / full, _half(row), f"{accuracy} / {full}; the table prints {ratio}")
+        yield _check(row, 100 * accuracy / full, f"{accuracy} / {full}; the table prints {ratio}")
 
 
 def _gains(frame):
     for row, setting in _text(frame, "gain"):
-        ours, theirs = (_cell(frame, setting["table"], row.dataset, method, "accuracy").value
-                        for method in (row.method, setting["against"]))
-        yield _check(row, ours - theirs, _half(row),
-                     f"{ours} - {theirs} points; as a ratio {100 * (ours / theirs - 1):.2f} %, of the error "
-                     f"{100 * (ours - theirs) / (100 - theirs):.1f} %")
+        where, methods = (setting["table"], row.dataset), (row.method, setting["against"])
+        ours, theirs = (_cell(frame, *where, method, "accuracy").value for method in methods)
+        ratio, error = 100 * (ours / theirs - 1), 100 * (ours - theirs) / (100 - theirs)
+        note = f"{ours} - {theirs} points; as a ratio {ratio:.2f} %, of the error {error:.1f} %"
+        yield _check(row, ours - theirs, note)
 
 
 def _labels_saved(frame):
     for row, setting in _text(frame, "labels saved"):
-        where = setting["table"], row.dataset
-        ours, other, full = (_cell(frame, *where, method, "accuracy")
-                             for method in (row.method, setting["against"], "all_data"))
-        first, last = (float(settings(x.setting)["labelled"]) for x in (other, full))
+        where, methods = (setting["table"], row.dataset), (row.method, setting["against"], "all_data")
+        ours, other, full = (_cell(frame, *where, method, "accuracy") for method in methods)
+        first, last = (float(settings(cell.setting)["labelled"]) for cell in (other, full))
         most = (ours.value - other.value) / (full.value - other.value) * (last - first)
-        yield {"check": f"{row.artefact}: labels saved, {row.dataset}, upper bound", "printed": row.value,
-               "computed": most, "agrees": row.value <= most,
-               "note": f"{setting['against']} reaches {ours.value} at the latest on the chord from {first:,.0f} to "
-                       f"{last:,.0f} labels, if its curve is concave: not contradicted, not shown either"}
-        size = frame[(frame["metric"] == "training images") & (frame["dataset"] == row.dataset)]
+        yield {
+            "check": _name(row, "upper bound"), "printed": row.value, "computed": most, "agrees": row.value <= most,
+            "note": f"a concave curve of {setting['against']} reaches {ours.value} before its chord from {first:,.0f} "
+                    f"to {last:,.0f} labels does: not contradicted, not shown either",
+        }  # fmt: skip
+        size = frame.loc[(frame["metric"] == "training images") & (frame["dataset"] == row.dataset), "value"]
         if "gain" in setting and len(size):
-            images = float(setting["gain"]) / 100 * float(size["value"].iloc[0])
-            yield _check(row, images, _half(row), f"{setting['gain']} % of {size['value'].iloc[0]:,.0f} training images: "
-                         "if these agree, the gain is one in labels, not in accuracy",
-                         f"{row.artefact}: labels saved, {row.dataset}, as the gain's share of the training set")
+            images = float(setting["gain"]) / 100 * size.iloc[0]
+            note = (
+                f"{setting['gain']} % of {size.iloc[0]:,.0f} training images: where these agree, the gain is likely "
+                "one in labels, not in accuracy"
+            )
+            yield _check(row, images, note, more="as the gain's share of the training set")
 
 
 def _budgets(frame):
     for row in frame[frame["metric"] == "total budget"].itertuples():
-        setting = {key: float(value) for key, value in settings(row.setting).items()}
-        total = setting["initial"] + setting["cycles"] * setting["per_cycle"]
-        yield _check(row, total, _half(row), f"{setting['initial']:g} + {setting['cycles']:g} x {setting['per_cycle']:g}")
+        first, each, cycles = (float(settings(row.setting)[key]) for key in ("initial", "per_cycle", "cycles"))
+        yield _check(row, first + cycles * each, f"{first:g} + {cycles:g} x {each:g}")
 
 
 def _granularity(frame):
     for row in frame[frame["metric"] == "dispersion"].itertuples():
         epochs = float(settings(row.setting)["epochs"])
-        away = round(row.value * epochs)
-        yield _check(row, away / epochs, _half(row),
-                     f"a multiple of 1 / {epochs:g}: {away} of {epochs:g} epochs off the mode (none off gives 0)")
+        off = round(row.value * epochs)
+        note = f"a multiple of 1 / {epochs:g}: {off} of {epochs:g} epochs off the mode (none off gives 0)"
+        yield _check(row, off / epochs, note)

@@ -4,6 +4,7 @@ The input is one tidy frame with a row per evaluation: `study, dataset, world, m
 `kind == "accuracy"`, accuracy in percent. Nothing is resampled, so nothing here needs a seed: intervals are Student's t
 over seeds, because a bootstrap of three to five seeds covers far less than it says.
 """
+
 from __future__ import annotations
 
 import math
@@ -25,7 +26,8 @@ class Incomplete(UserWarning):
     """Runs that do not reach the last cycle were left out of an endpoint."""
 
 
-# ---------------------------------------------------------------------------------------------------- the endpoint
+# --- the endpoint -------------------------------------------------------------------------------------------
+
 
 def aubc(labelled, accuracy) -> float:
     """Area under the budget curve, in points of accuracy: the mean height of accuracy over labels.
@@ -57,12 +59,15 @@ def accuracy_rows(frame):
     missing = [name for name in _NEEDED if name not in rows]
     if missing:
         raise BadRequest(f"results need the columns {', '.join(_NEEDED)}; missing: {', '.join(missing)}")
+    rows = rows.astype({"world": bool, "seed": int, "cycle": int, "labelled": int})
     key = ["dataset", "method", "seed", "cycle"]
     twice = rows[rows.duplicated(key) & (rows["cycle"] >= 1)]
     if len(twice):
         one = twice.iloc[0]
-        raise BadRequest(f"{one.dataset}, {one.method}, seed {one.seed}, cycle {one.cycle} occurs more than once: keep "
-                         "the runs of one study and one profile")
+        raise BadRequest(
+            f"{one.dataset}, {one.method}, seed {one.seed}, cycle {one.cycle} occurs more than once: keep "
+            "the runs of one study and one profile"
+        )
     for dataset, part in rows[rows["method"] != CEILING].groupby("dataset"):
         if part["world"].nunique() > 1:
             raise BadRequest(f"{dataset} is marked both real and stand-in")
@@ -113,13 +118,15 @@ def endpoint(frame, last: int | None = None, baselines=BASELINES):
                 continue
             found.append(one | {
                 "world": bool(run["world"].iloc[0]), "cycles": end, "labelled": int(run["labelled"].iloc[-1]),
-                "final": float(run["accuracy"].iloc[-1]), "aubc": aubc(run["labelled"], run["accuracy"])})
+                "final": float(run["accuracy"].iloc[-1]), "aubc": aubc(run["labelled"], run["accuracy"]),
+            })  # fmt: skip
     columns = ["dataset", "world", "method", "seed", "cycles", "labelled", "final", "aubc"]
     result = pd.DataFrame(found, columns=columns)
     result.attrs["dropped"] = dropped
     if dropped:
-        warnings.warn(f"{len(dropped)} unfinished runs left out: " + "; ".join(map(left_out, dropped)), Incomplete,
-                      stacklevel=2)
+        warnings.warn(
+            f"{len(dropped)} unfinished runs left out: " + "; ".join(map(left_out, dropped)), Incomplete, stacklevel=2
+        )
     return result
 
 
@@ -129,7 +136,8 @@ def left_out(run: dict) -> str:
     return f"{run['dataset']} {run['method']} seed {run['seed']} (no cycle {cycles})"
 
 
-# ---------------------------------------------------------------------------------------------- paired differences
+# --- paired differences -------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -137,6 +145,7 @@ class Difference:
 
     n < 2 has no interval: sd, low, high, half_width and p are NaN (n = 0: the mean too). p is two-sided, unadjusted.
     """
+
     mean: float
     sd: float
     n: int
@@ -147,7 +156,7 @@ class Difference:
     level: float = LEVEL
     seeds: tuple = ()
 
-    def at(self, level: float) -> "Difference":
+    def at(self, level: float) -> Difference:
         """The same difference with its interval at another level."""
         from scipy import stats
 
@@ -174,10 +183,7 @@ def difference(values, level: float = LEVEL, seeds=()) -> Difference:
     if n < 2:
         return Difference(float(values[0]) if n else nan, nan, n, nan, nan, nan, nan, level, tuple(seeds))
     mean, sd = float(values.mean()), float(values.std(ddof=1))
-    if sd > 0:
-        p = float(2 * stats.t.sf(abs(mean) / (sd / math.sqrt(n)), n - 1))
-    else:
-        p = float(mean == 0)
+    p = float(2 * stats.t.sf(abs(mean) / (sd / math.sqrt(n)), n - 1)) if sd > 0 else float(mean == 0)
     return Difference(mean, sd, n, nan, nan, nan, p, level, tuple(seeds)).at(level)
 
 
@@ -214,14 +220,17 @@ def pairwise(frame, value: str = "aubc", level: float = LEVEL):
         frame = endpoint(frame)
     methods = sorted(frame["method"].unique())
     cells = {(row, column): paired(frame, row, column, value, level) for row in methods for column in methods}
-    parts = {what: pd.DataFrame([[getattr(cells[row, column], what) for column in methods] for row in methods],
-                                index=methods, columns=methods) for what in ("mean", "half_width", "p", "n")}
+    parts = {}
+    for what in ("mean", "half_width", "p", "n"):
+        square = [[getattr(cells[row, column], what) for column in methods] for row in methods]
+        parts[what] = pd.DataFrame(square, index=methods, columns=methods)
     for what in ("half_width", "p"):
         parts[what] = parts[what].mask(np.eye(len(methods), dtype=bool))
     return pd.concat(parts, axis=1)
 
 
-# ------------------------------------------------------------------------------------------------- several claims
+# --- several claims -----------------------------------------------------------------------------------------
+
 
 def holm(p) -> np.ndarray:
     """Holm's (1979) adjusted p values, in the order given: sorted ascending, the k-th of m is
@@ -282,7 +291,8 @@ def verdict(difference: Difference, band: float = math.nan, direction: str = "hi
     return "reversed" if high < 0 else "cannot be told"
 
 
-# ------------------------------------------------------------------------------------- as the papers report it
+# --- as the papers report it --------------------------------------------------------------------------------
+
 
 def summary(frame):
     """Mean, sample deviation and number of seeds of the accuracy per dataset, method and budget, as papers print it.
@@ -311,8 +321,8 @@ def labels_saved(frame, method: str, comparator: str = "random", last: int | Non
         if not len(own):
             continue
         needed, bound = _first_crossing(own["labelled"].to_numpy(float), own["accuracy"].to_numpy(float), end.final)
-        result.append({"dataset": end.dataset, "seed": end.seed, "accuracy": end.final, "labelled": end.labelled,
-                       "needed": needed, "saved": needed - end.labelled, "bound": bound})
+        saved = needed - end.labelled
+        result.append((end.dataset, end.seed, end.final, end.labelled, needed, saved, bound))
     return pd.DataFrame(result, columns=["dataset", "seed", "accuracy", "labelled", "needed", "saved", "bound"])
 
 
@@ -338,12 +348,12 @@ def saved_text(saved) -> str:
     return f"{mark}{saved['saved'].mean():,.0f} labels (n = {len(saved)}{short})"
 
 
-# ------------------------------------------------------------------------------------------------ the claims ledger
+# --- the claims ledger --------------------------------------------------------------------------------------
 
 SETTINGS = ("real data", "world", "null world", "placebo")
 _LEDGER = ["id", "setting", "dataset", "kind", "metric", "method", "comparator", "direction", "difference", "sd", "low",
            "high", "half_width", "level", "p", "p_holm", "seeds", "planned", "band", "published_effect", "verdict",
-           "aa_difference", "aa_low", "aa_high", "note"]
+           "aa_difference", "aa_low", "aa_high", "note"]  # fmt: skip
 
 
 def ledger(frame, claims, level: float = LEVEL, last: int | None = None):
@@ -369,11 +379,12 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None):
     dropped = values["aubc"].attrs.get("dropped", [])
     rows = []
     for setting in SETTINGS:
-        asked = [one for one in (_contrast(claim, setting, values, level) for claim in claims.to_dict("records")) if one]
+        asked = [_contrast(claim, setting, values, level) for claim in claims.to_dict("records")]
+        asked = [one for one in asked if one]
         family = [one for one in asked if one["kind"] == "primary"]
-        for one, adjusted, p in zip(family, holm_intervals([one["gap"] for one in family], level),
-                                    holm([one["gap"].p for one in family])):
-            one["gap"], one["p_holm"] = adjusted, float(p)
+        gaps = [one["gap"] for one in family]
+        for one, gap, p in zip(family, holm_intervals(gaps, level), holm([gap.p for gap in gaps])):
+            one["gap"], one["p_holm"] = gap, float(p)
         rows += [_row(one, values[one["metric"]], dropped, level) for one in asked]
     order = {claim: place for place, claim in enumerate(claims["id"])}
     return pd.DataFrame(sorted(rows, key=lambda row: order[row["id"]]), columns=_LEDGER)
@@ -385,7 +396,7 @@ def _values(frame, metric, last):
 
     kind, _, column = metric.partition(".")
     if not len(frame) or not (frame["kind"] == (kind if column else "accuracy")).any():
-        return pd.DataFrame(columns=_RUN + [metric])
+        return pd.DataFrame(columns=[*_RUN, metric])
     if not column:
         ends = endpoint(frame, last)
         if metric not in ends:
@@ -417,33 +428,34 @@ def trend(histogram):
 def _contrast(claim, setting, values, level):
     """The claim's difference in one setting, or None where the claim does not name that setting."""
     metric, comparator = claim["metric"], claim["comparator"]
-    where = {"real data": (claim["dataset"], False), "world": (claim["world"], True), "null world": (claim["null"], True)}
+    real, stand_in = (claim["dataset"], False), (claim["world"], True)
     frame = values[metric]
     if setting == "placebo":
         comparator = claim["placebo"]
-        real = frame[(frame["dataset"] == claim["dataset"]) & (frame["method"] == comparator)]
-        dataset, world = where["real data" if len(real) else "world"] if comparator else ("", False)
+        ran = (frame["dataset"] == claim["dataset"]) & (frame["method"] == comparator)
+        dataset, world = real if ran.any() else stand_in
     else:
-        dataset, world = where[setting]
-    if not dataset:
+        dataset, world = {"real data": real, "world": stand_in, "null world": (claim["null"], True)}[setting]
+    if not dataset or (setting == "placebo" and not comparator):
         return None
     part = frame[(frame["dataset"] == dataset) & (frame["world"] == world)]
     gap = paired(part, claim["method"], comparator, metric, level)
-    planned = claim["planned_seeds"] if not world else claim["planned_world_seeds"]
-    return claim | {"setting": setting, "dataset": dataset, "comparator": comparator, "gap": gap, "p_holm": math.nan,
-                    "planned": int(planned), "is_world": world}
+    planned = int(claim["planned_world_seeds" if world else "planned_seeds"])
+    about = {"setting": setting, "dataset": dataset, "is_world": world, "comparator": comparator, "planned": planned}
+    return claim | about | {"gap": gap, "p_holm": math.nan}
 
 
 def _row(one, values, dropped, level):
     gap, nan = one["gap"], math.nan
     part = values[(values["dataset"] == one["dataset"]) & (values["world"] == one["is_world"])]
     again = paired(part, *reversed(BASELINES), one["metric"], level) if one["comparator"] else difference([])
-    missing = [left_out(run) for run in dropped
-               if run["dataset"] == one["dataset"] and run["method"] in (one["method"], one["comparator"])]
+    concerned = [run for run in dropped if run["dataset"] == one["dataset"]]
+    missing = [left_out(run) for run in concerned if run["method"] in (one["method"], one["comparator"])]
     notes = [one["note"]] * bool(one["note"])
     notes += ["left out, unfinished: " + "; ".join(missing)] * bool(missing)
     return one | {
         "difference": gap.mean, "sd": gap.sd, "low": gap.low, "high": gap.high, "half_width": gap.half_width,
         "level": gap.level if gap.n > 1 else nan, "p": gap.p, "seeds": gap.n,
         "verdict": verdict(gap, one["band"], one["direction"]) if gap.n else "not run",
-        "aa_difference": again.mean, "aa_low": again.low, "aa_high": again.high, "note": " | ".join(notes)}
+        "aa_difference": again.mean, "aa_low": again.low, "aa_high": again.high, "note": " | ".join(notes),
+    }  # fmt: skip

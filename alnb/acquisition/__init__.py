@@ -1,6 +1,6 @@
 """Acquisition strategies: arrays in, scores or rows out.
 
-A strategy is one function with one decorator, in a file of `alnb/acquisition` or `alnb/methods`, or in a notebook cell:
+A strategy is one function with one decorator, in a file of alnb/acquisition or alnb/methods or in a notebook cell:
 
     @score("margin", needs=("probabilities",))
     def margin(view): ...                         # (U,) tensor, larger = ask first
@@ -8,10 +8,11 @@ A strategy is one function with one decorator, in a file of `alnb/acquisition` o
     @select("k_center", needs=("embeddings", "labelled_embeddings"))
     def k_center(view, budget, rng): ...          # rows of the candidates, best first
 
-`view` describes the U candidates of one cycle (see `FIELDS`); a row is an index into them. What every strategy owes its
-caller (exactly `budget` distinct rows, no NaN, ties settled by the shared random order) is checked in one place,
-`Strategy.choose`. There is no list to edit: the catalogue is read from the sources, without importing them.
+`view` describes the U candidates of one cycle (see `FIELDS`); a row is an index into them. What every strategy
+owes its caller (exactly `budget` distinct rows, no NaN, ties settled by the shared random order) is checked in
+one place, `Strategy.choose`. There is no list to edit: the catalogue is read from the sources, unimported.
 """
+
 from __future__ import annotations
 
 import ast
@@ -23,7 +24,9 @@ import hashlib
 import importlib
 import inspect
 import operator
+import pickle
 import re
+import sys
 import textwrap
 import types
 from dataclasses import dataclass
@@ -31,8 +34,8 @@ from pathlib import Path
 
 from alnb.errors import BadRequest
 
-# What a strategy may need. U candidates, C classes, D features, T epochs of this cycle's training, L labelled samples.
-# `size`, `classes`, `device` and `priority` ((U,) distinct, smaller = first in the shared random order) are always there.
+# What a strategy may need: U candidates, C classes, D features, T epochs of this cycle's training, L labelled.
+# Always there: `size`, `classes`, `device`, `priority` ((U,) distinct, smaller = first in the shared random order).
 FIELDS = {
     "probabilities": "(U, C) float, softmax",
     "log_probabilities": "(U, C) float, log-softmax",
@@ -47,55 +50,61 @@ FIELDS = {
 }
 
 local: dict[str, Strategy] = {}
-"""Strategies defined outside alnb (a notebook cell, a script), by name; running a cell again replaces its entry."""
+"""Strategies defined outside alnb, by name: in a notebook cell, which replaces its own when run again."""
 
 
 @dataclass(frozen=True)
 class Choice:
+    """`rows`: (budget,) int64 tensor on the CPU, rows of the candidates, best first.
+
+    `tied_share`: share of the batch whose place was decided by the tie-break, that is those at the cut-off score
+    if more candidates have that score than were taken; NaN where a strategy gives rows, not scores.
+    """
+
     rows: object
-    """(budget,) int64 tensor on the CPU: rows of the candidates, best first."""
     tied_share: float
-    """Share of the batch whose place was decided by the tie-break; NaN where the strategy gives rows, not scores."""
 
 
 @dataclass(frozen=True)
 class Strategy:
+    """`kind` is "score" or "select", `source` a citation. `label`, which the key of a run holds, is the name, or
+    name@<8 hex of its source> for a strategy defined outside alnb."""
+
     name: str
     kind: str
-    """"score" or "select"."""
     function: types.FunctionType
-    needs: tuple[str, ...] = ()
-    oracle: bool = False
-    source: str = ""
-    """Citation."""
-    label: str = ""
-    """The name, or name@<8 hex of its source> for a strategy defined outside alnb: what a run's key holds."""
+    needs: tuple[str, ...]
+    oracle: bool
+    source: str
+    label: str
 
     def __call__(self, *args, **kwargs):
         return self.function(*args, **kwargs)
 
     def choose(self, view, budget: int, rng) -> Choice:
-        """The `budget` candidates to label, best first. `rng`: the torch.Generator of this strategy and cycle.
+        """The `budget` candidates to label. `rng`: the torch.Generator (CPU) of this strategy and cycle.
 
-        Raises BadRequest for a budget outside 1..U, for NaN in what the strategy needs or gives, and for a result of
-        the wrong shape, out of range or with a repeated row.
+        Raises BadRequest for a budget outside 1..U, for NaN in what the strategy needs or gives, and for a result
+        of the wrong shape, out of range or with a repeated row.
         """
         budget = self._checked_budget(budget, view.size)
         for field in self.needs:
             if _has_nan(getattr(view, field)):
-                raise BadRequest(f"strategy {self.label!r}: view.{field} holds NaN; accepted: numbers only")
+                raise self._refused(f"view.{field} holds NaN", "numbers only")
         if self.kind == "score":
             return self._best(self.function(view), view, budget)
         return Choice(self._checked_rows(self.function(view, budget, rng), view.size, budget), float("nan"))
 
+    def _refused(self, given, accepted):
+        return BadRequest(f"strategy {self.label!r}: {given}; accepted: {accepted}")
+
     def _checked_budget(self, budget, size):
         try:
-            number = operator.index(budget)
+            number = 0 if isinstance(budget, bool) else operator.index(budget)
         except TypeError:
             number = 0
-        if isinstance(budget, bool) or not 1 <= number <= size:
-            raise BadRequest(f"strategy {self.label!r}: budget {budget!r} for {size} candidates; accepted: a whole number"
-                             f" from 1 to {size}")
+        if not 1 <= number <= size:
+            raise self._refused(f"budget {budget!r} for {size} candidates", f"a whole number from 1 to {size}")
         return number
 
     def _best(self, scores, view, budget):
@@ -103,13 +112,12 @@ class Strategy:
 
         scores = torch.as_tensor(scores).detach().to(view.priority.device)
         if scores.shape != (view.size,) or scores.is_complex():
-            raise BadRequest(f"strategy {self.label!r} gave scores of shape {tuple(scores.shape)} and type {scores.dtype};"
-                             f" accepted: one real number per candidate, shape ({view.size},)")
-        if scores.dtype == torch.bool:
-            scores = scores.to(torch.uint8)
+            raise self._refused(
+                f"gave scores of shape {tuple(scores.shape)}, {scores.dtype}",
+                f"one real number per candidate, shape ({view.size},)",
+            )
         if _has_nan(scores):
-            raise BadRequest(f"strategy {self.label!r} gave NaN for {int(scores.isnan().sum())} of {view.size} candidates;"
-                             " accepted: numbers only")
+            raise self._refused(f"gave NaN for {int(scores.isnan().sum())} of {view.size} candidates", "numbers only")
         # a stable sort of the candidates in the shared random order is what settles ties
         shared = view.priority.argsort()
         best = scores[shared].sort(descending=True, stable=True)
@@ -121,38 +129,46 @@ class Strategy:
         import torch
 
         rows = torch.as_tensor(rows).detach().cpu()
-        if rows.shape != (budget,) or rows.is_floating_point() or rows.is_complex() or rows.dtype == torch.bool:
-            raise BadRequest(f"strategy {self.label!r} gave rows of shape {tuple(rows.shape)} and type {rows.dtype};"
-                             f" accepted: {budget} whole numbers, shape ({budget},)")
+        if rows.shape != (budget,) or rows.dtype == torch.bool or rows.is_floating_point() or rows.is_complex():
+            raise self._refused(
+                f"gave rows of shape {tuple(rows.shape)}, {rows.dtype}",
+                f"{budget} whole numbers, shape ({budget},)",
+            )
         rows = rows.to(torch.int64)
         if int(rows.min()) < 0 or int(rows.max()) >= size:
-            raise BadRequest(f"strategy {self.label!r} gave a row outside 0..{size - 1}: rows index the candidates")
+            raise self._refused(
+                f"gave rows from {int(rows.min())} to {int(rows.max())}",
+                f"0 to {size - 1}, they index the candidates",
+            )
         if len(rows.unique()) < budget:
-            raise BadRequest(f"strategy {self.label!r} gave {len(rows.unique())} distinct rows; accepted: {budget}")
+            raise self._refused(f"gave {len(rows.unique())} distinct rows", f"{budget}, each candidate once")
         return rows
 
     def __reduce_ex__(self, protocol):
         # alnb's own strategies travel by name; others by value, and are known by name where they arrive
         if self.label == self.name:
             return get, (self.name,)
-        return _arrive, (self.name, self.kind, self.function, self.needs, self.oracle, self.source, self.label)
+        facts = (self.name, self.kind, self.needs, self.oracle, self.source, self.label)
+        return _arrive, (_by_value(self.function), *facts)
 
 
 def score(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = ""):
-    """Decorator of `f(view) -> (U,)` scores, larger = ask first. `needs`: names of `FIELDS`; `source`: citation."""
+    """Decorator of `f(view) -> (U,)` scores, larger = ask first. `needs`: names of `FIELDS`; `source`: a citation."""
     return functools.partial(_strategy, name, "score", needs, oracle, source)
 
 
 def select(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = ""):
-    """Decorator of `f(view, budget, rng) -> rows` of the candidates, best first; `rng` is a CPU torch.Generator."""
+    """Decorator of `f(view, budget, rng) -> rows` of the candidates, best first."""
     return functools.partial(_strategy, name, "select", needs, oracle, source)
 
 
-# ---------------------------------------------------------------------------------------------- what alnb itself has
+# --- what alnb itself has -----------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class Entry:
     """What the source says of a strategy, read without importing it."""
+
     name: str
     module: str
     kind: str
@@ -174,7 +190,7 @@ def describe(name: str) -> Entry:
 
 
 def get(name: str) -> Strategy:
-    """The strategy of that name (or name@hash, if it was defined outside alnb); BadRequest for an unknown one."""
+    """The strategy of that name, or of name@hash if defined outside alnb; BadRequest for an unknown one."""
     if found := _find_local(name):
         return found
     module = importlib.import_module(_entries()[_known(name)].module)
@@ -192,8 +208,11 @@ def _known(name):
         return name
     names = [*entries, *local]
     near = difflib.get_close_matches(name, names, 1)
-    raise BadRequest(f"no strategy {name!r}; " + (f"did you mean {near[0]!r}? " if near else "")
-                     + f"accepted: {', '.join(sorted(names))}")
+    raise BadRequest(
+        f"no strategy {name!r}; "
+        + (f"did you mean {near[0]!r}? " if near else "")
+        + f"accepted: {', '.join(sorted(names))}"
+    )
 
 
 def _entries():
@@ -203,13 +222,13 @@ def _entries():
         for path in sorted((package / folder).glob("*.py")):
             for entry in _read(path, f"alnb.{folder}.{path.stem}", path.stat().st_mtime_ns):
                 if entry.name in entries:
-                    raise BadRequest(f"two strategies are named {entry.name!r}: in {entries[entry.name].module} and in"
-                                     f" {entry.module}")
+                    both = f"{entries[entry.name].module} and {entry.module}"
+                    raise BadRequest(f"two strategies are named {entry.name!r}, in {both}; accepted: one")
                 entries[entry.name] = entry
     return dict(sorted(entries.items()))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _read(path, module, changed):
     found = []
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -219,16 +238,20 @@ def _read(path, module, changed):
             kind = getattr(call.func, "id", getattr(call.func, "attr", None))
             if kind in ("score", "select"):
                 try:
-                    name, = map(ast.literal_eval, call.args)
+                    (name,) = map(ast.literal_eval, call.args)
                     given = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
                 except ValueError:
-                    raise BadRequest(f"{path.name}, line {call.lineno}: @{kind} takes one name and literal keywords") from None
-                found.append(Entry(name, module, kind, _names(given.get("needs", ())), given.get("oracle", False),
-                                   given.get("source", "")))
+                    raise BadRequest(
+                        f"{path.name}, line {call.lineno}: @{kind} with something computed; accepted: one"
+                        " name and literal keywords, since this is read without running it"
+                    ) from None
+                needs = _names(given.get("needs", ()))
+                found.append(Entry(name, module, kind, needs, given.get("oracle", False), given.get("source", "")))
     return found
 
 
-# ------------------------------------------------------------------------------- what is defined outside (in a cell)
+# --- what is defined outside, in a notebook cell ------------------------------------------------------------
+
 
 def _strategy(name, kind, needs, oracle, source, function):
     needs = _names(needs)
@@ -242,74 +265,115 @@ def _strategy(name, kind, needs, oracle, source, function):
     if "truth" in needs and not oracle:
         raise BadRequest(f"strategy {name!r} needs the true classes: only a strategy marked oracle=True may")
     try:
-        inspect.signature(function).bind(*("view", "budget", "rng")[:1 if kind == "score" else 3])
+        inspect.signature(function).bind(*("view", "budget", "rng")[: 1 if kind == "score" else 3])
     except TypeError:
         wanted = "(view)" if kind == "score" else "(view, budget, rng)"
-        raise BadRequest(f"strategy {name!r}: @{kind} calls it with {wanted}, which its arguments do not fit") from None
-    if function.__module__.split(".")[0] == "alnb":
+        raise BadRequest(f"strategy {name!r} takes {inspect.signature(function)}; accepted: {wanted}") from None
+    if (function.__module__ or "").split(".")[0] == "alnb":
         return Strategy(name, kind, function, needs, oracle, source, name)
     if name in _entries():
-        raise BadRequest(f"strategy {name!r}: {_entries()[name].module} has that name already; choose another")
+        raise BadRequest(f"strategy name {name!r} is taken by {_entries()[name].module}; accepted: any other")
     digest = hashlib.sha256()
-    _fingerprint(function, f"strategy {name!r}", digest)
-    return _arrive(name, kind, function, needs, oracle, source, f"{name}@{digest.hexdigest()[:8]}")
-
-
-def _arrive(*fields):
-    strategy = local[fields[0]] = Strategy(*fields)
+    _fingerprint(function, f"strategy {name!r}", function.__module__, digest)
+    label = f"{name}@{digest.hexdigest()[:8]}"
+    strategy = local[name] = Strategy(name, kind, function, needs, oracle, source, label)
     return strategy
+
+
+def _arrive(parcel, name, kind, *facts):
+    strategy = local[name] = Strategy(name, kind, pickle.loads(parcel), *facts)
+    return strategy
+
+
+def _by_value(function):
+    """A pickle of `function` that loads where its module cannot be imported."""
+    import cloudpickle
+
+    module = sys.modules.get(function.__module__)
+    ours = module is not None and module.__name__ not in {"__main__", *cloudpickle.list_registry_pickle_by_value()}
+    if ours:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        return cloudpickle.dumps(function)
+    finally:
+        if ours:
+            cloudpickle.unregister_pickle_by_value(module)
 
 
 def _names(needs):
     return (needs,) if isinstance(needs, str) else tuple(needs)
 
 
-def _fingerprint(value, who, digest):
-    """Feed `digest` all that decides what `value` does; BadRequest where that cannot be known.
+def _fingerprint(value, who, home, digest):
+    """Feed `digest` all that decides what `value` does, for `who` of module `home`; BadRequest where unknowable.
 
-    A function is its source, its defaults and what it closes over; any other global could change unseen, would not be
-    in the key of the run, and might not exist in another process.
+    A function is its source, its defaults and what it closes over. A global would not be in the key of the run,
+    could change unseen, and might not exist in another process.
     """
     if isinstance(value, types.FunctionType):
         try:
             digest.update(textwrap.dedent(inspect.getsource(value)).encode())
         except (OSError, TypeError):
-            raise BadRequest(f"{who}: the source of {value.__qualname__} cannot be read; define it in a notebook cell or a"
-                             " file, not by exec or at a bare prompt") from None
+            raise BadRequest(
+                f"{who}: the source of {value.__qualname__} cannot be read; accepted: a function of a"
+                " notebook cell or a file, not of exec or a bare prompt"
+            ) from None
+        if _of_a_library(value, home):
+            return
         for name in sorted(_globals_read(value.__code__)):
             if not isinstance(value.__globals__.get(name), types.ModuleType) and (
-                    name in value.__globals__ or not hasattr(builtins, name)):
-                raise BadRequest(f"{who} reads the global {name!r}; accepted: modules, arguments and defaults. Pass it as a"
-                                 f" default ({name}={name}), or import or define it inside the function")
-        closed = {name: cell.cell_contents for name, cell in zip(value.__code__.co_freevars, value.__closure__ or ())}
-        for part in (value.__defaults__ or (), value.__kwdefaults__ or {}, closed):
+                name in value.__globals__ or not hasattr(builtins, name)
+            ):
+                raise BadRequest(
+                    f"{who} reads the global {name!r}; accepted: modules, arguments and defaults. Pass it"
+                    f" as a default ({name}={name}), or import or define it inside the function"
+                )
+        for part in (
+            value.__defaults__ or (),
+            value.__kwdefaults__ or {},
+            inspect.getclosurevars(value).nonlocals,
+        ):
             if part:
-                _fingerprint(part, who, digest)
+                _fingerprint(part, who, home, digest)
     elif isinstance(value, (type(None), bool, int, float, complex, str, bytes)):
-        digest.update(repr(value).encode())
+        digest.update(repr(value).encode() + b";")
     elif isinstance(value, (list, tuple)):
         digest.update(f"{type(value).__name__} of {len(value)}:".encode())
         for item in value:
-            _fingerprint(item, who, digest)
+            _fingerprint(item, who, home, digest)
     elif isinstance(value, dict) and all(isinstance(key, str) for key in value):
         digest.update(f"dict of {len(value)}:".encode())
         for key in sorted(value):
-            _fingerprint((key, value[key]), who, digest)
+            _fingerprint((key, value[key]), who, home, digest)
     elif isinstance(value, (types.ModuleType, types.BuiltinFunctionType)):
-        digest.update(f"{getattr(value, '__module__', '')} {value.__name__}".encode())
+        digest.update(f"{getattr(value, '__module__', '')} {value.__name__};".encode())
     elif isinstance(value, Strategy):
-        digest.update(value.label.encode())
+        digest.update(value.label.encode() + b";")
     elif hasattr(value, "dtype") and hasattr(value, "__array__"):
         array = value.detach().cpu().numpy() if hasattr(value, "detach") else value
         digest.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
     else:
-        raise BadRequest(f"{who}: a default or enclosed value of type {type(value).__name__}; accepted: numbers, strings,"
-                         " lists, tuples, dicts with string keys, arrays, tensors, functions, modules, strategies")
+        raise BadRequest(
+            f"{who}: a default or enclosed value of type {type(value).__name__}; accepted: numbers,"
+            " strings, lists, tuples, dicts with string keys, arrays, functions, modules, strategies"
+        )
+
+
+def _of_a_library(function, home):
+    """Whether another process finds this function by importing its module."""
+    module = sys.modules.get(function.__module__)
+    return function.__module__ not in ("__main__", home) and getattr(module, function.__qualname__, None) is function
+
+
+USES_A_GLOBAL = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL", "DELETE_GLOBAL"}
 
 
 def _globals_read(code):
-    names = {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME",
-             "STORE_GLOBAL", "DELETE_GLOBAL")}
+    """Names that `code`, and the functions and classes in it, take from the module."""
+    steps = list(dis.get_instructions(code))
+    # the body of a class looks its own names up as if they were global
+    own = {step.argval for step in steps if step.opname == "STORE_NAME"} | {"__name__"}
+    names = {step.argval for step in steps if step.opname in USES_A_GLOBAL} - own
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             names |= _globals_read(constant)

@@ -1,14 +1,15 @@
-"""Greedy k-center (core-set) selection: Sener and Savarese, Active learning for convolutional neural networks, ICLR 2018.
+"""Greedy k-center, or core-set, selection (Sener and Savarese 2018, Algorithm 1).
 
-The rule of their Algorithm 1: ask next for the candidate farthest from everything labelled or already chosen. The largest
-of those distances left at the end, the covering radius, is at most twice the smallest that any choice of `budget`
-candidates could leave (Gonzalez 1985).
+Ask next for the candidate farthest from everything labelled or already chosen. The largest distance left at the
+end, the covering radius, is at most twice the smallest that any choice of `budget` candidates could leave
+(Gonzalez 1985).
 
-One pass per pick over all U candidates is bound by memory. Distances to the nearest centre only ever fall, so the
-greedy picks can be made among the farthest quarter alone for as long as the best of them stays above the distance of the
-first candidate left out; then the picks are handed up in one matrix product. A quarter of a quarter does the same for
+A pass over all candidates for every pick is bound by memory. But distances to the nearest centre only fall, so
+picks can be made among the farthest quarter alone for as long as the best there stays above the first candidate
+left out; then the others learn of these picks in one matrix product. A quarter of the quarter does the same for
 the quarter. The picks are those of the plain rule, up to rounding.
 """
+
 from __future__ import annotations
 
 from alnb.acquisition import select
@@ -19,17 +20,19 @@ SMALL = 256
 SHARE = 4
 """The picks are made among the farthest 1/SHARE of the candidates."""
 TILE = 1024
-"""Rows and columns of a block of distances: what is held at once, besides one copy of the embeddings."""
+"""Rows and columns of a block of distances: what is held at once, besides a copy of the embeddings."""
 SLACK = 32
 """A squared distance below SLACK * eps * |x|^2 is what rounding leaves of 0 (|x| after centring)."""
 
 
-@select("k_center", needs=("embeddings", "labelled_embeddings"),
-        source="Sener and Savarese, Active learning for convolutional neural networks: a core-set approach, ICLR 2018")
+@select(
+    "k_center",
+    needs=("embeddings", "labelled_embeddings"),
+    source="Sener, Savarese, Active learning for convolutional neural networks: a core-set approach, ICLR 2018",
+)
 def k_center(view, budget, rng):
-    """(budget,) rows: the farthest from the labelled first. Ties, and the first pick of an empty labelled set, follow the
-    shared random order; `rng` is not used. In float64 if the embeddings are, else in float32.
-    """
+    """(budget,) rows, the farthest from the labelled first. Ties, and the first pick if nothing is labelled, follow
+    the shared random order; `rng` is not used."""
     shared = view.priority.argsort()
     picks, _ = greedy(view.embeddings[shared], view.labelled_embeddings, budget)
     return shared[picks]
@@ -38,21 +41,22 @@ def k_center(view, budget, rng):
 def greedy(candidates, labelled, budget: int):
     """The greedy picks among `candidates` (U, D), given `labelled` (L, D), L may be 0.
 
-    Returns rows (budget,) int64 in the order picked, and the distance (budget,) of each to the nearest centre at that
-    moment (inf for the first one if nothing is labelled), which never grows. The lowest row wins a tie.
-    Time O(U (L + budget) D); memory one copy of the candidates and O(U). BadRequest if a squared distance is not finite.
+    Returns rows (budget,) int64 in the order picked, and the distance (budget,) of each to its nearest centre at
+    that moment (inf for the first one if nothing is labelled), which never grows. The lowest row wins a tie.
+    In float64 if the candidates are, else in float32. Time O(U (L + budget) D); memory: a copy of the candidates,
+    another of the farthest quarter and O(U). BadRequest if a squared norm is not finite.
     """
     import torch
 
     dtype = torch.promote_types(candidates.dtype, torch.float32)
     points = candidates.to(dtype)
-    centre = points.mean(0)                     # distances do not move with the origin, their rounding errors do
+    centre = points.mean(0)  # distances do not move with the origin, their rounding errors do
     points = points - centre
     centres = labelled.to(dtype) - centre if len(labelled) else points[:0]
     squared = points.square().sum(1)
     if not (squared.isfinite().all() and centres.square().sum(1).isfinite().all()):
-        raise BadRequest("k_center: squared norms of the embeddings overflow; accepted: finite distances")
-    nearest = points.new_full((len(points),), float("inf"))
+        raise BadRequest("k_center: embeddings whose squares are not finite; accepted: finite distances")
+    nearest = squared.new_full((len(points),), float("inf"))
     _bring_closer(nearest, points, squared, centres)
     rows = torch.arange(len(points), device=points.device)
     picks, distances = _pick(points, squared, nearest, rows, (-1.0, 0), budget)
@@ -60,10 +64,10 @@ def greedy(candidates, labelled, budget: int):
 
 
 def _pick(points, squared, nearest, rows, bound, budget):
-    """Positions and squared distances of at most `budget` greedy picks, stopped where one would not lie above `bound`.
+    """Positions and squared distances of at most `budget` greedy picks, as long as they are above `bound`.
 
-    `nearest` (n,) squared distance to the nearest centre, -1 for what is chosen; `rows` (n,) where the points stand in the
-    whole, ascending; `bound` (squared distance, -row) of the best point that is not among these n.
+    `nearest` (n,): squared distance to the nearest centre, -1 for what is chosen. `rows` (n,): where these points
+    stand in the whole, ascending. `bound`: (squared distance, -row) of the best point not among these n.
     """
     import torch
 
@@ -98,25 +102,31 @@ def _pick_small(points, squared, nearest, rows, bound, budget):
     nearest, place = nearest.cpu().numpy().copy(), rows.cpu().numpy()
     picks, distances = [], []
     while len(picks) < budget:
-        best = int(nearest.argmax())            # the first of equals: the lowest row
+        best = int(nearest.argmax())  # the first of equals: the lowest row
         if (nearest[best], -place[best]) <= bound:
             break
         picks.append(best)
         distances.append(nearest[best])
         np.minimum(nearest, between[best], out=nearest)
         nearest[best] = -1
-    return (torch.tensor(picks, dtype=torch.int64, device=points.device),
-            torch.tensor(np.array(distances, nearest.dtype), device=points.device))
+    return (
+        torch.tensor(picks, dtype=torch.int64, device=points.device),
+        torch.tensor(np.array(distances, nearest.dtype), device=points.device),
+    )
 
 
 def _bring_closer(nearest, points, squared, centres):
-    """Lower `nearest` (n,), in place, to the squared distance to the nearest of `centres` (m, D) where that is smaller."""
+    """Lower `nearest` (n,), in place, to the squared distance to the nearest of `centres` (m, D), m >= 0."""
     import torch
 
     for i in range(0, len(points) if len(centres) else 0, TILE):
         rows = slice(i, i + TILE)
-        closest = torch.stack([torch.addmm(centre.square().sum(1), points[rows], centre.T, alpha=-2).amin(1)
-                               for centre in centres.split(TILE)]).amin(0)
+        closest = torch.stack(
+            [
+                torch.addmm(centre.square().sum(1), points[rows], centre.T, alpha=-2).amin(1)
+                for centre in centres.split(TILE)
+            ]
+        ).amin(0)
         closest = _without_rounding(closest + squared[rows], squared[rows])
         torch.minimum(nearest[rows], closest, out=nearest[rows])
 

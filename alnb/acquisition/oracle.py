@@ -7,7 +7,7 @@ from alnb.acquisition import score
 def oracle(view):
     """(U,) 1 where the network is wrong, else 0: it reads the labels, the others must not.
 
-    A reference, not an upper bound: to label every mistake at once need not be the best batch. Within the mistakes (and
-    after them) the shared random order decides, as for every tie.
+    A reference, not an upper bound: to label mistakes first need not be the best batch. Among the mistakes, and
+    after them, the shared random order decides, as for every tie.
     """
     return (view.probabilities.argmax(dim=1) != view.truth).float()

@@ -7,7 +7,8 @@ Every module of `alnb.datasets` and `alnb.worlds` that has
     status(name, root) -> (state, text)       optional; without it the data is embedded
     download(name, root)                      optional; without it there is nothing to fetch
 
-is found by itself. Importing such a module must stay cheap: no torch, no matplotlib, no scikit-learn at module level.
+is found by itself. Importing such a module must stay cheap: no torch, no matplotlib, no scikit-learn at
+module level.
 """
 
 from __future__ import annotations
@@ -59,14 +60,16 @@ class Dataset:
     std: tuple[float, float, float]
     crop: int  # zero padding of the random crop, pixels
     flip: bool  # whether a horizontal flip keeps the class
-    details: dict[str, np.ndarray] = field(default_factory=dict)  # facts of a world, one row per training sample
+    details: dict[str, np.ndarray] = field(
+        default_factory=dict
+    )  # facts of a world, one row per training sample
 
 
 class Missing(BadRequest):
     """The data of a known dataset is not there, or is damaged."""
 
 
-# --- what exists -----------------------------------------------------------------------------------------------------
+# --- what exists --------------------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -78,7 +81,9 @@ def _modules() -> dict:
             module = importlib.import_module(entry.name)
             for name in getattr(module, "INFO", {}):
                 if name in found:
-                    raise RuntimeError(f"dataset {name!r} is served by {found[name].__name__} and {module.__name__}")
+                    raise RuntimeError(
+                        f"dataset {name!r} is served by {found[name].__name__} and {module.__name__}"
+                    )
                 found[name] = module
     return found
 
@@ -102,7 +107,7 @@ def info(name: str) -> Info:
     return _module(name).INFO[name]
 
 
-# --- where it is -----------------------------------------------------------------------------------------------------
+# --- where it is --------------------------------------------------------------------------------------------
 
 
 def default_root() -> Path:
@@ -117,8 +122,8 @@ def _root(root) -> Path:
 def examine(root: Path, files: dict[str, str]) -> tuple[list[Path], list[tuple[Path, str, str]]]:
     """Check files against their md5.
 
-    files: path below root -> md5 in hexadecimal. Returns (absent paths, damaged files as (path, expected, found)). Where
-    something is absent nothing is read.
+    files: path below root -> md5 in hexadecimal. Returns (absent paths, damaged files as (path, expected,
+    found)). Where something is absent nothing is read.
     """
     absent = [root / path for path in files if not (root / path).is_file()]
     damaged = []
@@ -132,7 +137,8 @@ def examine(root: Path, files: dict[str, str]) -> tuple[list[Path], list[tuple[P
 
 
 def complaint(name: str, root: Path, files: dict[str, str]) -> tuple[str, str]:
-    """(state, text) for a dataset made of `files` (see `examine`); the text is the one line that `Missing` carries."""
+    """(state, text) for a dataset made of `files` (see `examine`); the text is the one line that `Missing`
+    carries."""
     about = info(name)
     absent, damaged = examine(root, files)
     module = _module(name)
@@ -145,12 +151,14 @@ def complaint(name: str, root: Path, files: dict[str, str]) -> tuple[str, str]:
             f"Source: {about.source}. Terms: {about.terms}. To get it: {fetch}.{stand_in}"
         )
     if damaged:
-        each = "; ".join(f"{path} should have md5 {expected} and has {found}" for path, expected, found in damaged)
+        each = "; ".join(
+            f"{path} should have md5 {expected} and has {found}" for path, expected, found in damaged
+        )
         return "damaged", f"{name} is damaged: {each}. Delete it, then {fetch}.{stand_in}"
     return "there", f"{name} is in {root}, {len(files)} files, md5 as published"
 
 
-# --- what is done with it --------------------------------------------------------------------------------------------
+# --- what is done with it -----------------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=2)
@@ -161,14 +169,15 @@ def _load(name: str, root: Path) -> Dataset:
 def load(name: str, root: str | Path | None = None) -> Dataset:
     """The dataset called `name`; the last two are kept in memory.
 
-    root: folder of the downloads; default `ALNB_DATA`, else data/downloads. Raises BadRequest for an unknown name and
-    Missing where the data is absent or damaged; never downloads.
+    root: folder of the downloads; default `ALNB_DATA`, else data/downloads. Raises BadRequest for an unknown
+    name and Missing where the data is absent or damaged; never downloads.
     """
     return _load(name, _root(root))
 
 
 def status(name: str, root: str | Path | None = None) -> tuple[str, str]:
-    """("embedded" | "there" | "missing" | "damaged", one line of text). Reads and checks every file of real data."""
+    """("embedded" | "there" | "missing" | "damaged", one line of text). Reads and checks every file of real
+    data."""
     module = _module(name)
     if hasattr(module, "status"):
         return module.status(name, _root(root))

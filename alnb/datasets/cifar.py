@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 through torchvision, in the official python layout.
 
-Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, technical report, 2009. Every file is checked
-against its published md5 before torchvision unpickles it, so that a damaged one is named.
+Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, technical report, 2009. Every
+file is checked against its published md5 before torchvision unpickles it, so that a damaged one is named.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ INFO = {
     ),
 }
 
-# The files below root and their md5, as in torchvision's class tables (a test compares): kept here so that missing or
-# damaged data is refused without the seconds that importing torchvision takes.
+# The files below root and their md5, as in torchvision's class tables (a test compares): kept here so that
+# missing or damaged data is refused without the seconds that importing torchvision takes.
 FILES = {
     "cifar-10": {
         "cifar-10-batches-py/data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -104,7 +104,8 @@ def _channels_first(images):
 
 
 def download(name: str, root: Path) -> None:
-    """Fetch and unpack the archive from its home by torchvision, then check every file. Raises Missing if one differs."""
+    """Fetch and unpack the archive from its home by torchvision, then check every file. Raises Missing if one
+    differs."""
     root.mkdir(parents=True, exist_ok=True)
     _table(name)(root, download=True)
     state, text = status(name, root)

@@ -1,8 +1,9 @@
 """scikit-learn's 1,797 scanned digits, 8 x 8 pixels: real, tiny, and there without a download.
 
-Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998 (its test part, which
-scikit-learn ships). Half a second trains on it, so it proves that a pipeline is connected. Nothing about active learning
-follows from it: a linear model is right on 97 % and 200 labels are nearly all there is to learn.
+Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998 (its test
+part, which scikit-learn ships). Half a second trains on it, so it proves that a pipeline is connected.
+Nothing about active learning follows from it: a linear model is right on 97 % and 200 labels are nearly all
+there is to learn.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ INFO = {
 
 
 def load(name: str, root: Path) -> Dataset:
-    """1,297 training and 500 test images, (N, 3, 8, 8): grey, three times; stratified, the same split for everyone."""
+    """1,297 training and 500 test images, (N, 3, 8, 8): grey, three times; stratified, the same split for
+    everyone."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 

@@ -116,6 +116,96 @@ def examples(view, truth, d, correct) -> list[dict]:
     return rows
 
 
+# --- the figures ----------------------------------------------------------------------------------------------------------
+
+
+def draw_examples(rows, data):
+    """Fig. 3.1: the samples, their last predictions, confidence and dispersion. rows: kind "example" of one run; data:
+    the dataset they index."""
+    from alnb.figures import subplots
+
+    fig, axes = subplots(1, len(rows), figsize=(2.1 * len(rows), 3.1), squeeze=False)
+    names = data.class_names
+    for ax, row in zip(axes[0], rows.to_dict("records")):
+        ax.imshow(data.train_images[int(row["sample"])].transpose(1, 2, 0), interpolation="nearest")
+        ax.set_title(f"({row['panel']}) true: {names[int(row['true'])]}")
+        ax.set(xticks=[], yticks=[])
+        last = " ".join(names[int(row[f"epoch_{t}"])] for t in range(1 - LAST_EPOCHS, 1))
+        ax.set_xlabel(f"last {LAST_EPOCHS}: {last}\nconfidence {row['confidence']:.2f}\ndispersion {row['dispersion']:.2f}")
+        ax.grid(False)
+    return fig
+
+
+def describe_examples(rows, data) -> str:
+    names, parts = data.class_names, []
+    for row in rows.to_dict("records"):
+        last = ", ".join(names[int(row[f"epoch_{t}"])] for t in range(1 - LAST_EPOCHS, 1))
+        parts.append(f"({row['panel']}) a {names[int(row['true'])]}, last predicted {last}, confidence "
+                     f"{row['confidence']:.2f}, dispersion {row['dispersion']:.2f}")  # fmt: skip
+    return f"Samples of {data.name}: {'; '.join(parts)}."
+
+
+def draw_histograms(rows):
+    """Fig. 3.3 and 3.4: bars, the share of the pool in each tenth of dispersion; line, the share the model gets right.
+    rows: kind "histogram" of any number of seeds, pooled."""
+    from alnb.figures import PALETTE, subplots
+
+    cycles = sorted(rows["cycle"].unique())
+    fig, axes = subplots(1, len(cycles), figsize=(3.2 * len(cycles), 3.2), sharey=True, squeeze=False)
+    for ax, cycle_ in zip(axes[0], cycles):
+        bins = _pooled(rows[rows["cycle"] == cycle_])
+        ax.bar(bins.index + 0.5 / BINS, bins["share"], width=0.9 / BINS, color=PALETTE[2], label="samples")
+        ax.plot(bins.index + 0.5 / BINS, bins["right"], color=PALETTE[0], marker="o", ms=4, label="correct")
+        ax.set(title=f"cycle {int(cycle_)}", xlabel="dispersion", xlim=(0, 1), ylim=(0, 100))
+    axes[0, 0].set_ylabel("% of the pool; % correct")
+    axes[0, -1].legend()
+    return fig
+
+
+def _pooled(rows):
+    bins = rows.groupby("low")[["samples", "correct"]].sum()
+    bins["share"] = 100 * bins["samples"] / bins["samples"].sum()
+    bins["right"] = 100 * bins["correct"] / bins["samples"].where(bins["samples"] > 0)
+    return bins
+
+
+def describe_histograms(rows) -> str:
+    parts = []
+    for cycle_, part in rows.groupby("cycle"):
+        bins = _pooled(part).dropna()
+        line = ", ".join(f"{low:.1f}: {b.share:.0f} % of the pool, {b.right:.0f} % right" for low, b in bins.iterrows())
+        parts.append(f"cycle {int(cycle_)}, by the lower edge of dispersion: {line}")
+    return f"Bars and a line on {', '.join(rows['dataset'].unique())}. {'. '.join(parts)}."
+
+
+def table_3_1(results):
+    """Accuracy at the last budget (mean, sd, seeds) and relative to `all_data`; thesis Table 3.1. One row per dataset
+    and method."""
+    accuracy = results[results["kind"] == "accuracy"]
+    rows = []
+    for dataset, part in accuracy.groupby("dataset", sort=False):
+        full = part.loc[part["method"] == cycle.ALL, "accuracy"].mean()
+        arms = part[part["method"] != cycle.ALL]
+        last = arms[arms["labelled"] == arms["labelled"].max()]
+        for method, runs in [(cycle.ALL, part[part["method"] == cycle.ALL]), *last.groupby("method", sort=False)]:
+            if len(runs):
+                mean = runs["accuracy"].mean()
+                rows.append({"dataset": dataset, "method": method, "labels": int(runs["labelled"].max()), "acc": mean,
+                             "sd": runs["accuracy"].std(), "rel": 100 * mean / full, "seeds": len(runs)})  # fmt: skip
+    import pandas
+
+    return pandas.DataFrame(rows).sort_values(["dataset", "acc"], ascending=[True, False], ignore_index=True)
+
+
+def describe_table_3_1(table) -> str:
+    """The table's rows in words."""
+    parts = [
+        f"{r.dataset}, {r.method}: {r.acc:.2f} %" + (f", {r.rel:.1f} % of all data" if r.rel == r.rel else "")
+        for r in table.itertuples()
+    ]
+    return f"Table of accuracy at the last budget. {'; '.join(parts)}."
+
+
 # --- the study ----------------------------------------------------------------------------------------------------------
 
 
@@ -149,24 +239,28 @@ def grid(
     pool_100: int = 0,
     initial_100: int = 5000,
     budget_100: int = 2500,
+    dataset_null: str = "",
+    methods_null: Sequence[str] = ("random", "random_again", "margin", "dispersion"),
+    seeds_null: Sequence[int] = (),
     all_data: bool = False,
     **settings,
 ) -> list[Run]:
     """Every run of the notebook, seed by seed: what is cut short is still paired.
 
-    `dataset` has few classes (CIFAR-10, or its stand-in), `dataset_100` many ("" leaves it out) and sizes of its own;
-    `all_data` adds the training on every label. `settings` are those of tasks.classification. Raises BadRequest for
-    unknown names and sizes that do not fit.
+    `dataset` has few classes (CIFAR-10, or its stand-in), `dataset_100` many and sizes of its own, `dataset_null` is
+    the world without the mechanism, where no claim should hold; "" leaves one out. `all_data` adds the training on
+    every label. `settings` are those of tasks.classification. Raises BadRequest for unknown names and impossible sizes.
     """
     many = settings | {"pool": pool_100, "initial": initial_100, "budget": budget_100}
+    parts = [(dataset, methods, seeds, settings)]
+    parts += [(dataset_100, methods_100, seeds_100, many)] if dataset_100 else []
+    parts += [(dataset_null, methods_null, seeds_null, settings)] if dataset_null else []
     runs = []
-    for name, arms, chosen, values in ((dataset, methods, seeds, settings), (dataset_100, methods_100, seeds_100, many)):
-        if not name:
-            continue
+    for name, arms, chosen, values in parts:
         _check(name, arms, chosen, values)
         for seed in chosen:
             runs += [cycle.method_run(STUDY.name, name, method, seed, values) for method in arms]
-            runs += [cycle.all_data_run(STUDY.name, name, seed, values)] if all_data else []
+            runs += [cycle.all_data_run(STUDY.name, name, seed, values)] if all_data and name != dataset_null else []
     return runs
 
 

@@ -7,7 +7,7 @@ OF_THE_LABELLED = ("labelled_embeddings", "labelled_targets")
 
 
 class ToyView:
-    """A stand-in for the cycle's view. `offers`: the only fields it has (all, if None); `asked`: those that were read."""
+    """A stand-in for the cycle's view. `offers`: the only fields it has (None: all); `asked`: those that were read."""
 
     def __init__(self, fields, classes, offers=None, oracle=False):
         self.priority = fields["priority"]
@@ -33,8 +33,10 @@ class ToyView:
 
     def permuted(self, order):
         """The same candidates stored in another order: row i of the result is row order[i] of this view."""
-        fields = {name: value if name in OF_THE_LABELLED else value[:, order] if name == "predictions" else value[order]
-                  for name, value in self._fields.items()}
+        fields = {
+            name: value if name in OF_THE_LABELLED else value[:, order] if name == "predictions" else value[order]
+            for name, value in self._fields.items()
+        }
         return ToyView(fields, self.classes, self._offers, self._oracle)
 
     def poisoned(self, field, row=0):
@@ -45,7 +47,7 @@ class ToyView:
 
 
 def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
-    """Random but consistent: counts are those of predictions, whose last epoch is the argmax of probabilities.
+    """Random but consistent: counts are those of predictions; the last epoch is the argmax of probabilities.
 
     Embeddings are float32 values on a coarse grid with large gaps, so that no choice hangs on rounding.
     """

@@ -1,0 +1,216 @@
+"""Runs worth keeping, in git: data/records/<study>.csv, their selections apart and compressed.
+
+One line of kind "run" says what was asked (its settings as JSON), with what it was computed, and the checksum of its
+rows; the run's rows follow. A record is used only if its checksum holds and its key is the one asked for.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import lzma
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+from alnb.errors import BadRequest
+from alnb.runs import Run, canonical
+from alnb.store import Store
+
+SHORT = 16  # hex digits of the key that name a run in the file
+MEASURED = ("cpu", "torch", "python", "numpy", "device", "threads")
+
+
+def folder() -> Path:
+    from alnb import REPOSITORY
+
+    return REPOSITORY / "data" / "records"
+
+
+def steps(run: Run, where: Path | None = None) -> list[dict] | None:
+    """The steps of `run` as the store would give them (index, rows, provenance), None if there is no record of it."""
+    return load(run.study, where).get(run.key[:SHORT])
+
+
+_loaded: dict[Path, tuple[int, dict]] = {}
+
+
+def load(study: str, where: Path | None = None) -> dict[str, list[dict]]:
+    """Short key -> steps of every record of a study; a record whose checksum fails is left out, with a warning."""
+    path = (where or folder()) / f"{study}.csv"
+    if not path.is_file():
+        return {}
+    changed = path.stat().st_mtime_ns
+    if _loaded.get(path, (None,))[0] != changed:
+        _loaded[path] = changed, _parse(path)
+    return _loaded[path][1]
+
+
+def _parse(path: Path) -> dict[str, list[dict]]:
+    abouts, rows = {}, {}
+    with open(path, newline="") as file:
+        for line in csv.DictReader(file):
+            row = {name: json.loads(value) for name, value in line.items() if name and value}
+            key = row.pop("key")
+            if row["kind"] == "run":
+                abouts[key] = row
+            else:
+                rows.setdefault(key, []).append(row)
+    found = {}
+    for key, about in abouts.items():
+        if _digest(rows.get(key, [])) != about["sha256"]:
+            warnings.warn(f"{path.name}: the rows of {key[:8]} do not match their checksum; left out", stacklevel=3)
+            continue
+        provenance = {name: about.get(name) for name in MEASURED} | {"timings": {"seconds": about["seconds"]}}
+        indices = sorted({row["step"] for row in rows[key]})
+        found[key] = [
+            {"index": i, "rows": [_without_step(r) for r in rows[key] if r["step"] == i],
+             "provenance": provenance if i == indices[-1] else {}, "about": about}
+            for i in indices
+        ]  # fmt: skip
+    return found
+
+
+def _without_step(row: dict) -> dict:
+    return {name: value for name, value in row.items() if name != "step"}
+
+
+def _digest(rows: list[dict]) -> str:
+    """Of the rows as they come back from the file: a None and an absent value are the same there."""
+    return hashlib.sha256(canonical(rows)).hexdigest()
+
+
+def _rows(steps: list[dict]) -> list[dict]:
+    return [
+        {"step": step["index"]} | {name: value for name, value in row.items() if value is not None}
+        for step in steps
+        for row in step["rows"]
+    ]
+
+
+def export(runs: Iterable[Run], store: Store, where: Path | None = None) -> int:
+    """Add every finished run to its study's records, replacing the same keys. Returns how many were added or changed."""
+    where, changed = where or folder(), 0
+    by_study: dict[str, list[Run]] = {}
+    for run in runs:
+        by_study.setdefault(run.study, []).append(run)
+    for study, members in by_study.items():
+        path = where / f"{study}.csv"
+        lines = _lines(path)
+        selections = _selections(where, study)
+        for run in members:
+            progress = store.read(run)
+            if not progress.done:
+                continue
+            rows = _rows(progress.steps)
+            last = progress.steps[-1]["provenance"]
+            about = {"kind": "run", "sha256": _digest(rows)}
+            about |= {name: run.description[name] for name in ("revision", "dataset", "method", "seed")}
+            about |= {"settings": run.description["settings"], "needs": run.description["needs"]}
+            about |= {name: last.get(name) for name in MEASURED}
+            seconds = [step["provenance"]["timings"]["seconds"] for step in progress.steps]
+            about["seconds"] = round(sum(seconds), 1)
+            key = run.key[:SHORT]
+            if lines.get(key, [{}])[0].get("sha256") != about["sha256"]:
+                changed += 1
+                lines[key] = [about, *rows]
+                selections[key] = [step["queries"] for step in progress.steps]
+        if lines:
+            _write(path, lines)
+            _write_selections(where, study, {key: selections[key] for key in lines if key in selections})
+    return changed
+
+
+def _lines(path: Path) -> dict[str, list[dict]]:
+    """key -> its lines, the run's own first, as they stand in the file."""
+    lines: dict[str, list[dict]] = {}
+    if path.is_file():
+        with open(path, newline="") as file:
+            for line in csv.DictReader(file):
+                row = {name: json.loads(value) for name, value in line.items() if name and value}
+                lines.setdefault(row.pop("key"), []).append(row)
+    return lines
+
+
+def _write(path: Path, lines: dict[str, list[dict]]) -> None:
+    names = ["key"]
+    for rows in lines.values():
+        for row in rows:
+            names += [name for name in row if name not in names]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".tmp")
+    with open(aside, "w", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(names)
+        ordered = sorted(lines, key=lambda k: (lines[k][0]["dataset"], lines[k][0]["seed"], lines[k][0]["method"], k))
+        for key in ordered:
+            for row in lines[key]:
+                row = {"key": key} | row
+                out.writerow(["" if row.get(n) is None else json.dumps(row[n], sort_keys=True) for n in names])
+    aside.replace(path)
+
+
+def _selections(where: Path, study: str) -> dict[str, list[list]]:
+    path = where / f"{study}.selections.json.xz"
+    return json.loads(lzma.decompress(path.read_bytes())) if path.is_file() else {}
+
+
+def _write_selections(where: Path, study: str, selections: dict) -> None:
+    body = json.dumps(selections, sort_keys=True, separators=(",", ":")).encode()
+    path = where / f"{study}.selections.json.xz"
+    aside = path.with_suffix(".tmp")
+    aside.write_bytes(lzma.compress(body))
+    aside.replace(path)
+
+
+def import_file(source: Path, where: Path | None = None) -> int:
+    """Add the records of another file <study>.csv to ours, every checksum verified first; returns how many are new.
+
+    BadRequest if the file is no record or one of its runs fails its checksum: then nothing is taken.
+    """
+    source, where = Path(source), where or folder()
+    if not source.is_file():
+        raise BadRequest(f"{source} is not a file of records")
+    try:
+        theirs, verified = _lines(source), _parse_strictly(source)
+    except (ValueError, KeyError) as error:
+        raise BadRequest(f"{source} is not a file of records ({type(error).__name__}: {error})") from None
+    if bad := sorted(set(theirs) - set(verified)):
+        raise BadRequest(f"{source}: the rows of {', '.join(key[:8] for key in bad)} do not match their checksum")
+    ours = _lines(where / source.name)
+    new = [key for key in theirs if key not in ours]
+    if new:
+        _write(where / source.name, ours | {key: theirs[key] for key in new})
+        merged = _selections(source.parent, source.stem) | _selections(where, source.stem)
+        _write_selections(where, source.stem, merged)
+    return len(new)
+
+
+def _parse_strictly(path: Path) -> dict:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _parse(path)
+
+
+def compare(run: Run, store: Store, where: Path | None = None) -> str | None:
+    """"equal", "within a point" or what differs, for a run that is both in the store and in the records; else None.
+
+    Exact where CPU type, torch and numpy are those of the record, else accuracies within a point.
+    """
+    record, progress = steps(run, where), store.read(run)
+    if record is None or not progress.done:
+        return None
+    theirs, ours = _rows(record), _rows(progress.steps)
+    if theirs == ours:
+        return "equal"
+    about, here = record[0]["about"], progress.steps[-1]["provenance"]
+    same = all(about.get(name) == here.get(name) for name in ("cpu", "torch", "numpy", "device"))
+    apart = [
+        abs(a["accuracy"] - b["accuracy"])
+        for a, b in zip(theirs, ours)
+        if a["kind"] == b["kind"] == "accuracy" and a.get("cycle") == b.get("cycle")
+    ]
+    if not same and apart and max(apart) <= 1:
+        return "within a point"
+    return f"differs: accuracy by up to {max(apart):.2f} points" if apart else "differs"
