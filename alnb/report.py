@@ -1,7 +1,7 @@
 """The gallery: one page, figures/gallery.html, of every artefact drawn so far and of those that are not.
 
-It opens from disk and needs nothing beside it: images are inside, there is no script, and a policy in its head forbids
-the network. It is made from the manifests, the CSVs and the notes of executed notebooks alone, so neither torch nor
+It opens from disk and needs nothing beside it: images are inside, there is no script, a policy in its head
+forbids the network. It is made from the manifests, the CSVs and what executed notebooks left, so neither torch nor
 matplotlib is imported. What cannot be read becomes a note on the page.
 """
 
@@ -14,6 +14,7 @@ import os
 import re
 import struct
 from collections import Counter, defaultdict
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -22,43 +23,44 @@ from urllib.parse import quote
 from alnb import __version__, figures, notebooks
 from alnb.errors import BadRequest
 
-PROFILES = ("paper", "reduced", "world", "laptop", "smoke")  # in this order on the page, nearest to the paper first
+PROFILES = ("paper", "reduced", "world", "laptop", "smoke")  # nearest to the paper first
 SHORT, MOST = 40, 400  # rows: a CSV up to SHORT is shown whole; no table shows more than MOST
 WIDE = 700  # CSS pixels: a wider figure has a row of its own
+PRINTED = 13  # columns of a table that fit on paper
 TOP = {
-    "claims": ("Claims and verdicts", "-extra-claims", "Verdicts are computed from the runs when the table is drawn."),
+    "claims": ("Claims and verdicts", "-extra-claims",
+               "Verdicts are computed from the runs when the table is drawn."),
     "beside": ("Published beside ours", "-beside",
-               "A number of ours is a reproduction only on real data, with the network and budgets of the paper."),
+               "A number of ours is a reproduction only on real data with the paper's network and budgets."),
 }  # fmt: skip
+EQUAL, NEAR = "equal", "within a point"  # what `records.compare` says, unless runs differ
+VERDICTS = ("holds", "equivalent", "reversed", "cannot be told", "not run")
+_FLOAT = re.compile(r"-?\d+(\.\d+)?(e[-+]\d+)?")  # as Python writes it: a hash such as 12e45 is none
 _NUMBER = (int, float)
 _ENTRY = {
-    "id": str, "notebook": str, "profile": str, "caption": str, "alt": str, "real": bool, "datasets": list,
-    "files": list, "runs": list, "seconds": _NUMBER, "computed_with": dict,
+    "id": str, "notebook": str, "profile": str, "caption": str, "alt": str, "real": bool,
+    "datasets": list, "files": list, "runs": list, "seconds": _NUMBER, "computed_with": dict,
 }  # fmt: skip
 _OUTCOME = {"computed": int, "seconds": _NUMBER, "failed": dict, "runs": dict, "reruns": dict}
 
 
 def write(folder: Path | None = None) -> Path:
-    """Draw gallery.html from the manifests in `folder`/*/ and the outcomes of executed notebooks; returns its path."""
+    """Write gallery.html into `folder`, of the manifests in its folders and what executed notebooks left."""
     import jinja2
 
     folder = Path(folder or notebooks.figures_folder())
     notes: list[str] = []
     versions = _versions(folder, notes)
-    sections = [_section(name, versions, folder, notes) for name in notebooks.names()]
-    known = {section["name"] for section in sections}
-    strays = {key: versions[key] for key in sorted(versions) if key[0] not in known}
-    if strays:
-        artefacts = [_artefact(name, shown[0]["caption"], shown) for (_, name), shown in strays.items()]
-        sections.append({"name": "other", "title": "Drawn by notebooks that are not here", "source": "", "notes": [],
-                         "artefacts": artefacts, "sessions": []})  # fmt: skip
+    names = sorted({*notebooks.names(), *(notebook for notebook, _ in versions)})
+    sections = [_section(name, versions, folder, notes) for name in names]
     artefacts = [artefact for section in sections for artefact in section["artefacts"]]
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    page = environment.from_string(PAGE).render(
-        style=STYLE, version=__version__, now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), notes=notes,
-        installed=_installed(), computed=_computed_with(versions), sections=sections, most=MOST,
+    page = environment.from_string(PAGE.lstrip()).render(
+        style=STYLE.replace("PRINTED", str(PRINTED + 1)), version=__version__,
+        now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), notes=notes, installed=_installed(),
+        computed=_computed_with(versions), sections=sections, most=MOST,
         counts=Counter(artefact["state"] for artefact in artefacts), total=len(artefacts),
         top=[(anchor, title, text, [a for a in artefacts if a["top"] == anchor])
              for anchor, (title, _, text) in TOP.items()],
@@ -81,14 +83,14 @@ def _versions(folder: Path, notes: list[str]) -> dict[tuple[str, str], list[dict
     """(notebook, artefact) -> its drawn versions: real before stand-in, then by profile."""
     found = defaultdict(list)
     for path in sorted(folder.glob("*/manifest.json")):
-        where = f"{path.parent.name}/manifest.json"
-        content = _read_json(path, list, notes, where)
-        for place, entry in enumerate(content or []):
+        for place, entry in enumerate(_read_json(path, list, notes) or []):
             if wrong := _wrong(entry, _ENTRY):
-                notes.append(f"{where}: entry {place + 1} is left out: {wrong}")
+                notes.append(f"{_name(path)}: entry {place + 1} is left out: {wrong}.")
             else:
                 found[entry["notebook"], entry["id"]].append(_version(entry, path.parent))
-    return {key: sorted(some, key=lambda v: (not v["real"], _rank(v["label"]))) for key, some in found.items()}
+    for some in found.values():
+        some.sort(key=lambda version: (not version["real"], _rank(version["label"])))
+    return found
 
 
 def _rank(label: str) -> tuple:
@@ -99,39 +101,44 @@ def _rank(label: str) -> tuple:
 def _version(entry: dict, folder: Path) -> dict:
     """A manifest entry with its image, its table and links to its files; `notes` says what is amiss."""
     notes = [] if entry["alt"].strip() else ["It has no alt text."]
-    files = {Path(str(name)).suffix: Path(str(name)).name for name in entry["files"]}
-    here = {kind: name for kind, name in files.items() if (folder / name).is_file()}
-    notes += [f"{folder.name}/{name} is missing: draw it again." for kind, name in files.items() if kind not in here]
-    image = None
-    if ".png" in here:
-        data = (folder / here[".png"]).read_bytes()
-        if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 24:
-            scale = 96 / figures.STYLE["savefig.dpi"]
-            width, height = (round(side * scale) for side in struct.unpack(">II", data[16:24]))
-            image = {"data": base64.b64encode(data).decode(), "width": width, "height": height}
-        else:
-            notes.append(f"{folder.name}/{here['.png']} is not a PNG image: draw it again.")
-    same = entry["profile"] == folder.name
+    files = {Path(str(name)).suffix: folder / Path(str(name)).name for name in entry["files"]}
+    for path in ({".png": folder / f"{entry['id']}.png"} | files).values():
+        if not path.is_file():
+            notes.append(f"{_name(path)} is missing: draw it again.")
+    files = {kind: path for kind, path in files.items() if path.is_file()}
+    image = _image(files[".png"], notes) if ".png" in files else None
+    by = {what: values for what, values in entry["computed_with"].items() if isinstance(values, list)}
+    profile = entry["profile"]
     return entry | {
-        "label": entry["profile"] if same else f"{entry['profile']} (in {folder.name}/)",
-        "anchor": _anchor(f"{folder.name}.{entry['id']}"), "notes": notes, "image": image,
-        "wide": bool(image) and image["width"] > WIDE,
-        "links": [(kind[1:].upper(), quote(f"{folder.name}/{name}")) for kind, name in here.items()],
-        "table": _table(folder / here[".csv"], entry["id"], notes) if ".csv" in here else None,
-        "took": notebooks.duration(entry["seconds"]), "by": _by(entry["computed_with"]),
+        "label": profile if profile == folder.name else f"{profile} (in {folder.name}/)",
+        "anchor": _anchor(f"{folder.name}.{entry['id']}"), "image": image, "notes": notes,
+        "links": [(kind[1:].upper(), quote(_name(path))) for kind, path in files.items()],
+        "table": _table(files[".csv"], entry["id"], notes) if ".csv" in files else None,
+        "took": notebooks.duration(entry["seconds"]), "computed_with": by, "by": _by(by),
     }  # fmt: skip
+
+
+def _image(path: Path, notes: list[str]) -> dict | None:
+    """A PNG as base64, with its size in CSS pixels."""
+    data = path.read_bytes()
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < 24:
+        notes.append(f"{_name(path)} is no PNG image: draw it again.")
+        return None
+    scale = 96 / figures.STYLE["savefig.dpi"]
+    width, height = (round(side * scale) for side in struct.unpack(">II", data[16:24]))
+    data = base64.b64encode(data).decode()
+    return {"data": data, "width": width, "height": height, "wide": width > WIDE}
 
 
 def _by(computed_with: dict) -> list[str]:
     """With what it was computed, in words: torch 2.14.1, numpy 2.4.0, CPU ..., device cpu."""
     words = {"torch": "torch", "numpy": "numpy", "cpu": "CPU", "device": "device"}
-    named = {what: values if isinstance(values, list) else [values] for what, values in computed_with.items()}
-    return [f"{words.get(what, what)} {', '.join(map(str, named[what]))}" for what in [*words, *sorted(set(named) - set(words))]
-            if named.get(what)]  # fmt: skip
+    there = {what: computed_with[what] for what in words if computed_with.get(what)}
+    return [f"{words[what]} {' or '.join(map(str, values))}" for what, values in there.items()]
 
 
 def _table(path: Path, artefact: str, notes: list[str]) -> dict | None:
-    """The CSV for the page: header, cells of at most MOST rows (none, if it is long and no table), count of all rows."""
+    """The CSV for the page: header, cells (of no row if it is long and no table), count of all rows."""
     is_table = "-table-" in artefact or _top(artefact) is not None
     rows, total = [], 0
     try:
@@ -143,29 +150,37 @@ def _table(path: Path, artefact: str, notes: list[str]) -> dict | None:
                 if total <= MOST:
                     rows.append(line)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        notes.append(f"{path.parent.name}/{path.name} cannot be read: {error}.")
+        notes.append(f"{_name(path)} cannot be read: {error}.")
         return None
     tally = _tally(header, rows)
     if "verdict" in header:  # what is looked for first, in a table too wide for the page
-        order = sorted(range(len(header)), key=lambda i: (i > 0, header[i] not in ("setting", "verdict"), i))
-        header = [header[i] for i in order]
-        rows = [[row[i] for i in order if i < len(row)] for row in rows]
+        order = sorted(range(len(header)), key=lambda i: i and header[i] not in ("setting", "verdict"))
+        header, *rows = ([row[i] for i in order if i < len(row)] for row in (header, *rows))
     shown = rows if is_table or total <= SHORT else []
-    cells = [[_cell(text, name) for text, name in zip(row, header)] for row in shown]
-    rounded = any(text != cell[0] for row, made in zip(shown, cells) for text, cell in zip(row, made))
-    return {"header": header, "rows": cells, "total": total, "rounded": rounded, "open": is_table, "tally": tally}
+    places = [_places(row[i] for row in shown if i < len(row)) for i in range(len(header))]
+    cells = [[_cell(*one) for one in zip(row, header, places)] for row in shown]
+    rounded = any(text != short for row, made in zip(shown, cells) for text, (short, _) in zip(row, made))
+    numeric = {i for made in cells for i, (_, kind) in enumerate(made) if kind == "number"}
+    header = [(name, "number" if i in numeric else "") for i, name in enumerate(header)]
+    return {"header": header, "rows": cells, "total": total, "rounded": rounded, "open": is_table,
+            "tally": tally, "kind": "many" if len(header) > PRINTED else "few"}  # fmt: skip
 
 
-def _cell(text: str, column: str) -> tuple[str, str]:
-    """A cell's text, long numbers and hashes shortened, and its class."""
+def _places(texts) -> int:
+    """Decimals that the numbers of a column are worth on a page: fewer, the larger its largest."""
+    largest = max((abs(float(text)) for text in texts if _FLOAT.fullmatch(text)), default=0)
+    return 2 if largest >= 10 else 3 if largest >= 1 else 4
+
+
+def _cell(text: str, column: str, places: int) -> tuple[str, str]:
+    """A cell's text and class: more decimals are rounded, a hash cut, all else stands as in the CSV."""
     if column == "verdict":
         return text, f"verdict {text.replace(' ', '-')}"
-    if re.fullmatch(r"-?\d+", text):
+    if _FLOAT.fullmatch(text):
+        if len(text.partition(".")[2]) > places or "e" in text:
+            short = f"{float(text):.{places}f}"
+            text = short if float(short) or not float(text) else f"{float(text):.1g}"
         return text, "number"
-    if re.fullmatch(r"-?\d+\.\d+(e[-+]?\d+)?", text, re.IGNORECASE):
-        value = float(text)
-        short = f"{value:.1f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
-        return min(text, short, key=len), "number"
     if re.fullmatch(r"[0-9a-f]{32,}", text):
         return text[:16] + "…", ""
     return text, "long" if len(text) > 40 else ""
@@ -177,8 +192,8 @@ def _tally(header: list[str], rows: list[list[str]]) -> str:
         return ""
     counts = defaultdict(Counter)
     for row in (dict(zip(header, row)) for row in rows):
-        counts[row.get("setting", "")][row.get("verdict") or "none"] += 1
-    lines = (", ".join(f"{word} {n}" for word, n in verdicts.most_common()) for verdicts in counts.values())
+        counts[row.get("setting", "")][row.get("verdict", "")] += 1
+    lines = [", ".join(f"{word} {n[word]}" for word in VERDICTS if n[word]) for n in counts.values()]
     return "; ".join(f"{setting}: {line}" if setting else line for setting, line in zip(counts, lines))
 
 
@@ -186,26 +201,27 @@ def _tally(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _section(name: str, versions: dict, folder: Path, notes: list[str]) -> dict:
-    """A notebook: its artefacts in the order of its configuration, those it no longer has after them, its sessions."""
+    """A notebook: its artefacts in the order of its YAML, then those it does not name; its sessions."""
     here = {artefact: shown for (notebook, artefact), shown in versions.items() if notebook == name}
     about, own = {"title": name, "source": "", "artefacts": {}}, []
     try:
         about = notebooks.config(name)
-    except BadRequest as error:
-        notes.append(str(error))
-    artefacts = [_artefact(artefact, caption, here.get(artefact, [])) for artefact, caption in about["artefacts"].items()]
-    for artefact in sorted(set(here) - set(about["artefacts"])):
+    except (BadRequest, OSError) as error:
+        notes.append(f"{name}: {error}")
+    captions = dict(about["artefacts"])
+    for artefact in sorted(set(here) - set(captions)):
         own.append(f"{artefact} was drawn, but nbconfig/{name}.yaml does not name it.")
-        artefacts.append(_artefact(artefact, here[artefact][0]["caption"], here[artefact]))
-    return {"name": name, "title": about["title"], "source": about["source"], "notes": own, "artefacts": artefacts,
-            "sessions": _sessions(name, folder, notes)}  # fmt: skip
+        captions[artefact] = here[artefact][0]["caption"]
+    artefacts = [_artefact(artefact, text, here.get(artefact, [])) for artefact, text in captions.items()]
+    return {"name": name, "anchor": _anchor(name), "title": about["title"], "source": about["source"],
+            "notes": own, "artefacts": artefacts, "sessions": _sessions(name, folder, notes)}  # fmt: skip
 
 
 def _artefact(name: str, caption: str, versions: list[dict]) -> dict:
     real, stand_in = ([v["anchor"] for v in versions if v["real"] is wanted] for wanted in (True, False))
     state = "real" if real else "stand-in" if stand_in else "none"
-    return {"id": name, "anchor": _anchor(name), "caption": caption, "versions": versions, "top": _top(name),
-            "real": real[:1], "stand_in": stand_in[:1], "state": state}  # fmt: skip
+    return {"id": name, "anchor": _anchor(name), "caption": caption, "versions": versions,
+            "top": _top(name), "real": real[:1], "stand_in": stand_in[:1], "state": state}  # fmt: skip
 
 
 def _top(artefact: str) -> str | None:
@@ -213,30 +229,31 @@ def _top(artefact: str) -> str | None:
 
 
 def _sessions(name: str, folder: Path, notes: list[str]) -> list[dict]:
-    """What each profile's last session of the notebook did, as its outcome file and its executed notebook say."""
+    """What each profile's last session of the notebook did, as its outcome and its executed notebook say."""
     base = notebooks.executed_folder("")
     kinds = (".outcome.json", ".html", ".ipynb")
     labels = {path.parent.name for kind in kinds for path in base.glob(f"*/{name}{kind}")}
     found = []
     for label in sorted(labels, key=_rank):
-        outcome_at, page, executed = (base / label / f"{name}{kind}" for kind in kinds)
+        noted, page, executed = (base / label / f"{name}{kind}" for kind in kinds)
         session = {"profile": label, "page": "", "facts": [], "failed": {}, "differ": []}
         if page.is_file():
             session["page"] = quote(Path(os.path.relpath(page.resolve(), folder.resolve())).as_posix())
-        if executed.is_file() and (stopped := _stopped(_read_json(executed, dict, notes, f"executed {label}/{name}.ipynb"))):
-            session["failed"]["the notebook stopped"] = stopped
-        outcome = _read_json(outcome_at, dict, notes, f"executed {label}/{outcome_at.name}") if outcome_at.is_file() else None
+        if executed.is_file() and (why := _stopped(_read_json(executed, dict, notes) or {})):
+            session["failed"]["the notebook stopped"] = why
+        outcome = _read_json(noted, dict, notes) if noted.is_file() else None
         if outcome is not None and (wrong := _wrong(outcome, _OUTCOME)):
-            notes.append(f"executed {label}/{outcome_at.name} is left out: {wrong}")
+            notes.append(f"{_name(noted)} is left out: {wrong}.")
         elif outcome is not None:
-            count = len(outcome["runs"])
-            session["facts"] = [f"{count} run{'s' * (count != 1)}", f"{outcome['computed']} steps computed",
+            runs, reruns = outcome["runs"], outcome["reruns"]
+            session["failed"] |= outcome["failed"]
+            session["facts"] = [f"{len(runs)} run{'s' * (len(runs) != 1)}",
+                                f"{outcome['computed']} steps computed",
                                 notebooks.duration(outcome["seconds"])]  # fmt: skip
             if label.removesuffix("-custom") not in notebooks.FROM_RECORDS:
-                session["facts"].append(reruns_sentence(outcome["reruns"], count))
-            session["failed"] |= outcome["failed"]
-            session["differ"] = [(outcome["runs"].get(key, key[:8]), verdict) for key, verdict in
-                                 sorted(outcome["reruns"].items()) if str(verdict).startswith("differs")]  # fmt: skip
+                session["facts"].append(reruns_sentence(reruns, len(runs)))
+            differ = sorted(key for key, verdict in reruns.items() if verdict not in (EQUAL, NEAR))
+            session["differ"] = [f"{runs.get(key, key[:8])} {reruns[key]}" for key in differ]
         found.append(session)
     return found
 
@@ -245,17 +262,16 @@ def reruns_sentence(reruns: dict[str, str], runs: int) -> str:
     """How the runs of a session compare with their records: re-run here: 7 of 8 equal, 1 within a point."""
     if not reruns:
         return "no record to compare with"
-    counts = Counter(verdict if verdict in ("equal", "within a point") else "differs" for verdict in reruns.values())
-    parts = [f"re-run here: {counts['equal']} of {len(reruns)} equal"]
-    parts += [f"{counts['within a point']} within a point"] * bool(counts["within a point"])
-    parts += [f"{counts['differs']} differ{'s' * (counts['differs'] == 1)}"] * bool(counts["differs"])
-    rest = runs - len(reruns)
+    equal, near = (sum(verdict == one for verdict in reruns.values()) for one in (EQUAL, NEAR))
+    differ, rest = len(reruns) - equal - near, runs - len(reruns)
+    parts = [f"re-run here: {equal} of {len(reruns)} equal"] + [f"{near} {NEAR}"] * bool(near)
+    parts += [f"{differ} differ{'s' * (differ == 1)}"] * bool(differ)
     return ", ".join(parts) + f" ({rest} more without a record)" * (rest > 0)
 
 
-def _stopped(notebook: dict | None) -> str:
+def _stopped(notebook: dict) -> str:
     """The error that stopped an executed notebook, as papermill kept it; empty if it ran through."""
-    if not (notebook or {}).get("metadata", {}).get("papermill", {}).get("exception"):
+    if not notebook.get("metadata", {}).get("papermill", {}).get("exception"):
         return ""
     outputs = [output for cell in notebook.get("cells", []) for output in cell.get("outputs", [])]
     errors = [f"{o.get('ename')}: {o.get('evalue')}" for o in outputs if o.get("output_type") == "error"]
@@ -265,25 +281,29 @@ def _stopped(notebook: dict | None) -> str:
 # --- small things -------------------------------------------------------------------------------------------
 
 
-def _read_json(path: Path, kind: type, notes: list[str], where: str):
+def _read_json(path: Path, kind: type, notes: list[str]):
     """What a JSON file holds, or None and a note."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        notes.append(f"{where} cannot be read: {error}. Running the notebook again writes it anew.")
-        return None
-    if not isinstance(content, kind):
-        notes.append(f"{where} cannot be read: it holds no {kind.__name__}. Running the notebook again writes it anew.")
-        return None
-    return content
+        if isinstance(content, kind):
+            return content
+        error = f"it holds a {type(content).__name__}"
+    except (OSError, ValueError) as failure:
+        error = str(failure)
+    notes.append(f"{_name(path)} cannot be read: {error}. Running the notebook again writes it anew.")
+    return None
 
 
 def _wrong(entry, fields: dict) -> str:
     """The first field that is missing or of another type than expected; empty if all is well."""
     if not isinstance(entry, dict):
-        return f"it is no mapping but {entry!r}"
+        return f"it is {entry!r}"
     bad = [name for name, kind in fields.items() if not isinstance(entry.get(name), kind)]
-    return f"{bad[0]} is {entry.get(bad[0])!r}" + f" (id {entry['id']})" * ("id" in entry) if bad else ""
+    return f"{entry.get('id', '')}: {bad[0]} is {entry.get(bad[0])!r}".removeprefix(": ") if bad else ""
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def _anchor(text: str) -> str:
@@ -293,74 +313,79 @@ def _anchor(text: str) -> str:
 def _installed() -> list[str]:
     found = []
     for name in ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib"):
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            found.append(f"{name} not installed")
     return found
 
 
 def _computed_with(versions: dict) -> list[str]:
     """With what the runs behind all artefacts were computed."""
     seen = defaultdict(set)
-    for what, values in (pair for shown in versions.values() for v in shown for pair in v["computed_with"].items()):
-        seen[what] |= set(map(str, values if isinstance(values, list) else [values]))
+    for version in (version for some in versions.values() for version in some):
+        for what, values in version["computed_with"].items():
+            seen[what] |= set(map(str, values))
     return _by({what: sorted(values) for what, values in seen.items()})
 
 
 # --- the page -----------------------------------------------------------------------------------------------
 
 STYLE = """
-:root { color-scheme: light dark; --page: #fff; --card: #f6f8fa; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de;
-  --link: #0b57a4; --real: #0f5f33; --real-ink: #fff; --stand: #fff1d6; --stand-ink: #7a3e00; --bad: #fdeceb;
-  --bad-ink: #8c1d18 }
+:root { color-scheme: light dark; --page: #fff; --card: #f6f8fa; --ink: #1b1f24; --soft: #57606a;
+  --line: #d0d7de; --link: #0b57a4; --real: #0f5f33; --real-ink: #fff; --stand: #fff1d6; --stand-ink: #7a3e00;
+  --bad: #fdeceb; --bad-ink: #8c1d18 }
 @media screen and (prefers-color-scheme: dark) { :root { --page: #14181d; --card: #1d232a; --ink: #e6e9ed;
   --soft: #a8b1bb; --line: #3a434d; --link: #82bbff; --real: #8fdcae; --real-ink: #06270f; --stand: #4a3208;
   --stand-ink: #ffd99a; --bad: #44191a; --bad-ink: #ffb9b3 } }
-* { box-sizing: border-box }
-html { scroll-padding-top: 1rem }
+* { box-sizing: border-box } html { scroll-padding-top: 1rem }
 body { margin: 0 auto; max-width: 72rem; padding: 0 clamp(1rem, 3vw, 2rem) 4rem; background: var(--page);
   color: var(--ink); font: 1rem/1.55 system-ui, "Segoe UI", "Helvetica Neue", "DejaVu Sans", sans-serif }
 h1, h2, h3, h4 { line-height: 1.25; text-wrap: balance } h1 { margin: 2.5rem 0 .5rem; font-size: 2rem }
 h2 { margin: 3.5rem 0 .75rem; padding-top: 1rem; border-top: 1px solid var(--line); font-size: 1.45rem }
-h3 { margin: 2.25rem 0 .75rem; font-size: 1.1rem } h4 { margin: 0 0 .75rem; font-size: .95rem; font-weight: 500 }
+h3 { margin: 2.25rem 0 .75rem; font-size: 1.1rem } h3.id { font-size: 1.05rem; font-weight: 700 }
+h4 { margin: 0 0 .75rem; font-size: .95rem; font-weight: 500 }
 p { margin: .5rem 0; max-width: 48rem } ul { padding-left: 1.25rem } li { margin: .2rem 0 }
 a { color: var(--link) } :focus-visible { outline: 3px solid var(--link); outline-offset: 2px }
-:target { scroll-margin-top: 1rem } article:target { border-color: var(--link) }
-code, .id { font: .92em ui-monospace, "Cascadia Mono", Menlo, "DejaVu Sans Mono", monospace }
-.skip { position: absolute; left: -100vw } .skip:focus { left: 1rem; top: .5rem; padding: .5rem 1rem; z-index: 1;
-  background: var(--page) } .soft { color: var(--soft); font-size: .9rem } .lead { font-size: 1.1rem }
+article:target { border-color: var(--link) } .soft { color: var(--soft); font-size: .9rem }
+.id { font: .92em ui-monospace, "Cascadia Mono", Menlo, "DejaVu Sans Mono", monospace }
+.skip { position: absolute; left: -100vw; padding: .5rem 1rem; background: var(--page) }
+.skip:focus { left: 1rem; top: .5rem; z-index: 1 } .lead { font-size: 1.1rem }
 .alert { max-width: none; margin: 1rem 0; padding: .75rem 1rem; border-left: 4px solid var(--bad-ink);
   background: var(--bad); color: var(--bad-ink); overflow-wrap: anywhere } .alert a { color: inherit }
-.badge { display: inline-block; padding: .1rem .55rem; border-radius: 1rem; font-size: .85rem; font-weight: 600;
-  margin-right: .4rem; border: 1px solid transparent } .real { background: var(--real); color: var(--real-ink) }
+.badge { padding: .1rem .55rem; border: 1px solid transparent; border-radius: 1rem; margin-right: .4rem;
+  font-size: .85rem; font-weight: 600; -webkit-box-decoration-break: clone; box-decoration-break: clone }
+.real { background: var(--real); color: var(--real-ink) }
 .stand-in { background: var(--stand); color: var(--stand-ink); border: 1px dashed currentColor }
 .none { border: 1px solid var(--line); color: var(--soft) }
 .versions { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 29rem), 1fr)); gap: 1rem }
-article { min-width: 0; padding: 1rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--card) }
-.wide { grid-column: 1 / -1 } figure { margin: 0 } figcaption { margin-top: .5rem }
+article { min-width: 0; padding: 1rem; border: 1px solid var(--line); border-radius: .5rem;
+  background: var(--card) } .wide { grid-column: 1 / -1 } figure { margin: 0 } figcaption { margin-top: .5rem }
 img { display: block; max-width: 100%; height: auto; margin: 0 auto; padding: .25rem; background: #fff;
   border-radius: .25rem }
 details { margin-top: .5rem } summary { cursor: pointer; padding: .15rem 0; font-size: .92rem }
-details p { white-space: pre-line } .scroll { overflow-x: auto; margin: .5rem 0 }
-table { border-collapse: collapse; font-size: .86rem; line-height: 1.4 } caption { text-align: left; padding: .25rem 0 }
-.scroll caption { color: var(--soft) } th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line);
-  text-align: left; vertical-align: top } thead th { border-bottom: 2px solid var(--line) }
-.scroll td, .scroll th { white-space: nowrap } td.number, th.number { text-align: right;
-  font-variant-numeric: tabular-nums } .scroll td.long { min-width: 18rem; white-space: normal }
-.verdict { font-weight: 600 } .holds { color: var(--real) } .reversed { color: var(--bad-ink) }
-@media screen { .holds { color: light-dark(#0f5f33, #8fdcae) } }
+details p { white-space: pre-line } .scroll { overflow: auto; max-height: 34rem; margin: .5rem 0 }
+table { border-collapse: collapse; font-size: .86rem; line-height: 1.4 }
+caption { padding: .25rem 0; text-align: left; color: var(--soft) }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
+thead th { border-bottom: 0; box-shadow: inset 0 -2px var(--line) }
+.scroll thead th { position: sticky; top: 0; background: var(--page) }
+article .scroll thead th { background: var(--card) } .scroll :is(td, th) { white-space: nowrap }
+:is(td, th).number { text-align: right; font-variant-numeric: tabular-nums }
+.scroll .long { min-width: 18rem; white-space: normal } .many .long { min-width: 70rem }
+.verdict { font-weight: 600 } .not-run { color: var(--soft); font-weight: 400 }
 #contents table { width: 100%; font-size: .9rem } #contents tbody th { width: 26%; font-weight: 500 }
 #contents td .id { display: inline-block; margin: 0 .6rem .1rem 0; overflow-wrap: anywhere }
 @media (max-width: 46rem) { #contents thead { position: absolute; left: -100vw }
   #contents :is(table, tbody, tr, th, td) { display: block; width: auto; border: 0; padding: .15rem 0 }
   #contents tbody th { width: auto } #contents tr { padding: .6rem 0; border-bottom: 1px solid var(--line) }
   #contents td::before { content: attr(data-label) ": "; color: var(--soft) } article { padding: .75rem } }
-@media print { body { max-width: none; font-size: 10pt } .skip, .back, .links { display: none } a { color: inherit }
-  article, tr, img { break-inside: avoid } h2, h3, h4 { break-after: avoid } article { background: none }
-  .scroll { overflow: visible } .scroll td, .scroll th { white-space: normal; overflow-wrap: anywhere }
-  .versions { display: block } article { margin-bottom: 1rem } details::details-content { content-visibility: visible;
-  block-size: auto } }
+@media print { body { max-width: none; font-size: 10pt } .skip, .back, .links { display: none }
+  a { color: inherit } article, tr, img { break-inside: avoid } h2, h3, h4 { break-after: avoid }
+  .versions { display: block } article { margin-bottom: 1rem; background: none }
+  .scroll { overflow: visible; max-height: none } .scroll thead th { position: static }
+  .scroll :is(td, th) { white-space: normal; padding: .2rem .3rem } .many { font-size: 7pt }
+  .many table { font-size: inherit } .many :is(td, th):nth-child(n + PRINTED) { display: none }
+  .many::after { content: "Columns further to the right are in the CSV." }
+  details::details-content { content-visibility: visible; block-size: auto } }
 """
 
 PAGE = """
@@ -370,17 +395,20 @@ PAGE = """
 {% macro alert(lines) %}{% for line in lines %}<p class="alert">{{ line }}</p>
 {% endfor %}{% endmacro %}
 {% macro csv(v, words) %}
-<div class="scroll" tabindex="0" role="region" aria-label="{{ words }}, {{ v.label }}"><table>
+<div class="scroll {{ v.table.kind }}" tabindex="0" role="region" aria-label="{{ words }}"><table>
 <caption>{{ words }}</caption>
-<thead><tr>{% for name in v.table.header %}<th scope="col"{% if v.table.rows and v.table.rows[0][loop.index0] is defined
-  and v.table.rows[0][loop.index0][1] == 'number' %} class="number"{% endif %}>{{ name }}</th>{% endfor %}</tr></thead>
+<thead><tr>
+{% for name, kind in v.table.header %}
+<th scope="col"{% if kind %} class="{{ kind }}"{% endif %}>{{ name }}</th>
+{% endfor %}
+</tr></thead>
 <tbody>
 {% for row in v.table.rows %}
 <tr>{% for text, kind in row %}<td{% if kind %} class="{{ kind }}"{% endif %}>{{ text }}</td>{% endfor %}</tr>
 {% endfor %}
 </tbody></table></div>
-{% if v.table.total > v.table.rows | length %}<p class="soft">The first {{ most }} of {{ v.table.total }} rows.</p>{% endif %}
-{% if v.table.rounded %}<p class="soft">Long numbers are rounded here; the CSV has them in full.</p>{% endif %}
+{% if v.table.total > most %}<p class="soft">The first {{ most }} of {{ v.table.total }} rows.</p>{% endif %}
+{% if v.table.rounded %}<p class="soft">Shortened here; the CSV has every digit.</p>{% endif %}
 {% endmacro %}
 {% macro links(v) %}<span class="links">{% for kind, target in v.links %}
 <a href="{{ target }}" aria-label="{{ kind }} of {{ v.id }}, {{ v.label }}">{{ kind }}</a>
@@ -390,7 +418,8 @@ PAGE = """
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>alnb: the gallery</title>
 <link rel="icon" href="data:,">
 <style>{{ style | safe }}</style>
@@ -399,16 +428,16 @@ PAGE = """
 <a class="skip" href="#main">Skip to the contents</a>
 <header>
 <h1>alnb: the gallery</h1>
-<p class="lead">alnb reproduces systems that choose what a human should label next, or learn where to look: one notebook
-a paper, which computes every table and data-bearing figure anew. What was computed on a stand-in, a small world drawn by
-a program, says so and is evidence about that world only.</p>
+<p class="lead">alnb reproduces systems that choose what a human should label next, or learn where to look: one
+notebook a paper, which computes every table and data-bearing figure anew. What was computed on a stand-in, a small
+world drawn by a program, says so and is evidence about that world only.</p>
 <p>{{ total }} artefacts: {{ counts['real'] }} drawn on real data, {{ counts['stand-in'] }} on stand-ins only,
 {{ counts['none'] }} not drawn yet.</p>
 <p class="soft">Written <time>{{ now }}</time> by alnb {{ version }}; installed: {{ installed | join(', ') }}.
 {% if computed %}<br>The runs shown were computed with {{ computed | join('; ') }}.{% endif %}</p>
 {% for section in sections %}{% for s in section.sessions if s.failed %}
 <p class="alert">{{ section.title }}, profile {{ s.profile }}: {{ s.failed | length }}
-failure{{ 's' if s.failed | length > 1 }}. <a href="#{{ section.name }}">See what failed</a></p>
+failure{{ 's' if s.failed | length > 1 }}. <a href="#{{ section.anchor }}">See what failed</a></p>
 {% endfor %}{% endfor %}
 {{ alert(notes) }}
 </header>
@@ -416,12 +445,14 @@ failure{{ 's' if s.failed | length > 1 }}. <a href="#{{ section.name }}">See wha
 <section id="contents" aria-labelledby="contents-title">
 <h2 id="contents-title">Contents</h2>
 <table role="table">
-<thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Notebook</th>
-{% for label in ('Real data', 'Stand-in', 'Not drawn yet') %}<th scope="col" role="columnheader">{{ label }}</th>
-{% endfor %}</tr></thead>
+<thead role="rowgroup"><tr role="row">
+{% for label in ('Notebook', 'Real data', 'Stand-in', 'Not drawn yet') %}
+<th scope="col" role="columnheader">{{ label }}</th>
+{% endfor %}
+</tr></thead>
 <tbody role="rowgroup">
 {% for section in sections %}
-<tr role="row"><th scope="row" role="rowheader"><a href="#{{ section.name }}">{{ section.title }}</a><br>
+<tr role="row"><th scope="row" role="rowheader"><a href="#{{ section.anchor }}">{{ section.title }}</a><br>
 <span class="soft id">{{ section.name }}</span></th>
 {% for label, place in (('Real data', 'real'), ('Stand-in', 'stand_in')) %}
 <td role="cell" data-label="{{ label }}">{% for a in section.artefacts %}{% for target in a[place] %}
@@ -442,7 +473,7 @@ failure{{ 's' if s.failed | length > 1 }}. <a href="#{{ section.name }}">See wha
 <details{% if loop.first %} open{% endif %}><summary>{{ badge(v) }}</summary>
 {% if v.table %}
 {% if v.table.tally %}<p>{{ v.table.tally }}.</p>{% endif %}
-{{ csv(v, v.caption) }}
+{{ csv(v, v.caption ~ ', profile ' ~ v.label) }}
 {% else %}{{ alert(v.notes) }}{% endif %}
 <p class="soft"><a href="#{{ v.anchor }}">Its figure and where it comes from</a></p>
 </details>
@@ -452,39 +483,44 @@ failure{{ 's' if s.failed | length > 1 }}. <a href="#{{ section.name }}">See wha
 </section>
 {% endfor %}
 {% for section in sections %}
-<section id="{{ section.name }}" aria-labelledby="{{ section.name }}-title">
-<h2 id="{{ section.name }}-title">{{ section.title }}</h2>
+<section id="{{ section.anchor }}" aria-labelledby="{{ section.anchor }}-title">
+<h2 id="{{ section.anchor }}-title">{{ section.title }}</h2>
 <p class="soft"><span class="id">{{ section.name }}</span>{{ ' · ' ~ section.source if section.source }} ·
 <a class="back" href="#contents">Contents</a></p>
 {{ alert(section.notes) }}
 {% if section.sessions %}
 <ul>
 {% for s in section.sessions %}
-<li>profile {{ s.profile }}: {% if s.page %}<a href="{{ s.page }}">the executed notebook</a>{% else %}no executed
-notebook{% endif %}{% for fact in s.facts %} · {{ fact }}{% endfor %}
-{% for run, why in s.failed.items() %}<p class="alert"><strong>Failed:</strong> {{ run }}: {{ why }}</p>{% endfor %}
-{% if s.differ %}<ul>{% for run, verdict in s.differ %}<li>{{ run }} {{ verdict }}</li>{% endfor %}</ul>{% endif %}</li>
+<li>profile {{ s.profile }}:
+{% if s.page %}<a href="{{ s.page }}">the executed notebook</a>{% else %}no executed notebook{% endif %}
+{% for fact in s.facts %} · {{ fact }}{% endfor %}
+
+{% for run, why in s.failed.items() %}
+<p class="alert"><strong>Failed:</strong> {{ run }}: {{ why }}</p>
+{% endfor %}
+{% if s.differ %}<ul>{% for line in s.differ %}<li>{{ line }}</li>{% endfor %}</ul>{% endif %}</li>
 {% endfor %}
 </ul>
 {% endif %}
 {% for a in section.artefacts if a.versions %}
-<h3 id="{{ a.anchor }}">{{ a.caption }} <span class="id soft">{{ a.id }}</span></h3>
+<h3 id="{{ a.anchor }}" class="id">{{ a.id }}</h3>
 <div class="versions">
 {% for v in a.versions %}
-<article id="{{ v.anchor }}"{% if v.wide %} class="wide"{% endif %}>
+<article id="{{ v.anchor }}"{% if v.image and v.image.wide %} class="wide"{% endif %}>
 <h4>{{ badge(v) }}</h4>
 {{ alert(v.notes) }}
 <figure>
 {% if v.image %}
 <img src="data:image/png;base64,{{ v.image.data }}" alt="{{ v.alt }}" width="{{ v.image.width }}"
- height="{{ v.image.height }}" decoding="async">
+ height="{{ v.image.height }}">
 {% endif %}
 <figcaption>{{ v.caption }}</figcaption>
 </figure>
 <details><summary>In words</summary><p>{{ v.alt }}</p></details>
 {% if v.table %}
 {% if a.top %}<p class="soft">As a table: <a href="#{{ a.top }}">above</a>.</p>
-{% elif v.table.rows %}<details{% if v.table.open %} open{% endif %}><summary>The data</summary>{{ csv(v, v.caption) }}</details>
+{% elif v.table.rows %}
+<details{% if v.table.open %} open{% endif %}><summary>The data</summary>{{ csv(v, v.id ~ '.csv') }}</details>
 {% else %}<p class="soft">The CSV behind it has {{ v.table.total }} rows.</p>{% endif %}
 {% endif %}
 <p class="soft">Rests on {{ v.runs | length }} run{{ 's' if v.runs | length != 1 }}, {{ v.took }} of computing

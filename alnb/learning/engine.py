@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from alnb.errors import BadRequest
-from alnb.learning.augment import crop_flip, draw, normalise, pad
+from alnb.learning.augment import draw, gather, normalise, windows
 
 SMALLEST_BATCH = 8      # a last batch smaller than this joins the one before it: its batch statistics would be noise
 EAGER_STEPS = 3         # steps a batch size takes before its CUDA graph is captured: kernels are chosen, state exists
@@ -89,7 +89,7 @@ class _Step:
         graph_x.copy_(x)
         graph_y.copy_(y)
         graph.replay()
-        return loss.clone()         # the next replay overwrites it
+        return loss                 # the next replay overwrites it
 
     def _aside(self, x, y):
         """An eager step on a side stream, as capturing needs it to have been taken; the streams wait for each other."""
@@ -124,7 +124,7 @@ def train(network, images, targets, recipe: Recipe, *, mean, std, crop: int, fli
     if n == 0 or len(images) != n:
         raise BadRequest(f"training needs as many images as targets and at least one: given {len(images)} and {n}")
     network.to(device, memory_format=torch.channels_last).train()
-    padded, targets = pad(images.to(device), crop).contiguous(), targets.to(device)
+    crops, targets = windows(images.to(device), crop, flip), targets.to(device)
     lr = torch.tensor(recipe.lr, device=device)
     optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=recipe.momentum, fused=True,
                                 weight_decay=recipe.weight_decay, nesterov=recipe.nesterov)
@@ -136,7 +136,7 @@ def train(network, images, targets, recipe: Recipe, *, mean, std, crop: int, fli
         drawn = draw(n, crop, flip, augment).to(device)
         total = torch.zeros((), device=device)
         for part in batches(n, recipe.batch):
-            x = normalise(crop_flip(padded, rows[part], drawn[:, part], crop), mean, std)
+            x = normalise(gather(crops, rows[part], drawn[:, part]), mean, std)
             total += step(x, targets[rows[part]]) * (part.stop - part.start)
         losses.append(total.item() / n)
         if not math.isfinite(losses[-1]):
@@ -144,6 +144,7 @@ def train(network, images, targets, recipe: Recipe, *, mean, std, crop: int, fli
         if after_epoch is not None:
             with _evaluating(network), torch.no_grad():
                 after_epoch(epoch, network)
+    optimizer.zero_grad(set_to_none=True)       # gradients, and the memory of the graphs that hold them
     return {"loss": losses}
 
 
@@ -158,23 +159,29 @@ def _evaluating(network):
         network.train(training)
 
 
-def infer(network, images, *, mean, std, batch: int = 1000, device, embeddings: bool = False, precision: str = "fp32"):
+def infer(network, images, *, mean, std, device, batch: int | None = None, embeddings: bool = False,
+          precision: str = "fp32"):
     """Logits fp32 (N, C) on the device, and with `embeddings` also the penultimate features (N, D).
 
     images (N, 3, H, W) uint8, anywhere; eval mode and the test transform (normalisation alone). Up to rounding the
-    result depends neither on `batch` nor on the other images. The network's mode is left as it was.
+    result depends neither on `batch` (250 on a CPU, whose caches it suits, else 1,000) nor on the other images. On a CPU
+    batch norms are folded into convolutions. The network is moved to the device, its mode left as it was.
     """
+    on_cpu = torch.device(device).type == "cpu"
+    batch = batch or (250 if on_cpu else 1000)
     n, head = len(images), network.head
     logits = torch.empty(n, head.out_features, device=device)
     features = torch.empty(n, head.in_features, device=device) if embeddings else None
-    with _evaluating(network), torch.inference_mode(), _autocast(device, precision):
+    with _evaluating(network), torch.no_grad(), _autocast(device, precision):
         network.to(device, memory_format=torch.channels_last)
+        if on_cpu and hasattr(network, "folded"):
+            network = network.folded()
         for start in range(0, n, batch):
             part = slice(start, start + batch)
             x = normalise(images[part].to(device), mean, std)
             if embeddings:
                 features[part] = x = network.embed(x)
-                logits[part] = head(x)
+                logits[part] = network.head(x)
             else:
                 logits[part] = network(x)
     return (logits, features) if embeddings else logits
@@ -187,8 +194,9 @@ class Recorder:
     largest logit; `mean_confidence` (N,) fp32, the mean over the epochs of the largest probability.
     """
 
-    def __init__(self, images, mean, std, classes: int, *, device, batch: int = 1000, precision: str = "fp32"):
-        self.images, self.dtype = images.to(device), torch.uint8 if classes <= 256 else torch.int16
+    def __init__(self, images, mean, std, classes: int, *, device, batch: int | None = None, precision: str = "fp32"):
+        self.images = images.to(device, memory_format=torch.channels_last)
+        self.dtype = torch.uint8 if classes <= 256 else torch.int16
         self.settings = dict(mean=mean, std=std, device=device, batch=batch, precision=precision)
         self._predictions, self._confidence = [], torch.zeros(len(images), device=device)
 

@@ -113,7 +113,7 @@ def template(letter: str, font: str, hollow: bool = False) -> np.ndarray:
     return pixels
 
 
-@functools.lru_cache(maxsize=2)
+@functools.cache
 def _bank(letters):
     """(templates (2K, TEMPLATE, TEMPLATE) uint8, first (C,), count (C,)): letter c has `count[c]` templates,
     one a font, from `first[c]` on, and their hollow twins K later."""
@@ -314,12 +314,12 @@ def _render(preset, split, indices, seed):
     jitter = next(u) - 0.5, next(u) - 0.5, next(u) - 0.5
     images = _draw(preset, side, target, kind, ambiguous, iter(look.T), jitter)
     images += _wide(_of(kind, "noise", next(u)))[:, None] * noise
+    images = np.clip(images, 0, 1)
     if preset.side < side:
         images = images.reshape(n, 3, preset.side, 2, preset.side, 2)
-        images = (
-            images[..., 0, :, 0] + images[..., 0, :, 1] + images[..., 1, :, 0] + images[..., 1, :, 1]
-        ) / np.float32(4)
-    return np.rint(np.clip(images, 0, 1) * np.float32(255)).astype(np.uint8), target, kind, ambiguous
+        images = images[..., 0, :, 0] + images[..., 0, :, 1] + images[..., 1, :, 0] + images[..., 1, :, 1]
+        images /= 4
+    return np.rint(images * np.float32(255)).astype(np.uint8), target, kind, ambiguous
 
 
 def _draw(preset, side, target, kind, ambiguous, u, jitter):

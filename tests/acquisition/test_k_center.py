@@ -88,16 +88,13 @@ def test_any_points_with_any_ties_are_picked_greedily(data):
     finally:
         module.SMALL, module.TILE = sizes
     assert sorted(set(rows.tolist())) == sorted(rows.tolist())
-    _, expected = brute_force(points[:n], points[n:], budget)
-    # each pick is a farthest one, whichever of equals it is (a centred mean is not exact, so ties may be cut by rounding)
+    # each pick is a farthest one, whichever of equals it is: rounding may settle a tie
     centres = list(points[n:])
     for row, distance in zip(rows.tolist(), distances.tolist()):
         nearest = cdist(points[:n], centres).min(1) if centres else np.full(n, np.inf)
         assert distance == pytest.approx(nearest.max(), abs=1e-6)
         assert nearest[row] == pytest.approx(nearest.max(), abs=1e-6)
         centres.append(points[row])
-    if not labelled or budget == 1:
-        assert distances[0] == pytest.approx(expected[0], abs=1e-6)
 
 
 @pytest.mark.parametrize("draw", [lambda n, dtype: normal(n, 64, dtype=dtype), clustered])

@@ -1,0 +1,37 @@
+# make reproduce: every notebook on embedded data, figures/ and figures/gallery.html · make test · make lab
+# The first call sets up .venv from requirements.lock; a folder of your own: make VENV=elsewhere ...
+
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: reproduce test bench lab setup lock clean
+
+reproduce: setup
+	$(BIN)/alnb reproduce
+
+test: setup
+	$(BIN)/python -m pytest
+
+bench: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m bench -p no:cacheprovider
+
+lab: setup
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "alnb needs Python 3.11, 3.12 or 3.13; none is on PATH"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+lock: setup
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra test --no-annotate pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf data/store data/executed figures/laptop figures/smoke

@@ -1,0 +1,145 @@
+import json
+import resource
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from alnb.errors import BadRequest
+from alnb.executor import drive
+from alnb.store import Busy, Store
+from tests import toy_study
+
+
+@pytest.fixture
+def done(tmp_path):
+    store, runs = Store(tmp_path / "s"), toy_study.runs([0])
+    drive(runs, store, workers=1, oracle=toy_study.human)
+    return store, runs[0]
+
+
+def files(store):
+    return {
+        path.relative_to(store.root): path.read_bytes()
+        for path in store.root.rglob("0*")
+        if path.is_file() and "damaged" not in path.name
+    }
+
+
+def rows(store):
+    return {name: json.loads(body)["rows"] for name, body in files(store).items() if name.suffix == ".json" and b"rows" in body}
+
+
+def test_a_second_drive_computes_nothing_and_changes_no_file(done):
+    store, run = done
+    before = files(store)
+    assert drive([run], store, workers=1).computed == 0
+    assert files(store) == before
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"garbage", lambda b: b"[1, 2]",
+                                    lambda b: b.replace(b'"same": ', b'"same": 1')])  # fmt: skip
+@pytest.mark.parametrize("step", [0, 2])
+def test_a_damaged_step_is_set_aside_with_a_warning_and_done_again(done, damage, step):
+    store, run = done
+    before = rows(store)
+    path = store.folder(run) / f"000{step}.json"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.warns(UserWarning, match="set aside"):
+        outcome = drive([run], store, workers=1, oracle=toy_study.human)
+    assert not outcome.failed
+    assert rows(store) == before
+    assert path.with_name(path.name + ".damaged").exists()
+
+
+def test_damaged_tensors_of_a_needed_run_are_computed_again_only_when_needed(done):
+    store, run = done
+    encoder = run.needs["encoder"]
+    blob = store.folder(encoder) / "0001.weights.pt"
+    good = blob.read_bytes()
+    blob.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert drive([run], store, workers=1).computed == 0  # nothing starts from it
+    other = toy_study.runs([0], rounds=1)[0]
+    object.__setattr__(other, "needs", run.needs)
+    with pytest.warns(UserWarning, match="weights.pt"):
+        outcome = drive([other], store, workers=1, oracle=toy_study.human)
+    assert outcome.computed == 1 + 2
+    assert blob.read_bytes() == good
+
+
+def test_only_the_last_two_steps_keep_their_tensors(tmp_path):
+    store, run = Store(tmp_path / "s"), toy_study.runs([0], parts=5)[0].needs["encoder"]
+    drive([run], store, workers=1)
+    assert sorted(path.name for path in store.folder(run).glob("*.pt")) == ["0003.weights.pt", "0004.weights.pt"]
+
+
+def test_answers_of_a_human_are_kept_and_answers_that_do_not_fit_are_asked_again(done):
+    store, run = done
+    path = store.folder(run) / "0002.answers.json"
+    assert json.loads(path.read_bytes())["answers"] == ["yes", "no"]
+    before = rows(store)
+    path.write_text('{"answers": ["yes"]}')
+    (store.folder(run) / "0003.json").unlink()
+    with pytest.warns(UserWarning, match="does not answer"):
+        drive([run], store, workers=1, oracle=toy_study.human)
+    assert rows(store) == before
+
+
+def test_a_file_where_a_folder_should_be_is_one_clear_line(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "tests.toy_study").write_text("in the way")
+    with pytest.raises(BadRequest, match="is a file; move it away"):
+        drive(toy_study.runs([0]), Store(tmp_path / "s"), workers=1)
+
+
+def test_a_file_size_limit_hit_while_writing_loses_nothing(done):
+    store, run = done
+    (store.folder(run) / "0003.json").unlink()
+    before = files(store)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        outcome = drive([run], store, workers=1, oracle=toy_study.human, say=lambda line: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "could not be stored" in outcome.failed[run]
+    assert files(store) == before
+    assert not list(store.root.rglob("*.tmp"))
+    assert drive([run], store, workers=1, oracle=toy_study.human).computed == 1
+
+
+def test_a_run_that_another_process_holds_is_busy_and_says_whose(tmp_path):
+    store, run = Store(tmp_path / "s"), toy_study.runs([0])[0]
+    program = (
+        "import sys, time; from alnb.store import Store; from tests import toy_study\n"
+        f"lock = Store({str(tmp_path / 's')!r}).acquire(toy_study.runs([0])[0]); print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(Busy, match=f"PID {holder.pid}"):
+            store.acquire(run)
+    finally:
+        holder.kill()
+        holder.wait()
+    store.acquire(run).release()  # freed with the process
+
+
+def test_leftovers_of_a_killed_writer_are_swept(done):
+    store, run = done
+    leftover = store.folder(run) / "0003.json.4242.tmp"
+    leftover.write_text("half")
+    (store.folder(run) / "0003.json").unlink()
+    drive([run], store, workers=1, oracle=toy_study.human)
+    assert not leftover.exists()
+
+
+def test_the_frame_is_tidy_and_holds_the_seconds_apart(done):
+    store, run = done
+    frame = store.frame([run, run.needs["encoder"]])
+    assert list(frame["kind"].unique()) == ["pairs", "timing", "training"]
+    assert (frame.loc[frame.kind == "timing", "seconds"] >= 0).all()
+    assert frame.loc[frame.kind == "pairs", "same"].tolist() == [0, 1, 2, 3]
