@@ -1,8 +1,8 @@
 """The gallery: one page, figures/gallery.html, of every artefact drawn so far and of those that are not.
 
 It opens from disk and needs nothing beside it: images are inside, there is no script, a policy in its head
-forbids the network. It is made from the manifests, the CSVs and what executed notebooks left, so neither torch nor
-matplotlib is imported. What cannot be read becomes a note on the page.
+forbids the network. It is made from the manifests, the CSVs and what executed notebooks left: neither torch
+nor matplotlib is imported. What cannot be read becomes a note on the page.
 """
 
 from __future__ import annotations
@@ -358,7 +358,8 @@ article:target { border-color: var(--link) } .soft { color: var(--soft); font-si
 .none { border: 1px solid var(--line); color: var(--soft) }
 .versions { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 29rem), 1fr)); gap: 1rem }
 article { min-width: 0; padding: 1rem; border: 1px solid var(--line); border-radius: .5rem;
-  background: var(--card) } .wide { grid-column: 1 / -1 } figure { margin: 0 } figcaption { margin-top: .5rem }
+  background: var(--card) } .wide { grid-column: 1 / -1 }
+figure { margin: 0 } figcaption { margin-top: .5rem }
 img { display: block; max-width: 100%; height: auto; margin: 0 auto; padding: .25rem; background: #fff;
   border-radius: .25rem }
 details { margin-top: .5rem } summary { cursor: pointer; padding: .15rem 0; font-size: .92rem }
@@ -428,9 +429,9 @@ PAGE = """
 <a class="skip" href="#main">Skip to the contents</a>
 <header>
 <h1>alnb: the gallery</h1>
-<p class="lead">alnb reproduces systems that choose what a human should label next, or learn where to look: one
-notebook a paper, which computes every table and data-bearing figure anew. What was computed on a stand-in, a small
-world drawn by a program, says so and is evidence about that world only.</p>
+<p class="lead">alnb reproduces systems that choose what a human should label next, or learn where to look:
+one notebook a paper, which computes every table and data-bearing figure anew. What was computed on a stand-in
+(a small world drawn by a program) says so and is evidence about that world only.</p>
 <p>{{ total }} artefacts: {{ counts['real'] }} drawn on real data, {{ counts['stand-in'] }} on stand-ins only,
 {{ counts['none'] }} not drawn yet.</p>
 <p class="soft">Written <time>{{ now }}</time> by alnb {{ version }}; installed: {{ installed | join(', ') }}.

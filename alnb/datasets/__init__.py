@@ -60,13 +60,21 @@ class Dataset:
     std: tuple[float, float, float]
     crop: int  # zero padding of the random crop, pixels
     flip: bool  # whether a horizontal flip keeps the class
-    details: dict[str, np.ndarray] = field(
-        default_factory=dict
-    )  # facts of a world, one row per training sample
+    details: dict[str, np.ndarray] = field(default_factory=dict)  # facts of a world per training sample
 
 
 class Missing(BadRequest):
     """The data of a known dataset is not there, or is damaged."""
+
+
+def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of (N, 3, H, W) uint8 images, pixels in [0, 1]; exact sums."""
+    total, squares = np.zeros((2, images.shape[1]), np.int64)
+    for part in np.array_split(images, len(images) // 1000 + 1):
+        total += part.sum(axis=(0, 2, 3), dtype=np.int64)
+        squares += np.square(part, dtype=np.uint16).sum(axis=(0, 2, 3), dtype=np.int64)
+    mean, square = (each / (255**power * images[:, 0].size) for power, each in ((1, total), (2, squares)))
+    return tuple(mean.tolist()), tuple(np.sqrt(square - mean**2).tolist())
 
 
 # --- what exists --------------------------------------------------------------------------------------------
@@ -136,9 +144,9 @@ def examine(root: Path, files: dict[str, str]) -> tuple[list[Path], list[tuple[P
     return absent, damaged
 
 
-def complaint(name: str, root: Path, files: dict[str, str]) -> tuple[str, str]:
-    """(state, text) for a dataset made of `files` (see `examine`); the text is the one line that `Missing`
-    carries."""
+def check_files(name: str, root: Path, files: dict[str, str]) -> tuple[str, str]:
+    """(state, text) of a dataset made of `files` (see `examine`), for a loader's `status`; where the state is
+    not "there", the text is the one line that its `load` raises Missing with."""
     about = info(name)
     absent, damaged = examine(root, files)
     module = _module(name)
@@ -147,8 +155,8 @@ def complaint(name: str, root: Path, files: dict[str, str]) -> tuple[str, str]:
     if absent:
         count = f"{len(absent)} of {len(files)} files" if len(absent) > 1 else "one file"
         return "missing", (
-            f"{name} is missing: {count} not found, the first {absent[0]} (root {root}; set ALNB_DATA to look elsewhere). "
-            f"Source: {about.source}. Terms: {about.terms}. To get it: {fetch}.{stand_in}"
+            f"{name} is missing: {count} not found, the first {absent[0]} "
+            f"(root {root}; set ALNB_DATA to look elsewhere). Source: {about.source}. Terms: {about.terms}. To get it: {fetch}.{stand_in}"
         )
     if damaged:
         each = "; ".join(

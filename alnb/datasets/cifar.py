@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alnb.datasets import Dataset, Info, Missing, complaint
+from alnb.datasets import Dataset, Info, Missing, check_files
 
 HOME = "https://www.cs.toronto.edu/~kriz/cifar.html"
 TERMS = "no licence stated; cite Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
@@ -74,7 +74,7 @@ def _table(name):
 
 def status(name: str, root: Path) -> tuple[str, str]:
     """("there" | "missing" | "damaged", text); reads every file that is there."""
-    return complaint(name, root, FILES[name])
+    return check_files(name, root, FILES[name])
 
 
 def load(name: str, root: Path) -> Dataset:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alnb.datasets import Dataset, Info
+from alnb.datasets import Dataset, Info, channel_statistics
 
 TEST = 500
 
@@ -40,7 +40,7 @@ def load(name: str, root: Path) -> Dataset:
     grey = np.rint(images * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
     train, test = train_test_split(np.arange(len(grey)), test_size=TEST, stratify=targets, random_state=0)
     grey = np.repeat(grey, 3, axis=1)
-    pixels = grey[train] / 255
+    mean, std = channel_statistics(grey[train])
     return Dataset(
         name=name,
         info=INFO[name],
@@ -49,8 +49,8 @@ def load(name: str, root: Path) -> Dataset:
         test_images=grey[test],
         test_targets=targets[test].astype(np.int64),
         class_names=tuple("0123456789"),
-        mean=(float(pixels.mean()),) * 3,
-        std=(float(pixels.std()),) * 3,
+        mean=mean,
+        std=std,
         crop=1,
         flip=False,
     )

@@ -122,7 +122,9 @@ def train(network, images, targets, recipe: Recipe, *, mean, std, crop: int, fli
     """
     n = len(targets)
     if n == 0 or len(images) != n:
-        raise BadRequest(f"training needs as many images as targets and at least one: given {len(images)} and {n}")
+        raise BadRequest(f"training takes as many images as targets, at least one: given {len(images)} and {n}")
+    if images.dtype != torch.uint8:
+        raise BadRequest(f"images must be uint8, given {images.dtype}")
     network.to(device, memory_format=torch.channels_last).train()
     crops, targets = windows(images.to(device), crop, flip), targets.to(device)
     lr = torch.tensor(recipe.lr, device=device)
@@ -140,7 +142,8 @@ def train(network, images, targets, recipe: Recipe, *, mean, std, crop: int, fli
             total += step(x, targets[rows[part]]) * (part.stop - part.start)
         losses.append(total.item() / n)
         if not math.isfinite(losses[-1]):
-            raise BadRequest(f"loss became {losses[-1]} at epoch {epoch}; lr {recipe.lr} is too high?")
+            raise BadRequest(f"loss became {losses[-1]} at epoch {epoch + 1} of {recipe.epochs}; "
+                             f"lr {recipe.lr} is too high?")
         if after_epoch is not None:
             with _evaluating(network), torch.no_grad():
                 after_epoch(epoch, network)

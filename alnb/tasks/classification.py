@@ -135,12 +135,12 @@ class Classification:
             return images
         import torch
 
-        from alnb.learning.augment import crop_flip, draw, pad
+        from alnb.learning.augment import draw, gather, windows
 
-        crop, rng = self.data.crop, torch_stream(self.run.seed, "acquisition transform", cycle)
-        drawn = draw(self.size, crop, self.data.flip, rng)[:, torch.as_tensor(indices)].to(self.device)
-        rows = torch.arange(len(images), device=self.device)
-        return crop_flip(pad(images, crop).contiguous(), rows, drawn, crop)
+        crop, flip = self.data.crop, self.data.flip
+        drawn = draw(self.size, crop, flip, torch_stream(self.run.seed, "acquisition transform", cycle))
+        drawn = drawn[:, torch.as_tensor(indices)].to(self.device)
+        return gather(windows(images, crop, flip), torch.arange(len(images), device=self.device), drawn)
 
     def infer(self, network, indices, cycle: int):
         """Logits (n, C) fp32 and embeddings (n, D) of pool samples, eval mode."""

@@ -132,7 +132,7 @@ def test_a_download_that_brings_the_wrong_bytes_is_refused(tiny, monkeypatch):
     root, _ = tiny
     monkeypatch.setitem(cifar.FILES["cifar-10"], "cifar-10-batches-py/test_batch", "0" * 32)
     monkeypatch.setattr(official.CIFAR10, "download", lambda self: None)
-    with pytest.raises(Missing, match="0{32}"):
+    with pytest.raises(Missing, match="0000000000"):
         datasets.download("cifar-10", root)
 
 
@@ -147,11 +147,8 @@ def test_the_real_data(name, tmp_path):
     for targets, each in ((data.train_targets, 50_000), (data.test_targets, 10_000)):
         np.testing.assert_array_equal(np.bincount(targets), each // data.info.classes)
     assert data.class_names[0] == {"cifar-10": "airplane", "cifar-100": "apple"}[name]
-    counts = np.stack([np.bincount(data.train_images[:, c].ravel(), minlength=256) for c in range(3)])
-    shares, values = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
-    mean = shares @ values
-    np.testing.assert_allclose(data.mean, mean, atol=5.1e-6)
-    np.testing.assert_allclose(data.std, np.sqrt(shares @ values**2 - mean**2), atol=5.1e-6)
+    for stored, computed in zip((data.mean, data.std), datasets.channel_statistics(data.train_images)):
+        np.testing.assert_allclose(stored, computed, atol=5.1e-6)
     path = tmp_path / next(iter(cifar.FILES[name]))
     with open(path, "r+b") as stream:
         stream.seek(1_000_000)

@@ -1,0 +1,106 @@
+"""Networks: their size, what they accept, where their randomness comes from, and the folded copy."""
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from alnb.errors import BadRequest
+from alnb.learning import networks
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def unsettled(network, seed=1):
+    """The network with batch-norm statistics and affine weights that are not the trivial initial ones, in eval mode."""
+    g = generator(seed)
+    for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+        for tensor, low, high in ((norm.running_mean, -1, 1), (norm.running_var, 0.5, 2), (norm.weight, -1, 1),
+                                  (norm.bias, -1, 1)):
+            tensor.data.uniform_(low, high, generator=g)
+    return network.eval()
+
+
+@pytest.mark.parametrize("name, weights", [("small", 94_762), ("resnet18", 11_173_962)])
+def test_ten_classes_take_the_published_number_of_weights(name, weights):
+    network = networks.build(name, 10, generator=generator())
+    assert sum(p.numel() for p in network.parameters()) == weights
+
+
+def test_every_network_has_features_head_and_logits_that_agree():
+    x = torch.randn(3, 3, 32, 32, generator=generator(1))
+    for name in networks.names():
+        network = networks.build(name, 7, generator=generator()).eval()
+        features = network.embed(x)
+        assert features.shape == (3, network.head.in_features)
+        assert network(x).shape == (3, 7)
+        assert torch.equal(network(x), network.head(features))
+
+
+@pytest.mark.parametrize("pixels", [8, 11, 15, 16, 28, 32, 64])
+def test_small_accepts_8_to_64_pixels_and_strides_from_16_on(pixels):
+    network = networks.build("small", 10, generator=generator())
+    x = torch.randn(2, 3, pixels, pixels, generator=generator(1))
+    assert network(x).shape == (2, 10)
+    assert network.conv1(x).shape[-1] == (pixels if pixels < 16 else -(-pixels // 2))
+
+
+def test_small_equals_relu_before_pooling_to_the_bit_in_logits_and_gradients():
+    network = unsettled(networks.build("small", 10, generator=generator())).train()
+    x = torch.randn(16, 3, 32, 32, generator=generator(1))
+
+    def as_published(x):
+        for i in "123":
+            x = F.relu(getattr(network, f"norm{i}")(getattr(network, f"conv{i}")(x)))
+            x = F.max_pool2d(x, 2)
+        return network.head(x.mean((2, 3)))
+
+    def logits_and_gradients(f):
+        network.zero_grad()
+        logits = f(x)
+        logits.square().sum().backward()
+        return [logits, *(p.grad for p in network.parameters())]
+
+    for ours, published in zip(logits_and_gradients(network), logits_and_gradients(as_published)):
+        assert torch.equal(ours, published)
+
+
+def test_resnet18_keeps_full_resolution_up_to_its_second_stage():
+    network, seen = networks.build("resnet18", 10, generator=generator()).eval(), []
+    for layer in (network.body.layer1, network.body.layer4):
+        layer.register_forward_hook(lambda module, args, output: seen.append(tuple(output.shape)))
+    network(torch.zeros(1, 3, 32, 32))
+    assert seen == [(1, 64, 32, 32), (1, 512, 4, 4)]
+
+
+@pytest.mark.parametrize("name", networks.names())
+def test_initialisation_comes_from_the_given_generator_alone(name):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = networks.build(name, 10, generator=generator()).state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(6)
+    again = networks.build(name, 10, generator=generator()).state_dict()
+    other = networks.build(name, 10, generator=generator(1)).state_dict()
+    assert all(torch.equal(first[k], again[k]) for k in first)
+    assert not torch.equal(first["head.weight"], other["head.weight"])
+
+
+@pytest.mark.parametrize("name", networks.names())
+def test_folded_copy_is_the_same_function_without_batch_norms(name):
+    network = unsettled(networks.build(name, 10, generator=generator()))
+    kept = {k: v.clone() for k, v in network.state_dict().items()}
+    x = torch.randn(4, 3, 32, 32, generator=generator(2))
+    folded = network.train().folded()
+    with torch.no_grad():
+        expected, found = network.eval()(x), folded(x)
+    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    assert all(torch.equal(kept[k], v) for k, v in network.state_dict().items())
+
+
+def test_unknown_network_is_refused_with_what_there_is():
+    with pytest.raises(BadRequest, match="'lenet' is unknown: one of small, resnet18"):
+        networks.build("lenet", 10, generator=generator())
