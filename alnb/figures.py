@@ -102,7 +102,7 @@ def table(frame: pandas.DataFrame, *, decimals: int = 2) -> Figure:
         return str(value)
 
     cells = [[text(v) for v in row] for row in frame.itertuples(index=False)]
-    widths = [max(len(str(c)), *(len(row[i]) for row in cells)) + 2 for i, c in enumerate(frame.columns)]
+    widths = [max(len(text) for text in (str(c), *(row[i] for row in cells))) + 2 for i, c in enumerate(frame.columns)]
     with style():
         fig, ax = plt.subplots(figsize=(max(4, 0.085 * sum(widths)), 0.55 + 0.27 * (len(cells) + 1)))
         ax.axis("off")

@@ -373,7 +373,8 @@ article .scroll thead th { background: var(--card) } .scroll :is(td, th) { white
 :is(td, th).number { text-align: right; font-variant-numeric: tabular-nums }
 .scroll .long { min-width: 18rem; white-space: normal } .many .long { min-width: 70rem }
 .verdict { font-weight: 600 } .not-run { color: var(--soft); font-weight: 400 }
-#contents table { width: 100%; font-size: .9rem } #contents tbody th { width: 26%; font-weight: 500 }
+#contents table { width: 100%; font-size: .9rem } #contents thead th, .links { white-space: nowrap }
+#contents tbody th { width: 26%; font-weight: 500 }
 #contents td .id { display: inline-block; margin: 0 .6rem .1rem 0; overflow-wrap: anywhere }
 @media (max-width: 46rem) { #contents thead { position: absolute; left: -100vw }
   #contents :is(table, tbody, tr, th, td) { display: block; width: auto; border: 0; padding: .15rem 0 }
@@ -392,7 +393,7 @@ article .scroll thead th { background: var(--card) } .scroll :is(td, th) { white
 PAGE = """
 {% macro badge(v) %}<span class="badge {{ 'real' if v.real else 'stand-in' }}">
 {{- 'real data' if v.real else 'stand-in: ' ~ v.datasets | join(', ') }}</span>
-{{ v.datasets | join(', ') ~ ' · ' if v.real }}profile {{ v.label }}{% endmacro %}
+{{ v.datasets | join(', ') ~ ' · ' if v.real }}profile {{ v.label }}{{ ', a trial of the machinery, no evidence' if v.profile == 'smoke' }}{% endmacro %}
 {% macro alert(lines) %}{% for line in lines %}<p class="alert">{{ line }}</p>
 {% endfor %}{% endmacro %}
 {% macro csv(v, words) %}

@@ -210,7 +210,7 @@ def test_what_the_text_says_against_the_table(check, printed, computed, agrees):
     assert row.computed == pytest.approx(computed, abs=1e-3)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.floats(50, 100), st.lists(st.floats(20, 50), min_size=1, max_size=8))
 def test_denominators_always_hold_the_true_one(full, accuracies):
     printed = [round(a, 2) for a in accuracies]

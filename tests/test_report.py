@@ -123,7 +123,7 @@ def text(element):
 def labels(page, name):
     """Profiles of the versions of an artefact in its notebook's section, in their order."""
     articles = page.find("h3", id=name).find_next("div").find_all("article")
-    return [text(article.h4).rpartition(" ")[2] for article in articles]
+    return [re.search(r"profile (\w+)", text(article.h4))[1] for article in articles]
 
 
 def alerts(page):
@@ -258,6 +258,7 @@ def test_real_data_stand_before_stand_ins_then_by_profile(filled):
     assert labels(page, "thesis-fig-3.6a") == ["paper", "smoke", "world", "laptop"]
     articles = page.find("h3", id="thesis-fig-3.6a").find_next("div").find_all("article")
     assert [text(a.h4.span) for a in articles] == ["real data"] * 2 + ["stand-in: glyphs-10"] * 2
+    assert ["no evidence" in text(a.h4) for a in articles] == [False, True, False, False]
 
 
 def test_artefacts_keep_the_order_of_the_configuration_and_the_undrawn_follow(filled):
@@ -409,7 +410,7 @@ def test_a_notebook_that_stopped_is_a_failure_even_if_it_noted_nothing(filled):
 
 
 def test_a_missing_or_broken_image_gives_a_note_in_its_place(filled):
-    (filled / "laptop" / "thesis-table-3.1.png").write_bytes(b"no image")
+    (filled / "laptop" / "thesis-table-3.1.png").write_bytes(b"<html>no image, but an error page</html>")
     page = written()
     lost = page.find("article", id="laptop.thesis-fig-3.4")
     broken = page.find("article", id="laptop.thesis-table-3.1")

@@ -470,8 +470,16 @@ def _stamp(bank, which, turn, size, aspect, shear, x, y, side):
 # --- the datasets -------------------------------------------------------------------------------------------
 
 
+def _sizes(preset):
+    """Training and test cards that `load` draws."""
+    return (6_000, 2_000) if preset.classes == 10 else (10_000, 5_000)
+
+
 def _info(preset):
+    train, test = _sizes(preset)
     return Info(
+        train=train,
+        test=test,
         title=f"{preset.classes} letters on coloured cards, {preset.side} x {preset.side} pixels",
         real=False,
         classes=preset.classes,
@@ -493,7 +501,7 @@ def load(name: str, root: Path) -> Dataset:
     used.
     """
     preset = PRESETS[name]
-    train, test = (6_000, 2_000) if preset.classes == 10 else (10_000, 5_000)
+    train, test = _sizes(preset)
     train_images, train_targets, details = render(name, "train", range(train))
     test_images, test_targets, _ = render(name, "test", range(test))
     mean, std = channel_statistics(train_images)

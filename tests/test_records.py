@@ -1,0 +1,74 @@
+import pytest
+
+from alnb import records
+from alnb.errors import BadRequest
+from alnb.executor import drive
+from alnb.store import Store
+from tests import toy_study
+
+STUDY = "tests.toy_study"
+
+
+@pytest.fixture
+def kept(tmp_path):
+    store, runs = Store(tmp_path / "store"), toy_study.runs([0, 1])
+    drive(runs, store, workers=1, oracle=toy_study.human)
+    where = tmp_path / "records"
+    assert records.export(runs, store, where) == 2
+    return store, runs, where
+
+
+def test_a_record_gives_the_rows_of_the_store(kept):
+    store, runs, where = kept
+    for run in runs:
+        found = records.steps(run, where)
+        assert [step["rows"] for step in found] == [step["rows"] for step in store.read(run).steps]
+        assert records.compare(run, store, where) == "equal"
+
+
+def test_exporting_again_changes_nothing_and_keeps_what_is_no_longer_in_the_store(kept, tmp_path):
+    store, runs, where = kept
+    before = (where / f"{STUDY}.csv").read_bytes()
+    assert records.export(runs, store, where) == 0
+    assert records.export(runs, Store(tmp_path / "empty"), where) == 0
+    assert (where / f"{STUDY}.csv").read_bytes() == before
+
+
+def test_selections_are_kept_apart_in_order(kept):
+    store, runs, where = kept
+    kept_selections = records._selections(where, STUDY)
+    asked = [step["queries"] for step in store.read(runs[0]).steps]
+    assert kept_selections[runs[0].key[: records.SHORT]] == asked
+
+
+def test_a_record_whose_rows_were_changed_is_left_out_with_a_warning_and_refused_on_import(kept, tmp_path):
+    _, runs, where = kept
+    path = where / f"{STUDY}.csv"
+    lines = path.read_text().splitlines()
+    at = next(i for i, line in enumerate(lines) if '"pairs"' in line and '"run"' not in line)
+    lines[at] = lines[at].replace(",2,", ",7,").replace(",1,", ",7,").replace(",0,", ",7,", 1)
+    damaged = tmp_path / "theirs" / path.name
+    damaged.parent.mkdir()
+    damaged.write_text("\n".join(lines) + "\n")
+    with pytest.warns(UserWarning, match="checksum"):
+        assert [records.steps(run, damaged.parent) is None for run in runs].count(True) == 1
+    with pytest.raises(BadRequest, match="checksum"):
+        records.import_file(damaged, tmp_path / "ours")
+    assert not (tmp_path / "ours").exists()
+
+
+def test_an_import_adds_what_is_new_once(kept, tmp_path):
+    store, runs, where = kept
+    ours = tmp_path / "ours"
+    records.export(runs[:1], store, ours)
+    assert records.import_file(where / f"{STUDY}.csv", ours) == 1
+    assert records.import_file(where / f"{STUDY}.csv", ours) == 0
+    assert all(records.steps(run, ours) for run in runs)
+
+
+def test_a_result_that_changed_is_told(kept, tmp_path):
+    _, runs, where = kept
+    changed = Store(tmp_path / "changed")
+    drive(runs, changed, workers=1, oracle=lambda run, queries: ["no"] * len(queries))
+    assert records.compare(runs[0], changed, where) == "differs"
+    assert records.compare(toy_study.runs([5])[0], changed, where) is None
