@@ -393,7 +393,8 @@ article .scroll thead th { background: var(--card) } .scroll :is(td, th) { white
 PAGE = """
 {% macro badge(v) %}<span class="badge {{ 'real' if v.real else 'stand-in' }}">
 {{- 'real data' if v.real else 'stand-in: ' ~ v.datasets | join(', ') }}</span>
-{{ v.datasets | join(', ') ~ ' · ' if v.real }}profile {{ v.label }}{{ ', a trial of the machinery, no evidence' if v.profile == 'smoke' }}{% endmacro %}
+{{ v.datasets | join(', ') ~ ' · ' if v.real }}profile {{ v.label }}
+{{- ', a trial of the machinery, no evidence' if v.profile == 'smoke' }}{% endmacro %}
 {% macro alert(lines) %}{% for line in lines %}<p class="alert">{{ line }}</p>
 {% endfor %}{% endmacro %}
 {% macro csv(v, words) %}

@@ -68,7 +68,7 @@ class Missing(BadRequest):
 
 
 def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of (N, 3, H, W) uint8 images, pixels in [0, 1]; exact sums."""
+    """Mean and standard deviation of each channel of (N, 3, H, W) uint8 images, pixels in [0, 1]."""
     total, squares = np.zeros((2, images.shape[1]), np.int64)
     for part in np.array_split(images, len(images) // 1000 + 1):
         total += part.sum(axis=(0, 2, 3), dtype=np.int64)
@@ -156,7 +156,8 @@ def check_files(name: str, root: Path, files: dict[str, str]) -> tuple[str, str]
         count = f"{len(absent)} of {len(files)} files" if len(absent) > 1 else "one file"
         return "missing", (
             f"{name} is missing: {count} not found, the first {absent[0]} "
-            f"(root {root}; set ALNB_DATA to look elsewhere). Source: {about.source}. Terms: {about.terms}. To get it: {fetch}.{stand_in}"
+            f"(root {root}; set ALNB_DATA to look elsewhere). Source: {about.source}. "
+            f"Terms: {about.terms}. To get it: {fetch}.{stand_in}"
         )
     if damaged:
         each = "; ".join(

@@ -1,29 +1,31 @@
 """Augmentation batched on the device, from uint8 to normalised fp32.
 
-Equal in distribution to torchvision's RandomCrop(size, padding) + RandomHorizontalFlip + ToTensor + Normalize. The zero
-border is added in pixel space, before normalisation, so that after it the border is -mean/std and not 0.
+Equal in distribution to torchvision's RandomCrop(size, padding) + RandomHorizontalFlip + ToTensor + Normalize.
+The zero border is added in pixel space, before normalisation, so that after it the border is -mean/std and not 0.
 """
+
 from __future__ import annotations
 
 from functools import lru_cache
 
 import torch
-from torch.nn import functional as F
 
 
 def windows(images: torch.Tensor, padding: int, flip: bool) -> torch.Tensor:
-    """Every crop of every image as one strided view, (1 + flip, N, 2 padding + 1, 2 padding + 1, H, W, C) uint8.
+    """Every crop of every image, as one strided view: (1 + flip, N, 2 padding + 1, 2 padding + 1, H, W, C) uint8.
 
-    images (N, C, H, W). Entry [m, i, y, x] is image i, mirrored if m is 1, within its border of zeros, cut at row y and
-    column x. What it takes is the padded images, and their mirror images beside them: mirrored once, an epoch of random
-    flips costs no more than the gather that crops anyway.
+    images (N, C, H, W). Entry [m, i, y, x] is image i, mirrored if m is 1, within its border of zeros, cut at row y
+    and column x. In memory there are only the padded images, and beside them their mirror images: with these made
+    once, a random flip is part of the gather that crops anyway.
     """
-    padded = F.pad(images.permute(0, 2, 3, 1), (0, 0, padding, padding, padding, padding))
-    both = torch.stack([padded, padded.flip(2)] if flip else [padded])
-    mirrors, n, h, w, c = both.shape
-    places, row, pixel = 2 * padding + 1, w * c, c
-    return both.as_strided((mirrors, n, places, places, h - 2 * padding, w - 2 * padding, c),
-                           (n * h * row, h * row, row, pixel, row, pixel, 1))
+    n, c, h, w = images.shape
+    places, row = 2 * padding + 1, (w + 2 * padding) * c
+    padded = images.new_zeros(1 + flip, n, h + 2 * padding, w + 2 * padding, c)
+    inside = padded[:, :, padding : padding + h, padding : padding + w]
+    inside[0] = images.permute(0, 2, 3, 1)
+    if flip:
+        inside[1] = inside[0].flip(2)
+    return padded.as_strided((1 + flip, n, places, places, h, w, c), (*padded.stride()[:2], row, c, row, c, 1))
 
 
 def draw(n: int, padding: int, flip: bool, generator: torch.Generator) -> torch.Tensor:
@@ -36,7 +38,7 @@ def gather(windows: torch.Tensor, rows: torch.Tensor, drawn: torch.Tensor) -> to
     """(B, C, H, W) uint8, channels_last: the windows that `drawn` (3, B) names of the images `rows` (B,)."""
     mirrored, y, x = drawn
     at = (mirrored, rows, y, x)
-    if windows.device.type == "cpu":        # numpy copies runs of memory where torch goes element by element: 10x
+    if windows.device.type == "cpu":  # numpy copies runs of bytes, torch goes byte by byte: a tenth of the time
         crops = torch.from_numpy(windows.numpy()[tuple(index.numpy() for index in at)])
     else:
         crops = windows[at]
@@ -44,7 +46,7 @@ def gather(windows: torch.Tensor, rows: torch.Tensor, drawn: torch.Tensor) -> to
 
 
 def random_crop_flip(images: torch.Tensor, padding: int, flip: bool, generator: torch.Generator) -> torch.Tensor:
-    """(B, C, H, W) uint8 as `images`: each mirrored with chance 1/2, zero-padded and cropped at random to its own size."""
+    """(B, C, H, W) uint8: each image mirrored with chance 1/2, zero-padded, and cropped at random to its own size."""
     rows = torch.arange(len(images), device=images.device)
     drawn = draw(len(images), padding, flip, generator).to(images.device)
     return gather(windows(images, padding, flip), rows, drawn)
@@ -58,6 +60,6 @@ def normalise(images: torch.Tensor, mean, std) -> torch.Tensor:
 
 @lru_cache(maxsize=16)
 def _affine(mean, std, height, width, device):
-    """Scale and shift as whole channels_last images: a product of equal layouts is a third of a broadcast one's time."""
+    """Scale and shift as whole channels_last images: three values broadcast over pixels take five times as long."""
     values = torch.tensor([[1 / (255 * s) for s in std], [-m / s for m, s in zip(mean, std)]], device=device)
     return [v.expand(1, height, width, -1).contiguous().permute(0, 3, 1, 2) for v in values]

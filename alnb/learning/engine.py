@@ -1,8 +1,9 @@
 """The training engine: SGD on images that stay on the device, and inference over a pool.
 
-The same loop runs on a CPU and on a GPU. A GPU also gets bf16 autocast where the recipe asks for it, and the whole step
-(forward, backward, SGD) as one CUDA graph for each batch size. At one thread on one CPU equal generators give equal bits.
+The same loop runs on a CPU and on a GPU; a GPU also gets the whole step (forward, backward, SGD) as one CUDA graph for
+each batch size. At one thread on one CPU equal generators give equal bits.
 """
+
 from __future__ import annotations
 
 import math
@@ -15,8 +16,9 @@ from torch.nn import functional as F
 from alnb.errors import BadRequest
 from alnb.learning.augment import draw, gather, normalise, windows
 
-SMALLEST_BATCH = 8      # a last batch smaller than this joins the one before it: its batch statistics would be noise
-EAGER_STEPS = 3         # steps a batch size takes before its CUDA graph is captured: kernels are chosen, state exists
+SMALLEST_BATCH = 8  # a last batch under this joins the one before it: its batch statistics would be noise
+EAGER_STEPS = 3  # of a batch size before its CUDA graph is captured: kernels are chosen, momentum exists
+KEPT_BYTES = 31 << 20  # just under the largest block (32 MiB) whose release teaches glibc to keep freed memory
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def _autocast(device, precision):
 
 
 class _Step:
-    """One SGD step, (x, y) -> mean loss (0-d, on the device, not read). On a GPU it becomes a graph per batch size."""
+    """One SGD step, (x, y) -> mean loss (0-d, on the device, unread); on a GPU a graph for each batch size."""
 
     def __init__(self, network, optimizer, device, precision):
         self.network, self.optimizer, self.device, self.precision = network, optimizer, device, precision
@@ -89,10 +91,10 @@ class _Step:
         graph_x.copy_(x)
         graph_y.copy_(y)
         graph.replay()
-        return loss                 # the next replay overwrites it
+        return loss  # the next replay overwrites it, later in the same stream than its reader
 
     def _aside(self, x, y):
-        """An eager step on a side stream, as capturing needs it to have been taken; the streams wait for each other."""
+        """An eager step on a side stream, which capturing asks for beforehand; the streams wait for each other."""
         side = torch.cuda.Stream(x.device)
         side.wait_stream(torch.cuda.current_stream(x.device))
         with torch.cuda.stream(side):
@@ -103,33 +105,54 @@ class _Step:
     def _capture(self, x, y):
         """Record the step with copies of x and y as its inputs: nothing is computed before the first replay."""
         x, y, graph = x.clone(), y.clone(), torch.cuda.CUDAGraph()
-        self.optimizer.zero_grad(set_to_none=True)      # so that the gradients live in the graph's own memory
+        self.optimizer.zero_grad(set_to_none=True)  # so that the gradients live in the graph's own memory
         with torch.cuda.graph(graph):
             loss = self.eager(x, y)
         return graph, x, y, loss
 
 
-def train(network, images, targets, recipe: Recipe, *, mean, std, crop: int, flip: bool, order: torch.Generator,
-          augment: torch.Generator, device, after_epoch=None) -> dict:
+def train(
+    network,
+    images,
+    targets,
+    recipe: Recipe,
+    *,
+    mean,
+    std,
+    crop: int,
+    flip: bool,
+    order: torch.Generator,
+    augment: torch.Generator,
+    device,
+    after_epoch=None,
+) -> dict:
     """Train `network` in place for `recipe.epochs`; the last epoch counts, never the best.
 
-    images (n, 3, H, W) uint8 and targets (n,) int64; both are moved to the device once. `order` shuffles each epoch and
-    `augment` places the crops (zero padding of `crop` pixels) and flips: CPU generators, so that a GPU sees the same
-    batches. Dropout, if any, draws from the global generator. `after_epoch(epoch, network)` is called in eval mode
-    without gradients after each epoch 0, 1, ... The network is left in train mode.
+    images (n, C, H, W) uint8 and targets (n,) int64 are moved to the device once. `order` shuffles each epoch,
+    `augment` draws crops (zero padding of `crop` pixels) and flips: CPU generators, so that a GPU sees the same
+    batches. Dropout, if any, draws from the global generator. `after_epoch(epoch, network)` is called in eval mode,
+    without gradients, after each epoch 0, 1, ... The network is left in train mode, on the device.
 
-    Returns {"loss": mean training loss of each epoch}. BadRequest for nothing to train on or a loss that is not finite.
+    Returns {"loss": mean training loss of each epoch}. The device is waited for once an epoch, for that loss.
+    BadRequest for images that are not uint8, none of them, or a loss that is not finite.
     """
     n = len(targets)
     if n == 0 or len(images) != n:
         raise BadRequest(f"training takes as many images as targets, at least one: given {len(images)} and {n}")
     if images.dtype != torch.uint8:
         raise BadRequest(f"images must be uint8, given {images.dtype}")
+    torch.empty(KEPT_BYTES, dtype=torch.uint8)  # released at once: else each step may fault its memory in anew
     network.to(device, memory_format=torch.channels_last).train()
     crops, targets = windows(images.to(device), crop, flip), targets.to(device)
     lr = torch.tensor(recipe.lr, device=device)
-    optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=recipe.momentum, fused=True,
-                                weight_decay=recipe.weight_decay, nesterov=recipe.nesterov)
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=lr,
+        momentum=recipe.momentum,
+        fused=True,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.nesterov,
+    )
     step = _Step(network, optimizer, device, recipe.precision)
     losses = []
     for epoch in range(recipe.epochs):
@@ -142,12 +165,13 @@ def train(network, images, targets, recipe: Recipe, *, mean, std, crop: int, fli
             total += step(x, targets[rows[part]]) * (part.stop - part.start)
         losses.append(total.item() / n)
         if not math.isfinite(losses[-1]):
-            raise BadRequest(f"loss became {losses[-1]} at epoch {epoch + 1} of {recipe.epochs}; "
-                             f"lr {recipe.lr} is too high?")
+            raise BadRequest(
+                f"loss became {losses[-1]} at epoch {epoch + 1} of {recipe.epochs}; lr {recipe.lr} is too high?"
+            )
         if after_epoch is not None:
             with _evaluating(network), torch.no_grad():
                 after_epoch(epoch, network)
-    optimizer.zero_grad(set_to_none=True)       # gradients, and the memory of the graphs that hold them
+    optimizer.zero_grad(set_to_none=True)  # gradients, and the memory of the graphs that hold them
     return {"loss": losses}
 
 
@@ -162,13 +186,15 @@ def _evaluating(network):
         network.train(training)
 
 
-def infer(network, images, *, mean, std, device, batch: int | None = None, embeddings: bool = False,
-          precision: str = "fp32"):
+def infer(
+    network, images, *, mean, std, device, batch: int | None = None, embeddings: bool = False, precision: str = "fp32"
+):
     """Logits fp32 (N, C) on the device, and with `embeddings` also the penultimate features (N, D).
 
-    images (N, 3, H, W) uint8, anywhere; eval mode and the test transform (normalisation alone). Up to rounding the
-    result depends neither on `batch` (250 on a CPU, whose caches it suits, else 1,000) nor on the other images. On a CPU
-    batch norms are folded into convolutions. The network is moved to the device, its mode left as it was.
+    images (N, C, H, W) uint8, anywhere, best in channels_last; eval mode and the test transform (normalisation
+    alone). Up to rounding the result depends neither on `batch` (250 on a CPU, whose caches it suits, else 1,000)
+    nor on the other images; on a CPU batch norms are folded into convolutions. The network is moved to the device,
+    its mode left as it was.
     """
     on_cpu = torch.device(device).type == "cpu"
     batch = batch or (250 if on_cpu else 1000)
@@ -193,8 +219,8 @@ def infer(network, images, *, mean, std, device, batch: int | None = None, embed
 class Recorder:
     """An `after_epoch` hook for `train`: what every epoch predicts for a pool, with the test transform.
 
-    images (N, 3, H, W) uint8. After T epochs: `predictions` (T, N), uint8 (int16 above 256 classes), the class of the
-    largest logit; `mean_confidence` (N,) fp32, the mean over the epochs of the largest probability.
+    images (N, C, H, W) uint8. After T epochs: `predictions` (T, N) uint8 (int16 above 256 classes), the class of
+    the largest logit; `mean_confidence` (N,) fp32, the mean over the epochs of the largest probability.
     """
 
     def __init__(self, images, mean, std, classes: int, *, device, batch: int | None = None, precision: str = "fp32"):

@@ -1,4 +1,5 @@
 """The networks of the classification studies: found by name, initialised from a given generator only."""
+
 from __future__ import annotations
 
 import copy
@@ -16,8 +17,8 @@ class Network(nn.Module):
     """What every network here has: features, a linear head on them, and a faster copy of itself for inference.
 
     embed(x) gives the penultimate features (B, D) of normalised images x (B, channels, H, W); `head` is the nn.Linear
-    from D features to the logits (B, classes). A batch norm registered right after a convolution,
-    as the next child of the same module, must be fed by it.
+    from D features to the logits (B, classes). A batch norm that is the next child of its module after a convolution
+    must be fed by it.
     """
 
     head: nn.Linear
@@ -32,7 +33,8 @@ class Network(nn.Module):
             for (_, conv), (name, norm) in pairwise(list(part.named_children())):
                 if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                     conv.weight, conv.bias = fuse_conv_bn_weights(
-                        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
+                        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+                    )
                     setattr(part, name, nn.Identity())
         return network
 
@@ -48,7 +50,8 @@ class Small(Network):
     """Convolutions 32-64-128 (3 x 3, batch norm, max-pool, ReLU), mean over positions, linear: made for one CPU core.
 
     94,762 weights for ten classes of RGB images; inputs of 8 px or more, made for 8 to 64. The stem halves the image
-    from 16 px on. Max-pool and ReLU commute, to the last bit and in the gradient too: pooled first, ReLU has a quarter to do.
+    from 16 px on. Max-pool and ReLU commute, to the last bit and in the gradient too: pooled first, ReLU has a
+    quarter of the work.
     """
 
     def __init__(self, classes: int, channels: int = 3):
@@ -96,7 +99,8 @@ def names() -> list[str]:
 def build(name: str, classes: int, channels: int = 3, *, generator: torch.Generator) -> Network:
     """A freshly initialised network on the CPU, by PyTorch's default initialisation (torchvision's for its ResNet).
 
-    All its randomness is one draw from `generator`; the global generator is left as it was. BadRequest for an unknown name.
+    All its randomness is one draw from `generator`; the global generator is left as it was. BadRequest for an unknown
+    name.
     """
     if name not in _NETWORKS:
         raise BadRequest(f"network {name!r} is unknown: one of {', '.join(_NETWORKS)}")

@@ -242,14 +242,14 @@ def grid(
     dataset_null: str = "",
     methods_null: Sequence[str] = ("random", "random_again", "margin", "dispersion"),
     seeds_null: Sequence[int] = (),
-    all_data: bool = False,
+    seeds_all: Sequence[int] = (),
     **settings,
 ) -> list[Run]:
     """Every run of the notebook, seed by seed: what is cut short is still paired.
 
     `dataset` has few classes (CIFAR-10, or its stand-in), `dataset_100` many and sizes of its own, `dataset_null` is
-    the world without the mechanism, where no claim should hold; "" leaves one out. `all_data` adds the training on
-    every label. `settings` are those of tasks.classification. Raises BadRequest for unknown names and impossible sizes.
+    the world without the mechanism, where no claim should hold; "" leaves one out. `seeds_all` also train on every
+    label. `settings` are those of tasks.classification. Raises BadRequest for unknown names and impossible sizes.
     """
     many = settings | {"pool": pool_100, "initial": initial_100, "budget": budget_100}
     parts = [(dataset, methods, seeds, settings)]
@@ -260,7 +260,8 @@ def grid(
         _check(name, arms, chosen, values)
         for seed in chosen:
             runs += [cycle.method_run(STUDY.name, name, method, seed, values) for method in arms]
-            runs += [cycle.all_data_run(STUDY.name, name, seed, values)] if all_data and name != dataset_null else []
+            if seed in seeds_all and name != dataset_null:
+                runs.append(cycle.all_data_run(STUDY.name, name, seed, values))
     return runs
 
 

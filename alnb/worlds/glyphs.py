@@ -13,10 +13,24 @@ The mixture (`KINDS`)
   letter on the card.
 
 Presets: `glyphs-10`, `glyphs-100`, `glyphs-200`, each with a suffix or none
-- `-null`: every card medium, no ambiguous label. What lets a choice be better than chance is gone: nothing is
-  redundant, nothing rare, nothing worthless.
+- `-null`: every card medium, no ambiguous label: nothing is redundant, rare or worthless.
 - `-long-tail`: class sizes fall geometrically, 10 : 1, in training; the test set stays balanced.
 - `-16px`, `-64px`: 16 or 64 pixels a side instead of 32.
+
+How hard it is: the mixture was fixed with Random and with a selector that sees labels (it takes misclassified
+cards first), before any method under test was run on it; development seeds 1000 and 1002 of world and
+training; the small net, SGD 0.9, lr 0.05 / 10 at 60 and 80 %, batch 64, 50 epochs, random crop; pool 3,000, 200 + 4 x 100
+labels. Accuracy in per cent:
+
+    labels           200    300    400    500    600    3,000
+    Random          67.2   77.0   82.5   86.1   88.5    96.2
+    sees labels     67.2   82.5   86.1   89.4   91.8
+
+Random gains 2.4 points in the last cycle, and seeing labels is 3.3 better there. Easy cards are all
+right at 600 random labels, 90 % of the medium ones, and a third to four fifths of each rare kind.
+In `glyphs-10-null` (seed 1000) Random goes from 71.6 to 94.8 and gains 1.4 in the last cycle; seeing labels is
+still 2.2 better, as an error teaches something wherever something is left to learn. So this null takes the
+ground from claims about redundancy, rare kinds and ambiguous labels; for plain uncertainty permute the scores.
 """
 
 from __future__ import annotations
@@ -484,7 +498,7 @@ def _info(preset):
         real=False,
         classes=preset.classes,
         source="embedded",
-        terms="drawn here (MIT) from the fonts that matplotlib ships (DejaVu, STIX and Computer Modern, free to use)",
+        terms="drawn here (MIT) from fonts that matplotlib ships (DejaVu, STIX, Computer Modern), free to use",
         note="null: one difficulty, nothing redundant, rare or ambiguous" * preset.null
         + f"long tail: {IMBALANCE} : 1 in training" * preset.long_tail,
     )

@@ -180,10 +180,11 @@ def test_distances_do_not_depend_on_the_origin():
 
 
 @pytest.mark.parametrize("bad", [float("inf"), 1e30])
-@pytest.mark.parametrize("side", ["pool", "labelled"])
-def test_distances_that_overflow_are_refused(bad, side):
+@pytest.mark.parametrize("where", ["pool", "labelled", "pool, nothing labelled"])
+def test_distances_that_overflow_are_refused(bad, where):
     pool, labelled = normal(20, 4, dtype=torch.float32), normal(5, 4, dtype=torch.float32)
-    (pool if side == "pool" else labelled)[2, 1] = bad
+    (labelled if where == "labelled" else pool)[2, 1] = bad
+    labelled = labelled[:0] if "nothing" in where else labelled
     with pytest.raises(BadRequest, match="k_center: embeddings whose squares are not finite"):
         greedy(pool, labelled, 5)
 

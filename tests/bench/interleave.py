@@ -3,6 +3,7 @@
 Seconds differ between machines and, on a shared one, between minutes; a ratio of two things timed in turn differs much
 less. Benches gate a ratio at no more than half of what was measured, and a growth by its slope, never by seconds.
 """
+
 from __future__ import annotations
 
 import statistics

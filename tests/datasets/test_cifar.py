@@ -17,7 +17,7 @@ REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
-    """Both datasets in their official layout, four images a file, the md5 tables adjusted. Gives (root, pixels)."""
+    """(root, pixels): both datasets in their official layout, four images a file, md5 tables adjusted."""
     rng = np.random.default_rng(0)
     pixels = {}
     for name, table in CLASSES.items():

@@ -1,4 +1,5 @@
 """Augmentation: exactly torchvision's for given places, and in distribution."""
+
 from __future__ import annotations
 
 import pytest
@@ -25,7 +26,7 @@ def torchvision_crop(image, mirrored, y, x, padding):
     return tv.crop(tv.pad(image, [padding]), y, x, *image.shape[-2:])
 
 
-@pytest.mark.parametrize("size, padding", [((6, 6), 2), ((5, 8), 1), ((4, 4), 4)])
+@pytest.mark.parametrize(("size", "padding"), [((6, 6), 2), ((5, 8), 1), ((4, 4), 4)])
 def test_each_window_is_torchvisions_crop_of_the_padded_image(size, padding):
     images = random_images(3, *size)
     windows = augment.windows(images, padding, flip=True)
@@ -37,7 +38,8 @@ def test_a_batch_is_torchvisions_crops_at_the_places_drawn():
     images = random_images(50, 12, 10)
     mirrored, y, x = augment.draw(50, 3, True, generator(7)).tolist()
     batch = augment.random_crop_flip(images, 3, True, generator(7))
-    assert batch.dtype == torch.uint8 and batch.is_contiguous(memory_format=torch.channels_last)
+    assert batch.dtype == torch.uint8
+    assert batch.is_contiguous(memory_format=torch.channels_last)
     for got, image, *place in zip(batch, images, mirrored, y, x):
         assert torch.equal(got, torchvision_crop(image, *place, 3))
 
@@ -49,11 +51,14 @@ def test_gathered_rows_are_the_images_asked_for():
 
 
 def outcomes(batch, image, padding):
-    """How often each (row, column, mirrored) of pad, crop, mirror, in torchvision's order, made the images of `batch`."""
+    """How often each (row, column, mirrored) of pad, crop, mirror, torchvision's order, made the images of `batch`."""
     k = 2 * padding + 1
     cut = {(y, x): tv.crop(tv.pad(image, [padding]), y, x, *image.shape[-2:]) for y in range(k) for x in range(k)}
-    known = {(*place, m): bytes((tv.horizontal_flip(c) if m else c).flatten().tolist())
-             for place, c in cut.items() for m in (0, 1)}
+    known = {
+        (*place, m): bytes((tv.horizontal_flip(c) if m else c).flatten().tolist())
+        for place, c in cut.items()
+        for m in (0, 1)
+    }
     assert len(set(known.values())) == len(known)
     seen = [bytes(row) for row in batch.flatten(1).tolist()]
     return {place: seen.count(content) for place, content in known.items()}
@@ -83,6 +88,7 @@ def test_normalise_is_torchvisions_with_a_border_of_zero_pixels():
     expected = tv.normalize(tv.to_dtype(images, torch.float32, scale=True), MEAN, STD)
     for given in (images, images.contiguous(memory_format=torch.channels_last)):
         found = augment.normalise(given, MEAN, STD)
-        assert found.dtype == torch.float32 and found.is_contiguous(memory_format=torch.channels_last)
+        assert found.dtype == torch.float32
+        assert found.is_contiguous(memory_format=torch.channels_last)
         assert torch.allclose(found, expected, atol=2e-6, rtol=0)
     assert torch.allclose(found[:, 1, 0], torch.tensor(-0.48 / 0.24))

@@ -1,4 +1,5 @@
 """The engine against plain PyTorch, and the rules it promises."""
+
 from __future__ import annotations
 
 import copy
@@ -62,13 +63,14 @@ def plainly(net, images, recipe=None):
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_training_is_sgd_on_torchvisions_augmentation_in_the_drawn_order(nesterov):
-    images, targets = data(75)      # batches of 16, 16, 16, 16 and 11
+    images, targets = data(75)  # batches of 16, 16, 16, 16 and 11
     recipe = Recipe(epochs=3, batch=16, lr=0.1, weight_decay=0.01, nesterov=nesterov, milestones=(0.4,), gamma=0.5)
     ours, plain = network(), network()
     history = run(ours, images, targets, recipe)
 
-    optimizer = torch.optim.SGD(plain.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=nesterov,
-                                foreach=False)
+    optimizer = torch.optim.SGD(
+        plain.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=nesterov, foreach=False
+    )
     order, places, losses = generator(2), generator(3), []
     for epoch in range(3):
         optimizer.param_groups[0]["lr"] = 0.1 if epoch == 0 else 0.05
@@ -76,11 +78,16 @@ def test_training_is_sgd_on_torchvisions_augmentation_in_the_drawn_order(nestero
         drawn = augment.draw(75, 2, True, places)
         total = 0.0
         for start in range(0, 75, 16):
-            at, here = rows[start:start + 16], drawn[:, start:start + 16].T.tolist()
-            x = torch.stack([tv.crop(tv.pad(tv.horizontal_flip(i) if m else i, [2]), y, x, 16, 16)
-                             for i, (m, y, x) in zip(images[at], here)])
-            loss = F.cross_entropy(plain(tv.normalize(tv.to_dtype(x, torch.float32, scale=True), MEAN, STD)),
-                                   targets[at])
+            at, here = rows[start : start + 16], drawn[:, start : start + 16].T.tolist()
+            x = torch.stack(
+                [
+                    tv.crop(tv.pad(tv.horizontal_flip(i) if m else i, [2]), y, x, 16, 16)
+                    for i, (m, y, x) in zip(images[at], here)
+                ]
+            )
+            loss = F.cross_entropy(
+                plain(tv.normalize(tv.to_dtype(x, torch.float32, scale=True), MEAN, STD)), targets[at]
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -125,7 +132,7 @@ def test_watching_does_not_change_training():
     assert all(torch.equal(a, b) for a, b in zip(watched.state_dict().values(), alone.state_dict().values()))
 
 
-@pytest.mark.parametrize("epochs, milestones", [(100, (0.6, 0.8)), (15, (0.6, 0.8)), (200, (0.8,)), (7, ())])
+@pytest.mark.parametrize(("epochs", "milestones"), [(100, (0.6, 0.8)), (15, (0.6, 0.8)), (200, (0.8,)), (7, ())])
 def test_learning_rate_drops_at_milestones_as_multisteplr(epochs, milestones):
     recipe = Recipe(epochs=epochs, milestones=milestones)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=recipe.lr)
@@ -136,9 +143,19 @@ def test_learning_rate_drops_at_milestones_as_multisteplr(epochs, milestones):
         schedule.step()
 
 
-@pytest.mark.parametrize("n, size, lengths", [
-    (64, 16, [16, 16, 16, 16]), (72, 16, [16, 16, 16, 16, 8]), (71, 16, [16, 16, 16, 23]), (65, 64, [65]),
-    (3, 64, [3]), (7, 4, [7]), (20, 4, [4, 4, 4, 8]), (0, 4, [])])
+@pytest.mark.parametrize(
+    ("n", "size", "lengths"),
+    [
+        (64, 16, [16, 16, 16, 16]),
+        (72, 16, [16, 16, 16, 16, 8]),
+        (71, 16, [16, 16, 16, 23]),
+        (65, 64, [65]),
+        (3, 64, [3]),
+        (7, 4, [7]),
+        (20, 4, [4, 4, 4, 8]),
+        (0, 4, []),
+    ],
+)
 def test_a_last_batch_under_eight_joins_the_one_before(n, size, lengths):
     found = batches(n, size)
     assert [part.stop - part.start for part in found] == lengths
@@ -154,7 +171,8 @@ def test_the_hook_sees_eval_mode_without_gradients_after_each_epoch():
 
     history = run(net, images, targets, replace(SHORT, epochs=3), after_epoch=hook)
     assert seen == [(0, True, False, False), (1, True, False, False), (2, True, False, False)]
-    assert net.training and len(history["loss"]) == 3
+    assert net.training
+    assert len(history["loss"]) == 3
 
 
 def test_an_eval_mode_network_is_trained_in_train_mode_and_train_mode_returns_after_the_hook():
@@ -163,7 +181,8 @@ def test_an_eval_mode_network_is_trained_in_train_mode_and_train_mode_returns_af
     modes = []
     net.register_forward_hook(lambda module, args, output: modes.append(module.training))
     run(net, images, targets, after_epoch=lambda epoch, watched: None)
-    assert modes and all(modes)
+    assert modes
+    assert all(modes)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -195,7 +214,8 @@ def test_inference_gives_features_beside_logits_and_serves_an_empty_pool():
     images, _ = data(30)
     net = network()
     logits, features = infer(net, images, embeddings=True, batch=8, **TRANSFORM)
-    assert features.shape == (30, 128) and logits.dtype == features.dtype == torch.float32
+    assert features.shape == (30, 128)
+    assert logits.dtype == features.dtype == torch.float32
     assert torch.allclose(net.head(features), logits, atol=1e-5)
     assert torch.allclose(infer(net, images, **TRANSFORM), logits, atol=1e-5)
     assert infer(net, images[:0], **TRANSFORM).shape == (0, 5)
@@ -213,7 +233,8 @@ def test_bf16_is_close_to_fp32_and_returns_fp32():
     images, targets = data(40)
     net = network()
     full, half = (infer(net, images, precision=p, **TRANSFORM) for p in ("fp32", "bf16"))
-    assert half.dtype == torch.float32 and not torch.equal(full, half)
+    assert half.dtype == torch.float32
+    assert not torch.equal(full, half)
     assert torch.allclose(full, half, atol=0.05)
     trained = run(net, images, targets, replace(SHORT, precision="bf16"))["loss"]
     assert trained == pytest.approx(run(network(), images, targets)["loss"], rel=0.05)
@@ -230,7 +251,7 @@ def test_recorder_keeps_what_brute_force_finds_after_every_epoch():
         recorder(epoch, net)
 
     run(network(), images, targets, replace(SHORT, epochs=3), after_epoch=both)
-    probabilities = torch.stack(expected)       # (T, N, C)
+    probabilities = torch.stack(expected)  # (T, N, C)
     assert recorder.predictions.dtype == torch.uint8
     assert torch.equal(recorder.predictions.long(), probabilities.argmax(2))
     assert torch.allclose(recorder.mean_confidence, probabilities.amax(2).mean(0), atol=1e-5)
@@ -242,7 +263,8 @@ def test_recorder_counts_past_256_classes():
         net.head.bias[299] = 100.0
     recorder = Recorder(data(4)[0], MEAN, STD, 300, device="cpu")
     recorder(0, net)
-    assert recorder.predictions.dtype == torch.int16 and recorder.predictions.tolist() == [[299] * 4]
+    assert recorder.predictions.dtype == torch.int16
+    assert recorder.predictions.tolist() == [[299] * 4]
 
 
 def test_training_learns_what_can_be_learnt():
@@ -259,16 +281,23 @@ def test_a_loss_that_is_not_finite_is_refused_by_epoch_and_learning_rate():
         run(network(), images, targets, Recipe(epochs=9, batch=16, lr=1e30))
 
 
-@pytest.mark.parametrize("settings, says", [
-    ({"epochs": 0}, "at least 1, given 0"), ({"batch": 0}, "at least 1"), ({"precision": "fp8"}, "fp32 or bf16")])
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [({"epochs": 0}, "at least 1, given 0"), ({"batch": 0}, "at least 1"), ({"precision": "fp8"}, "fp32 or bf16")],
+)
 def test_impossible_recipes_are_refused(settings, says):
     with pytest.raises(BadRequest, match=says):
         Recipe(**settings)
 
 
-@pytest.mark.parametrize("images, targets, says", [
-    (data(0)[0], data(0)[1], "at least one: given 0 and 0"), (data(9)[0], data(8)[1], "given 9 and 8"),
-    (data(9)[0].float(), data(9)[1], "uint8, given torch.float32")])
+@pytest.mark.parametrize(
+    ("images", "targets", "says"),
+    [
+        (data(0)[0], data(0)[1], "at least one: given 0 and 0"),
+        (data(9)[0], data(8)[1], "given 9 and 8"),
+        (data(9)[0].float(), data(9)[1], "uint8, given torch.float32"),
+    ],
+)
 def test_impossible_training_sets_are_refused(images, targets, says):
     with pytest.raises(BadRequest, match=says):
         run(network(), images, targets)

@@ -1,4 +1,5 @@
 """Networks: their size, what they accept, where their randomness comes from, and the folded copy."""
+
 from __future__ import annotations
 
 import pytest
@@ -17,13 +18,17 @@ def unsettled(network, seed=1):
     """The network with batch-norm statistics and affine weights that are not the trivial initial ones, in eval mode."""
     g = generator(seed)
     for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)):
-        for tensor, low, high in ((norm.running_mean, -1, 1), (norm.running_var, 0.5, 2), (norm.weight, -1, 1),
-                                  (norm.bias, -1, 1)):
+        for tensor, low, high in (
+            (norm.running_mean, -1, 1),
+            (norm.running_var, 0.5, 2),
+            (norm.weight, -1, 1),
+            (norm.bias, -1, 1),
+        ):
             tensor.data.uniform_(low, high, generator=g)
     return network.eval()
 
 
-@pytest.mark.parametrize("name, weights", [("small", 94_762), ("resnet18", 11_173_962)])
+@pytest.mark.parametrize(("name", "weights"), [("small", 94_762), ("resnet18", 11_173_962)])
 def test_ten_classes_take_the_published_number_of_weights(name, weights):
     network = networks.build(name, 10, generator=generator())
     assert sum(p.numel() for p in network.parameters()) == weights

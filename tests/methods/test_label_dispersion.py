@@ -107,7 +107,7 @@ def test_table_3_1_is_relative_to_all_data_of_its_own_dataset():
 
 def test_the_grid_is_seed_major_and_refuses_what_does_not_exist():
     settings = {"pool": 100, "initial": 10, "budget": 5, "network": "small"}
-    runs = ch3.grid("digits", ["random", "dispersion"], [0, 1], all_data=True, **settings)
+    runs = ch3.grid("digits", ["random", "dispersion"], [0, 1], seeds_all=[0, 1], **settings)
     assert [(r.seed, r.method) for r in runs] == [(s, m) for s in (0, 1) for m in ("random", "dispersion", cycle.ALL)]
     for change, says in (({"methods": ["randm"]}, "did you mean 'random'"), ({"dataset": "digit"}, "digits"),
                          ({"seeds": []}, "seeds of digits is empty"), ({"methods": ["random"] * 2}, "repeats 'random'")):

@@ -291,7 +291,7 @@ def test_sixteen_pixels_are_thirty_two_averaged():
 
 
 def test_a_letter_stands_out_from_its_card():
-    """Nearest class mean on the easy cards is far above chance, so what is drawn is the class that is named."""
+    """The nearest class mean is far above chance on easy cards: what is drawn is the class that is named."""
     images, targets, details = render("glyphs-10", "train", range(1200))
     easy = details["mode"] == 0
     x = images[easy].mean(axis=1).reshape(easy.sum(), -1)
