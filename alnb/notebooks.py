@@ -360,7 +360,7 @@ class Notebook:
         }  # fmt: skip
         entry = figures.save(self.folder, artefact, fig, results if data is None else data, alt, about)
         if show:
-            self._display(fig, alt)
+            self._display(self.folder / f"{artefact}.png", alt)
         import matplotlib.pyplot as plt
 
         plt.close(fig)
@@ -389,13 +389,10 @@ class Notebook:
         return pandas.DataFrame({"": lines})
 
     @staticmethod
-    def _display(fig, alt: str) -> None:
-        from IPython.display import display
+    def _display(picture: Path, alt: str) -> None:
+        from IPython.display import Image, display
 
-        from alnb.figures import style
-
-        with style():
-            display(fig, metadata={"image/png": {"alt": alt}})
+        display(Image(picture, width=100 * _width(picture) // 150), metadata={"image/png": {"alt": alt}})
 
     def _note(self) -> None:
         """What this session of the notebook did, for `alnb run` (its exit code) and the gallery."""
@@ -407,6 +404,11 @@ class Notebook:
             "failed": {str(run): why for run, why in self.failed.items()},
             "runs": {key: str(run) for key, run in self._ran.items()}, "reruns": self._reruns,
         }, indent=1))  # fmt: skip
+
+
+def _width(picture: Path) -> int:
+    """Pixels across, from the header of a PNG."""
+    return int.from_bytes(picture.read_bytes()[16:20], "big")
 
 
 def executed_folder(label: str) -> Path:
@@ -456,6 +458,8 @@ def execute(made: Plan, *, workers: int | None = None, cluster: str | None = Non
     The executed notebook and its HTML go to data/executed/<profile>/. A run that failed, or a cell, makes it False.
     """
     import papermill
+    from jupyter_core.paths import jupyter_runtime_dir
+    from traitlets.config import Config
 
     folder = executed_folder(made.label)
     folder.mkdir(parents=True, exist_ok=True)
@@ -467,10 +471,13 @@ def execute(made: Plan, *, workers: int | None = None, cluster: str | None = Non
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     error = ""
+    # a socket file has no port to lose to another kernel; its path may be 107 characters long
+    short = os.name == "posix" and len(jupyter_runtime_dir()) < 60
     try:
         papermill.execute_notebook(
             FOLDER / f"{made.name}.ipynb", target, parameters=made.values, kernel_name="python3",
             cwd=FOLDER, progress_bar=False, log_output=True, stderr_file=sys.stderr, stdout_file=sys.stdout,
+            config=Config({"KernelManager": {"transport": "ipc" if short else "tcp"}}),
         )  # fmt: skip
     except papermill.PapermillExecutionError as failure:
         error = f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"

@@ -161,6 +161,22 @@ def test_signs_and_order_of_gains_are_compared_among_what_both_have():
     assert table.loc["bald", "why"] == "not run"
 
 
+def test_ours_is_taken_at_the_printed_number_of_labels_where_we_have_it():
+    ours = results("cifar-10", False, {"random": 0, "dispersion": 2}, [*FULL, 17500, 20000])
+    table = published.beside(TABLE, ours, network="resnet18").set_index(["dataset", "method"])
+    assert table.loc[("cifar-10", "dispersion"), ["ours", "labelled"]].tolist() == [93, 15000]
+
+
+def test_full_data_of_a_stand_in_is_its_own():
+    ours = pd.concat(
+        [results("glyphs-10", True, {"random": 0}, [100, 150]), results("glyphs-10", True, {"all_data": 0}, [9000])]
+    )
+    table = published.beside(TABLE, ours, stand_ins={"glyphs-10": "cifar-10"}).set_index(["dataset", "method"])
+    row = table.loc["cifar-10", "all_data"]
+    assert (row.ours, row.labelled) == (71, 9000)
+    assert math.isnan(row.difference)
+
+
 def test_full_data_is_set_beside_full_data():
     ceiling = results("cifar-10", False, {"all_data": 0}, [50_000])
     ours = pd.concat([results("cifar-10", False, {"random": 0}, FULL), ceiling])

@@ -541,7 +541,7 @@ def test_ledger_takes_other_rows_by_kind_and_column():
             "method": method,
             "seed": seed,
             "kind": "informativeness",
-            "accuracy": 50 - gain + portion + seed * (1 + gain / 50),
+            "accuracy": 50 - gain * portion + seed * (1 + gain / 50),
         }
         for method, gain in (("dispersion", 5), ("random", 0))
         for seed in range(3)
@@ -550,7 +550,7 @@ def test_ledger_takes_other_rows_by_kind_and_column():
     lower = claim(metric="informativeness.accuracy", direction="lower", kind="secondary")
     row = statistics.ledger(pd.DataFrame(rows), pd.DataFrame([lower])).iloc[0]
     assert row.verdict == "holds"
-    assert row.difference == pytest.approx(-4.9)
+    assert row.difference == pytest.approx(-9.9)
     assert row.seeds == 3
     with pytest.raises(BadRequest, match="accepted: aubc"):
         statistics.ledger(noisy(ARMS, 2, np.random.default_rng(0)), pd.DataFrame([claim(metric="area")]))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
+from torch.optim.sgd import sgd
 
 from alnb.errors import BadRequest
 from alnb.learning.augment import draw, gather, normalise, windows
@@ -62,6 +63,38 @@ def _autocast(device, precision):
     return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
 
 
+class SGD:
+    """PyTorch's fused SGD update, bit for bit `torch.optim.SGD(fused=True)`, called as a function.
+
+    The class would import PyTorch's compiler when it is made: six seconds of every process. lr is a 0-d tensor on the
+    device, so that a captured step reads it anew.
+    """
+
+    def __init__(self, parameters, lr, recipe: Recipe):
+        self.parameters, self.lr, self.recipe = list(parameters), lr, recipe
+        self.momenta = [None] * len(self.parameters)
+
+    def zero_grad(self):
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self):
+        sgd(
+            self.parameters,
+            [parameter.grad for parameter in self.parameters],
+            self.momenta,
+            lr=self.lr,
+            momentum=self.recipe.momentum,
+            weight_decay=self.recipe.weight_decay,
+            nesterov=self.recipe.nesterov,
+            dampening=0,
+            maximize=False,
+            has_sparse_grad=False,
+            fused=True,
+        )
+
+
 class _Step:
     """One SGD step, (x, y) -> mean loss (0-d, on the device, unread); on a GPU a graph for each batch size."""
 
@@ -70,7 +103,7 @@ class _Step:
         self.taken, self.graphs = {}, {}
 
     def eager(self, x, y):
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         with _autocast(self.device, self.precision):
             logits = self.network(x)
         loss = F.cross_entropy(logits.float(), y)
@@ -105,7 +138,7 @@ class _Step:
     def _capture(self, x, y):
         """Record the step with copies of x and y as its inputs: nothing is computed before the first replay."""
         x, y, graph = x.clone(), y.clone(), torch.cuda.CUDAGraph()
-        self.optimizer.zero_grad(set_to_none=True)  # so that the gradients live in the graph's own memory
+        self.optimizer.zero_grad()  # so that the gradients live in the graph's own memory
         with torch.cuda.graph(graph):
             loss = self.eager(x, y)
         return graph, x, y, loss
@@ -145,14 +178,7 @@ def train(
     network.to(device, memory_format=torch.channels_last).train()
     crops, targets = windows(images.to(device), crop, flip), targets.to(device)
     lr = torch.tensor(recipe.lr, device=device)
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=lr,
-        momentum=recipe.momentum,
-        fused=True,
-        weight_decay=recipe.weight_decay,
-        nesterov=recipe.nesterov,
-    )
+    optimizer = SGD(network.parameters(), lr, recipe)
     step = _Step(network, optimizer, device, recipe.precision)
     losses = []
     for epoch in range(recipe.epochs):
@@ -171,7 +197,7 @@ def train(
         if after_epoch is not None:
             with _evaluating(network), torch.no_grad():
                 after_epoch(epoch, network)
-    optimizer.zero_grad(set_to_none=True)  # gradients, and the memory of the graphs that hold them
+    optimizer.zero_grad()  # gradients, and the memory of the graphs that hold them
     return {"loss": losses}
 
 
