@@ -350,8 +350,9 @@ class Notebook:
         stand_in = bool(results["world"].any())
         caption = self.config["artefacts"][artefact]
         title = f"{artefact}  ·  {', '.join(names)}" + ("  ·  STAND-IN DATA" if stand_in else "")
-        if self.plan.profile == "reduced":
-            title += "  ·  reduced: small net and pool"
+        notes = [datasets.info(name).note for name in names if name in datasets.names()]
+        title += "  ·  plumbing, never evidence" if any("never evidence" in note for note in notes) else ""
+        title += "  ·  reduced: small net and pool" if self.plan.profile == "reduced" else ""
         fig.suptitle(title, fontsize=9, color="#a04000" if stand_in else "#404040")
         keys = sorted(results["key"].dropna().unique())
         about = {

@@ -158,9 +158,9 @@ class Difference:
 
     def at(self, level: float) -> Difference:
         """The same difference with its interval at another level."""
-        from scipy import stats
+        from scipy.special import stdtrit
 
-        half = self.sd / math.sqrt(self.n) * float(stats.t.ppf((1 + level) / 2, self.n - 1)) if self.n > 1 else math.nan
+        half = self.sd / math.sqrt(self.n) * float(stdtrit(self.n - 1, (1 + level) / 2)) if self.n > 1 else math.nan
         return replace(self, low=self.mean - half, high=self.mean + half, half_width=half, level=level)
 
     def __str__(self) -> str:
@@ -172,7 +172,7 @@ class Difference:
 def difference(values, level: float = LEVEL, seeds=()) -> Difference:
     """The `Difference` of per-seed differences (n,). Differences that are all equal have a width of zero and p = 0,
     or 1 where they are all zero (two identical arms)."""
-    from scipy import stats
+    from scipy.special import stdtr
 
     if not 0 < level < 1:
         raise BadRequest(f"level is between 0 and 1; given {level}")
@@ -183,7 +183,7 @@ def difference(values, level: float = LEVEL, seeds=()) -> Difference:
     if n < 2:
         return Difference(float(values[0]) if n else nan, nan, n, nan, nan, nan, nan, level, tuple(seeds))
     mean, sd = float(values.mean()), float(values.std(ddof=1))
-    p = float(2 * stats.t.sf(abs(mean) / (sd / math.sqrt(n)), n - 1)) if sd > 0 else float(mean == 0)
+    p = float(2 * stdtr(n - 1, -abs(mean) / (sd / math.sqrt(n)))) if sd > 0 else float(mean == 0)
     return Difference(mean, sd, n, nan, nan, nan, p, level, tuple(seeds)).at(level)
 
 
@@ -415,13 +415,12 @@ def trend(histogram):
     fewer than three bins, or the same share in all.
     """
     import pandas as pd
-    from scipy import stats
 
     found = []
     for run, bins in histogram[histogram["samples"] > 0].groupby([*_RUN, "cycle"]):
         share = bins["correct"] / bins["samples"]
         known = len(bins) > 2 and share.nunique() > 1
-        found.append((*run, stats.spearmanr(bins["low"], share).statistic if known else math.nan))
+        found.append((*run, bins["low"].rank().corr(share.rank()) if known else math.nan))
     return pd.DataFrame(found, columns=[*_RUN, "cycle", "trend"]).groupby(_RUN)["trend"].mean()
 
 

@@ -84,7 +84,7 @@ def test_it_is_faster_than_the_full_distance_matrix():
     pool, labelled = points[:9_000], points[9_000:]
     measured = ratio(lambda: full_matrix(pool, labelled, 50), lambda: greedy(pool, labelled, 50), pairs=3)
     say("full matrix / ours, 9,000 + 1,000 labelled, 50 picks", measured)
-    assert measured[0] > 12
+    assert measured[0] > 10
 
 
 @pytest.mark.parametrize("kind", ["noise", "clusters"])
@@ -93,7 +93,7 @@ def test_it_is_faster_than_a_product_per_pick(kind):
     pool, labelled = points[:9_000], points[9_000:]
     measured = ratio(lambda: incremental(pool, labelled, 500), lambda: greedy(pool, labelled, 500), pairs=3)
     say(f"incremental / ours, {kind}, 9,000 + 1,000 labelled, 500 picks", measured)
-    assert measured[0] > 3
+    assert measured[0] > 2.5
 
 
 @pytest.mark.parametrize("kind", ["noise", "clusters"])
