@@ -71,7 +71,7 @@ class SGD:
     """
 
     def __init__(self, parameters, lr, recipe: Recipe):
-        self.parameters, self.lr, self.recipe = list(parameters), lr, recipe
+        self.parameters, self.lr, self.recipe = [p for p in parameters if p.requires_grad], lr, recipe
         self.momenta = [None] * len(self.parameters)
 
     def zero_grad(self):

@@ -111,7 +111,7 @@ def examples(view, truth, d, correct) -> list[dict]:
         rows.append({
             "kind": "example", "panel": panel, "sample": int(view.samples[row]), "true": int(truth[row]),
             "confidence": confidence[row].item(), "dispersion": d[row].item(),
-            **{f"epoch_{t - LAST_EPOCHS + 1}": label for t, label in enumerate(last)},
+            **{f"epoch_{t + 1 - len(last)}": label for t, label in enumerate(last)},
         })  # fmt: skip
     return rows
 
@@ -130,16 +130,22 @@ def draw_examples(rows, data):
         ax.imshow(data.train_images[int(row["sample"])].transpose(1, 2, 0), interpolation="nearest")
         ax.set_title(f"({row['panel']}) true: {names[int(row['true'])]}")
         ax.set(xticks=[], yticks=[])
-        last = " ".join(names[int(row[f"epoch_{t}"])] for t in range(1 - LAST_EPOCHS, 1))
-        ax.set_xlabel(f"last {LAST_EPOCHS}: {last}\nconfidence {row['confidence']:.2f}\ndispersion {row['dispersion']:.2f}")
+        last = _last_classes(row, names)
+        ax.set_xlabel(f"last {len(last)}: {' '.join(last)}\nconfidence {row['confidence']:.2f}\ndispersion {row['dispersion']:.2f}")
         ax.grid(False)
     return fig
+
+
+def _last_classes(row: dict, names: Sequence[str]) -> list[str]:
+    """Names of the classes predicted in the last epochs (up to five), the last one last."""
+    epochs = (row.get(f"epoch_{t}") for t in range(1 - LAST_EPOCHS, 1))
+    return [names[int(label)] for label in epochs if label is not None and label == label]
 
 
 def describe_examples(rows, data) -> str:
     names, parts = data.class_names, []
     for row in rows.to_dict("records"):
-        last = ", ".join(names[int(row[f"epoch_{t}"])] for t in range(1 - LAST_EPOCHS, 1))
+        last = ", ".join(_last_classes(row, names))
         parts.append(f"({row['panel']}) a {names[int(row['true'])]}, last predicted {last}, confidence "
                      f"{row['confidence']:.2f}, dispersion {row['dispersion']:.2f}")  # fmt: skip
     return f"Samples of {data.name}: {'; '.join(parts)}."

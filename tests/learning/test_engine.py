@@ -275,6 +275,16 @@ def test_training_learns_what_can_be_learnt():
     assert (infer(net, images, **TRANSFORM).argmax(1) == targets).float().mean() > 0.95
 
 
+def test_frozen_parameters_stay_as_they_are():
+    images, targets = data(40)
+    net = network()
+    net.conv1.weight.requires_grad_(False)
+    kept, head = net.conv1.weight.clone(), net.head.weight.clone()
+    run(net, images, targets)
+    assert torch.equal(net.conv1.weight, kept)
+    assert not torch.equal(net.head.weight, head)
+
+
 def test_a_loss_that_is_not_finite_is_refused_by_epoch_and_learning_rate():
     images, targets = data(40)
     with pytest.raises(BadRequest, match=r"loss became (nan|inf) at epoch \d+ of 9; lr 1e\+30 is too high\?"):
