@@ -314,7 +314,8 @@ class Notebook:
 
         todo = [run for run in with_needs(runnable) if not self.store.read(run).done]
         total = sum(run.steps - len(self.store.read(run).steps) for run in todo)
-        with tqdm(total=total, unit="step", file=sys.stderr, mininterval=1) as bar:
+        headless = "ALNB_PARAMETERS" in os.environ  # there each refresh is a line of the log
+        with tqdm(total=total, unit="step", file=sys.stderr, mininterval=20 if headless else 1) as bar:
 
             def on_step(run, step):
                 bar.set_postfix_str(f"{run.dataset} {run.method} seed {run.seed}", refresh=False)

@@ -171,7 +171,7 @@ def draw_histograms(rows):
 def _pooled(rows):
     bins = rows.groupby("low")[["samples", "correct"]].sum()
     bins["share"] = 100 * bins["samples"] / bins["samples"].sum()
-    bins["right"] = 100 * bins["correct"] / bins["samples"].where(bins["samples"] > 0)
+    bins["right"] = 100 * bins["correct"] / bins["samples"].where(bins["samples"] >= 10)  # fewer say nothing
     return bins
 
 
