@@ -18,7 +18,7 @@ bench: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m bench -p no:cacheprovider
 
 lab: setup
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.news_url=None
 
 setup: $(VENV)/.ready
 

@@ -88,11 +88,11 @@ def run(options) -> int:
     return _execute(made, options)
 
 
-def _execute(made, options) -> int:
+def _execute(made, options, draw: bool = False) -> int:
     from alnb import notebooks
 
     began = time.time()
-    well, done = notebooks.execute(made, workers=options.workers, cluster=options.cluster)
+    well, done = notebooks.execute(made, workers=options.workers, cluster=options.cluster, draw=draw)
     print(f"{made.name}, {made.label}: {done['computed']} steps computed, {time.time() - began:.0f} s, "
           f"figures in {notebooks.figures_folder() / made.label}")  # fmt: skip
     for name, why in done["failed"].items():
@@ -140,12 +140,13 @@ def reproduce(options) -> int:
     code, store = OK, Store()
     for name in chosen:
         code = max(code, _execute(notebooks.plan(name), options))
-    for name in chosen:  # then every profile of which records hold something
+    for name in chosen:  # then every profile of which something is known, computing nothing
         for profile in notebooks.FROM_RECORDS:
             if profile in notebooks.profiles(name):
                 made = notebooks.plan(name, profile)
-                if notebooks.standing(made.runs, profile, store).recorded:
-                    code = max(code, _execute(made, argparse.Namespace(workers=options.workers, cluster=options.cluster)))
+                now = notebooks.standing(made.runs, profile, store)
+                if now.recorded or now.done:
+                    code = max(code, _execute(made, options, draw=True))
     report(options)
     return code
 

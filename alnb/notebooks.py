@@ -278,7 +278,7 @@ class Notebook:
         traceback and kept in `failed`; what cannot run for want of data is named. Raises if nothing is there to draw.
         """
         before = standing(runs, self.plan.profile, self.store)
-        runnable = [run for run in before.missing if run.dataset not in before.lacking]
+        runnable = [run for run in before.missing if run.dataset not in before.lacking and not drawing_only()]
         self._announce(runs, before, runnable, workers or default_workers())
         outcome = self._drive(runnable, workers, oracle) if runnable else None
         for run, why in (outcome.failed if outcome else {}).items():
@@ -304,6 +304,9 @@ class Notebook:
         if runnable:
             line += f"; about {duration(now.seconds / max(1, workers))} on {workers} worker{'s' * (workers > 1)}"
         print(line)
+        if drawing_only() and now.missing:
+            print("drawing only: what is missing is left out")
+            return
         for name, text in now.lacking.items():
             lost = [run for run in now.missing if run.dataset == name]
             seeds, all_seeds = ({r.seed for r in some if r.dataset == name} for some in (lost, runs))
@@ -392,9 +395,15 @@ class Notebook:
 
     @staticmethod
     def _display(picture: Path, alt: str) -> None:
-        from IPython.display import Image, display
+        """As HTML: JupyterLab and nbconvert both drop the alt text of an image output."""
+        from base64 import b64encode
 
-        display(Image(picture, width=100 * _width(picture) // 150), metadata={"image/png": {"alt": alt}})
+        from IPython.display import HTML, display
+
+        body = picture.read_bytes()
+        width = int.from_bytes(body[16:20], "big") * 2 // 3  # saved at 150 dots an inch, shown at 100
+        source = f"data:image/png;base64,{b64encode(body).decode()}"
+        display(HTML(f'<img alt="{escape(alt)}" width="{width}" style="max-width: 100%" src="{source}">'))
 
     def _note(self) -> None:
         """What this session of the notebook did, for `alnb run` (its exit code) and the gallery."""
@@ -408,9 +417,9 @@ class Notebook:
         }, indent=1))  # fmt: skip
 
 
-def _width(picture: Path) -> int:
-    """Pixels across, from the header of a PNG."""
-    return int.from_bytes(picture.read_bytes()[16:20], "big")
+def drawing_only() -> bool:
+    """Whether `alnb reproduce` draws a profile from its records: nothing is computed then."""
+    return os.environ.get("ALNB_DRAW") == "1"
 
 
 def executed_folder(label: str) -> Path:
@@ -454,9 +463,12 @@ def check(what: str, given, expected, tolerance: float = 1e-9) -> bool:
 # --- headless ---------------------------------------------------------------------------------------------------------------------
 
 
-def execute(made: Plan, *, workers: int | None = None, cluster: str | None = None) -> tuple[bool, dict]:
+def execute(
+    made: Plan, *, workers: int | None = None, cluster: str | None = None, draw: bool = False
+) -> tuple[bool, dict]:
     """Run a notebook by papermill in a fresh kernel; returns whether all went well, and what it did.
 
+    draw: compute nothing, draw what store and records hold.
     The executed notebook and its HTML go to data/executed/<profile>/. A run that failed, or a cell, makes it False.
     """
     import papermill
@@ -470,6 +482,7 @@ def execute(made: Plan, *, workers: int | None = None, cluster: str | None = Non
     environment = {"ALNB_PROFILE": made.profile, "ALNB_PARAMETERS": json.dumps(made.values), "JUPYTER_PREFER_ENV_PATH": "1"}
     environment |= {"ALNB_WORKERS": str(workers)} if workers else {}
     environment |= {"ALNB_CLUSTER": cluster} if cluster else {}
+    environment |= {"ALNB_DRAW": "1"} if draw else {}
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     error = ""
@@ -493,16 +506,11 @@ def execute(made: Plan, *, workers: int | None = None, cluster: str | None = Non
 
 
 def render(path: Path) -> Path:
-    """The executed notebook as one HTML page beside it, its figures with their alt text."""
+    """The executed notebook as one HTML page beside it."""
     import nbformat
     from nbconvert import HTMLExporter
 
-    notebook_ = nbformat.read(path, as_version=4)
-    body, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook_)
-    outputs = [output for cell in notebook_.cells for output in cell.get("outputs", [])]
-    for output in outputs:  # nbconvert's template drops the alt text that the display carried
-        if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
-            body = body.replace('alt="No description has been provided for this image"', f'alt="{escape(alt)}"', 1)
+    body, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(path, as_version=4))
     page = path.with_suffix(".html")
     page.write_text(body)
     return page

@@ -80,6 +80,12 @@ def test_resnet18_keeps_full_resolution_up_to_its_second_stage():
     assert seen == [(1, 64, 32, 32), (1, 512, 4, 4)]
 
 
+def test_resnet18_starts_its_stem_as_torchvision_starts_every_convolution():
+    body = networks.build("resnet18", 10, generator=generator()).body
+    for conv in (body.conv1, body.layer4[1].conv2):  # He et al. 2015 by fan out: std = sqrt(2 / (9 outputs))
+        assert conv.weight.std().item() == pytest.approx((2 / (9 * conv.out_channels)) ** 0.5, rel=0.05)
+
+
 @pytest.mark.parametrize("name", networks.names())
 def test_initialisation_comes_from_the_given_generator_alone(name):
     torch.manual_seed(5)
