@@ -297,6 +297,14 @@ class Notebook:
         self._note()
         return frame(pairs)
 
+    def load(self, name: str):
+        """The dataset; None, and a line that says why, where it is missing: what needs no image can still be drawn."""
+        try:
+            return datasets.load(name)
+        except datasets.Missing as missing:
+            print(f"drawn without images: {missing}")
+            return None
+
     def _announce(self, runs, now: Standing, runnable, workers: int) -> None:
         parts = [f"{len(now.done)} done"] + [f"{len(now.recorded)} in records"] * bool(now.recorded)
         parts += [f"{len(now.missing)} missing"]

@@ -204,3 +204,17 @@ def test_the_notebook_at_smoke_draws_its_artefacts_and_a_second_run_computes_not
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
     pictures = [name for name in before if name.endswith((".svg", ".png", ".csv"))]
     assert [name for name in pictures if before[name] != after[name]] == []
+
+
+def test_a_profile_whose_data_is_absent_draws_what_the_records_hold(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALNB_DATA", str(tmp_path / "nothing"))
+    notebooks.dataset_status.cache_clear()
+    made = notebooks.plan(FIRST, "reduced")
+    assert any(notebooks.records.steps(run) for run in made.runs)
+    well, done = notebooks.execute(made, draw=True)
+    notebooks.dataset_status.cache_clear()
+    assert well, done["error"]
+    assert done["computed"] == 0
+    drawn = {entry["id"]: entry for entry in json.loads((tmp_path / "figures" / "reduced" / "manifest.json").read_text())}
+    assert drawn["thesis-fig-3.6a"]["real"]
+    assert "thesis-fig-3.1" not in drawn  # its photographs are not here
