@@ -49,7 +49,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--profile", default="world", help="export: whose runs (default world)")
     sub = command("data", "datasets: what is there, what is missing, terms, verification", data)
     sub.add_argument("name", nargs="?")
-    sub.add_argument("--download", action="store_true", help="fetch it from its own home; the only thing that uses the net")
+    sub.add_argument(
+        "--download", action="store_true", help="fetch it from its own home; the only thing that uses the net"
+    )
     command("report", "write the HTML gallery of every artefact drawn so far", report)
     return top
 
@@ -123,7 +125,9 @@ def compute(options) -> int:
 
     def on_step(run, step):
         took = step["provenance"]["timings"]["seconds"]
-        print(f"[{notebooks.duration(time.time() - began)}] {run}: step {step['index'] + 1} of {run.steps}, {took:.1f} s")
+        print(
+            f"[{notebooks.duration(time.time() - began)}] {run}: step {step['index'] + 1} of {run.steps}, {took:.1f} s"
+        )
         sys.stdout.flush()
 
     outcome = drive(runnable, store, workers=options.workers, cluster=options.cluster, on_step=on_step)

@@ -47,7 +47,9 @@ class Pool:
         self.mask = numpy.zeros(size, dtype=bool)
         self.mask[self.labelled] = True
         if self.mask.sum() != len(self.labelled):
-            raise BadRequest(f"the labelled set repeats a sample: {len(self.labelled)} labels, {self.mask.sum()} samples")
+            raise BadRequest(
+                f"the labelled set repeats a sample: {len(self.labelled)} labels, {self.mask.sum()} samples"
+            )
 
     @classmethod
     def initial(cls, size: int, count: int, seed: int, once: bool) -> Pool:
@@ -268,5 +270,3 @@ def _first(run: Run, task) -> Step:
 
 def _accuracy(task, model, cycle: int, labelled: int) -> dict:
     return {"kind": "accuracy", "cycle": cycle, "labelled": labelled, **task.evaluate(model)}
-
-

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from alnb.errors import BadRequest
 from alnb.machine import provenance, versions
-from alnb.runs import Run, State, seed_globals, study, with_needs
+from alnb.runs import Run, seed_globals, study, with_needs
 from alnb.store import Busy, Store
 
 SOLO_TRIES = 2  # a step that loses its worker this often, alone on the executor, has failed

@@ -236,7 +236,13 @@ def refuse_if_nothing_to_draw(made: Plan, store: Store) -> None:
 
 
 def duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 # --- what a notebook holds -----------------------------------------------------------------------------------------------------
@@ -318,7 +324,9 @@ class Notebook:
         for name, text in now.lacking.items():
             lost = [run for run in now.missing if run.dataset == name]
             seeds, all_seeds = ({r.seed for r in some if r.dataset == name} for some in (lost, runs))
-            print(f"not computed, {len(lost)} runs on {name} ({len(all_seeds - seeds)} of {len(all_seeds)} seeds are here): {text}")
+            print(
+                f"not computed, {len(lost)} runs on {name} ({len(all_seeds - seeds)} of {len(all_seeds)} seeds are here): {text}"
+            )
 
     def _drive(self, runnable, workers, oracle):
         from tqdm import tqdm
@@ -398,7 +406,11 @@ class Notebook:
 
         about = self._computed_with(sorted(self._ran))
         lines = {what: "; ".join(map(str, values)) for what, values in about["computed_with"].items()}
-        lines |= {"runs": len(self._ran), "seconds of computing": about["seconds"], "steps computed now": self._computed}
+        lines |= {
+            "runs": len(self._ran),
+            "seconds of computing": about["seconds"],
+            "steps computed now": self._computed,
+        }
         return pandas.DataFrame({"": lines})
 
     @staticmethod
@@ -487,7 +499,11 @@ def execute(
     folder.mkdir(parents=True, exist_ok=True)
     outcome_path(made).unlink(missing_ok=True)
     target = folder / f"{made.name}.ipynb"
-    environment = {"ALNB_PROFILE": made.profile, "ALNB_PARAMETERS": json.dumps(made.values), "JUPYTER_PREFER_ENV_PATH": "1"}
+    environment = {
+        "ALNB_PROFILE": made.profile,
+        "ALNB_PARAMETERS": json.dumps(made.values),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+    }
     environment |= {"ALNB_WORKERS": str(workers)} if workers else {}
     environment |= {"ALNB_CLUSTER": cluster} if cluster else {}
     environment |= {"ALNB_DRAW": "1"} if draw else {}

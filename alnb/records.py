@@ -194,7 +194,7 @@ def _parse_strictly(path: Path) -> dict:
 
 
 def compare(run: Run, store: Store, where: Path | None = None) -> str | None:
-    """"equal", "within a point" or what differs, for a run that is both in the store and in the records; else None.
+    """ "equal", "within a point" or what differs, for a run that is both in the store and in the records; else None.
 
     Exact where CPU type, torch and numpy are those of the record, else accuracies within a point.
     """

@@ -43,7 +43,12 @@ class Cluster:
         log = open(self.folder / f"{what}-{len(self.processes)}.log", "w")
         command = [sys.executable, "-m", "dask", what, *options]
         process = subprocess.Popen(
-            command, env=environment or self.environment, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
+            command,
+            env=environment or self.environment,
+            stdout=log,
+            stderr=log,
+            cwd=self.folder,
+            start_new_session=True,
         )
         self.processes.append(process)
         return process

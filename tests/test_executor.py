@@ -120,7 +120,11 @@ def children(pid):
 
 
 def alive(pids):
-    return [pid for pid in pids if Path(f"/proc/{pid}/stat").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text()[:80]]
+    return [
+        pid
+        for pid in pids
+        if Path(f"/proc/{pid}/stat").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text()[:80]
+    ]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

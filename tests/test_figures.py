@@ -37,7 +37,10 @@ def test_the_manifest_is_rebuilt_from_the_sidecars(tmp_path):
     draw(tmp_path, "thesis-fig-1")
     (tmp_path / "manifest.json").write_text("garbage")
     figures.rebuild(tmp_path)
-    assert [entry["id"] for entry in json.loads((tmp_path / "manifest.json").read_text())] == ["thesis-fig-1", "thesis-fig-2"]
+    assert [entry["id"] for entry in json.loads((tmp_path / "manifest.json").read_text())] == [
+        "thesis-fig-1",
+        "thesis-fig-2",
+    ]
 
 
 def test_no_alt_text_or_no_data_is_refused(tmp_path):

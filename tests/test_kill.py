@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -59,7 +60,9 @@ def test_a_storm_of_kills_changes_no_result_and_repeats_no_finished_step(undistu
         )  # fmt: skip
         steps = len(before)
         deadline = time.monotonic() + 120  # wait until it is at work, then strike at a random moment
-        while process.poll() is None and len(list(store.root.rglob("0???.json"))) <= steps and time.monotonic() < deadline:
+        while (
+            process.poll() is None and len(list(store.root.rglob("0???.json"))) <= steps and time.monotonic() < deadline
+        ):
             time.sleep(0.02)
         time.sleep(rng.random() * 0.5)
         os.kill(process.pid, signal.SIGKILL)
@@ -82,7 +85,7 @@ def test_a_killed_kernel_leaves_no_worker(tmp_path):
     below = children(process.pid)
     assert below, "no kernel was started"
     for pid in below:
-        name = open(f"/proc/{pid}/cmdline").read()
+        name = Path(f"/proc/{pid}/cmdline").read_text()
         if "ipykernel" in name:
             os.kill(pid, signal.SIGKILL)
     process.wait(timeout=120)

@@ -55,7 +55,12 @@ def test_paper_without_its_data_is_refused_with_where_to_get_it(capsys, monkeypa
     monkeypatch.setattr(notebooks.records, "steps", lambda run, where=None: None)
     said = refused(capsys, "run", "01", "--profile", "paper")
     notebooks.dataset_status.cache_clear()
-    for part in ("nothing can be drawn", "cifar-10 is missing", "alnb data cifar-10 --download", "glyphs-10 runs without"):
+    for part in (
+        "nothing can be drawn",
+        "cifar-10 is missing",
+        "alnb data cifar-10 --download",
+        "glyphs-10 runs without",
+    ):
         assert part in said
 
 
@@ -71,7 +76,16 @@ def test_a_yaml_that_is_no_mapping_is_refused(content, tmp_path, monkeypatch, ca
 
 @pytest.mark.parametrize(
     "source",
-    ["x = 3", "x: int", "x: int = y", "x: dict = {}", "x, y = 1, 2", "x: int = 'three'", "x: int | None = 3", "import os"],
+    [
+        "x = 3",
+        "x: int",
+        "x: int = y",
+        "x: dict = {}",
+        "x, y = 1, 2",
+        "x: int = 'three'",
+        "x: int | None = 3",
+        "import os",
+    ],
 )
 def test_parameters_that_are_no_typed_literals_are_refused(source):
     with pytest.raises(BadRequest):
@@ -139,9 +153,13 @@ print(",".join(sorted(heavy & set(sys.modules))))
 """
 
 
-@pytest.mark.parametrize("module", ["alnb", "alnb.cli", "alnb.notebooks", "alnb.methods.label_dispersion", "alnb.report"])
+@pytest.mark.parametrize(
+    "module", ["alnb", "alnb.cli", "alnb.notebooks", "alnb.methods.label_dispersion", "alnb.report"]
+)
 def test_what_must_be_quick_imports_nothing_heavy(module):
-    done = subprocess.run([sys.executable, "-c", QUICK.format(module=module)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", QUICK.format(module=module)], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == ""
 
 
@@ -215,6 +233,8 @@ def test_a_profile_whose_data_is_absent_draws_what_the_records_hold(tmp_path, mo
     notebooks.dataset_status.cache_clear()
     assert well, done["error"]
     assert done["computed"] == 0
-    drawn = {entry["id"]: entry for entry in json.loads((tmp_path / "figures" / "reduced" / "manifest.json").read_text())}
+    drawn = {
+        entry["id"]: entry for entry in json.loads((tmp_path / "figures" / "reduced" / "manifest.json").read_text())
+    }
     assert drawn["thesis-fig-3.6a"]["real"]
     assert "thesis-fig-3.1" not in drawn  # its photographs are not here

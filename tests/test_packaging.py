@@ -15,7 +15,9 @@ def names(requirements):
 
 
 def locked():
-    return [line for line in (REPOSITORY / "requirements.lock").read_text().splitlines() if line and line[0] not in " #"]
+    return [
+        line for line in (REPOSITORY / "requirements.lock").read_text().splitlines() if line and line[0] not in " #"
+    ]
 
 
 def test_the_lock_pins_everything_that_is_declared():

@@ -31,7 +31,10 @@ def test_a_setting_at_its_default_is_no_part_of_the_key_and_values_are_coerced()
 def test_needs_and_seed_are_part_of_the_key_and_what_travels_is_not():
     pairs = toy_study.runs([0])[0]
     assert pairs.key != Run("tests.toy_study", "people", "pairs", 0).key
-    assert Run("tests.toy_study", "people", "pairs", 0, carry=print).key == Run("tests.toy_study", "people", "pairs", 0).key
+    assert (
+        Run("tests.toy_study", "people", "pairs", 0, carry=print).key
+        == Run("tests.toy_study", "people", "pairs", 0).key
+    )
     assert toy_study.runs([0])[0].key != toy_study.runs([1])[0].key
 
 

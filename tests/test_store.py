@@ -28,7 +28,11 @@ def files(store):
 
 
 def rows(store):
-    return {name: json.loads(body)["rows"] for name, body in files(store).items() if name.suffix == ".json" and b"rows" in body}
+    return {
+        name: json.loads(body)["rows"]
+        for name, body in files(store).items()
+        if name.suffix == ".json" and b"rows" in body
+    }
 
 
 def test_a_second_drive_computes_nothing_and_changes_no_file(done):

@@ -61,7 +61,9 @@ def human(run, queries):
     return ["yes" if query[1] % 2 == 0 else "no" for query in queries]
 
 
-STUDY = Study("toy", 1, step, Settings, lambda run: run.options.parts if run.method == "encoder" else run.options.rounds + 1)
+STUDY = Study(
+    "toy", 1, step, Settings, lambda run: run.options.parts if run.method == "encoder" else run.options.rounds + 1
+)
 
 
 def runs(seeds=(0, 1), **settings):

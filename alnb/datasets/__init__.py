@@ -89,9 +89,7 @@ def _modules() -> dict:
             module = importlib.import_module(entry.name)
             for name in getattr(module, "INFO", {}):
                 if name in found:
-                    raise RuntimeError(
-                        f"dataset {name!r} is served by {found[name].__name__} and {module.__name__}"
-                    )
+                    raise RuntimeError(f"dataset {name!r} is served by {found[name].__name__} and {module.__name__}")
                 found[name] = module
     return found
 
@@ -160,9 +158,7 @@ def check_files(name: str, root: Path, files: dict[str, str]) -> tuple[str, str]
             f"Terms: {about.terms}. To get it: {fetch}.{stand_in}"
         )
     if damaged:
-        each = "; ".join(
-            f"{path} should have md5 {expected} and has {found}" for path, expected, found in damaged
-        )
+        each = "; ".join(f"{path} should have md5 {expected} and has {found}" for path, expected, found in damaged)
         return "damaged", f"{name} is damaged: {each}. Delete it, then {fetch}.{stand_in}"
     return "there", f"{name} is in {root}, {len(files)} files, md5 as published"
 

@@ -131,7 +131,9 @@ def draw_examples(rows, data):
         ax.set_title(f"({row['panel']}) true: {names[int(row['true'])]}")
         ax.set(xticks=[], yticks=[])
         last = _last_classes(row, names)
-        ax.set_xlabel(f"last {len(last)}: {' '.join(last)}\nconfidence {row['confidence']:.2f}\ndispersion {row['dispersion']:.2f}")
+        ax.set_xlabel(
+            f"last {len(last)}: {' '.join(last)}\nconfidence {row['confidence']:.2f}\ndispersion {row['dispersion']:.2f}"
+        )
         ax.grid(False)
     return fig
 

@@ -71,9 +71,7 @@ CANDIDATES = {10: _letters("AZ"), 100: _ALPHABETS, 200: _ALPHABETS + _PHONETIC}
 # What `choose` made of CANDIDATES: frozen, so another version of FreeType moves pixels, never the classes.
 LETTERS = {
     10: "ACJMPQSWYZ",
-    100: (
-        "ACMRUVWZafjkrstxΓΚΞΡΣΩαβγεζλμνπςτχψЖЗЛЦШЩЪЮейчыяԴԵԷԸԹԽԾԿՀՁՃՆՇՉՊՋՌՎՐՒՓՔՖթխհղճմշչպտցւֆևაგკორტუფღყჩჭხჯჰ"
-    ),
+    100: ("ACMRUVWZafjkrstxΓΚΞΡΣΩαβγεζλμνπςτχψЖЗЛЦШЩЪЮейчыяԴԵԷԸԹԽԾԿՀՁՃՆՇՉՊՋՌՎՐՒՓՔՖթխհղճմշչպտցւֆևაგკორტუფღყჩჭხჯჰ"),
     200: (
         "ACFNQUVWXkstyzΔΚΞΣΤΩβγεζηλμνξπρςτψωДЖИЙЛРЧШЩЬЭЮЯбвйкмцъы"
         "ԱԳԵԶԷԸԹԺԻԽԾՀՁՂՃՅՆՇՈՉՊՌՎՐՒՓՔՖբզըթիխծկհձճմյնշչջռվտւփքֆևაგდვლოპრტუფქღყშჩცძწჭხჯჰ"
@@ -227,9 +225,7 @@ class Kind:
 
 KINDS = {
     "near-duplicate": Kind(0, 0.48, contrast=(0.45, 0.60)),
-    "medium": Kind(
-        1, 0.32, (0, 15), (0.58, 0.80), shift=0.14, contrast=(0.35, 0.60), noise=(0.02, 0.06), clutter=2.0
-    ),
+    "medium": Kind(1, 0.32, (0, 15), (0.58, 0.80), shift=0.14, contrast=(0.35, 0.60), noise=(0.02, 0.06), clutter=2.0),
     "turned": Kind(2, 0.05, turn=(40, 55)),
     "small": Kind(2, 0.03, size=(0.38, 0.46), shift=0.30),
     "faint": Kind(2, 0.04, contrast=(0.18, 0.28)),
@@ -270,9 +266,7 @@ _PIECES = 2
 _CHUNK = 128  # cards at once: their floats fit into the cache
 
 
-def render(
-    preset: str, split: str, indices, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def render(preset: str, split: str, indices, seed: int = 0) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Cards `indices` (whole numbers from 0, any order) of a split ("train" or "test") of the world `seed`.
 
     Returns images (n, 3, S, S) uint8, targets (n,) int64, and details, (n,) each: "mode" (index into MODES),
@@ -284,9 +278,7 @@ def render(
         raise BadRequest(f"unknown split {split!r}: there are {' and '.join(SPLITS)}")
     indices = np.asarray(indices, dtype=np.int64).reshape(-1)
     if seed < 0 or (indices < 0).any():
-        raise BadRequest(
-            f"seed and indices count from 0: got seed {seed}, smallest index {indices.min(initial=0)}"
-        )
+        raise BadRequest(f"seed and indices count from 0: got seed {seed}, smallest index {indices.min(initial=0)}")
     starts = range(0, max(len(indices), 1), _CHUNK)
     parts = [_render(PRESETS[preset], split, indices[at : at + _CHUNK], seed) for at in starts]
     images, targets, kind, ambiguous = (np.concatenate(each) for each in zip(*parts))
@@ -320,9 +312,7 @@ def _render(preset, split, indices, seed):
     u = iter(own.T)
 
     tail = preset.long_tail and split == "train"
-    target = _pick(
-        next(u), IMBALANCE ** -np.linspace(0, 1, preset.classes) if tail else np.ones(preset.classes)
-    )
+    target = _pick(next(u), IMBALANCE ** -np.linspace(0, 1, preset.classes) if tail else np.ones(preset.classes))
     kind = _pick(next(u), [each.share for each in KINDS.values()])
     ambiguous = (next(u) < AMBIGUOUS) & (split == "train") & (not preset.null)
     kind[ambiguous | preset.null] = list(KINDS).index("medium")
@@ -411,9 +401,7 @@ def _draw(preset, side, target, kind, ambiguous, u, jitter):
     # A bar, coloured as the desk, across the letter
     cover, angle, offset = _of(kind, "cover", next(u)), np.pi * next(u), 0.8 * (next(u) - 0.5)
     rows = np.flatnonzero(cover > 0)
-    away = (
-        _wide(np.cos(angle)) * (gx - _wide(x)) + _wide(np.sin(angle)) * (gy - _wide(y)) - _wide(offset * size)
-    )
+    away = _wide(np.cos(angle)) * (gx - _wide(x)) + _wide(np.sin(angle)) * (gy - _wide(y)) - _wide(offset * size)
     _paint(images, _edge(_wide(cover * size)[rows] - np.abs(away[rows]), side), desk[rows], rows)
 
     # Light from one side

@@ -64,9 +64,7 @@ def test_a_name_served_twice_is_an_error(monkeypatch):
     monkeypatch.setattr(
         datasets.importlib, "import_module", lambda name: twin if name == "alnb.worlds.glyphs" else real(name)
     )
-    with pytest.raises(
-        RuntimeError, match=r"'digits' is served by alnb\.datasets\.digits and alnb\.worlds\.twin"
-    ):
+    with pytest.raises(RuntimeError, match=r"'digits' is served by alnb\.datasets\.digits and alnb\.worlds\.twin"):
         found()
 
 

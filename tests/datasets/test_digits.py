@@ -20,9 +20,7 @@ def test_channels_are_copies_and_targets_belong_to_their_images():
     data = datasets.load("digits")
     assert (data.train_images == data.train_images[:, :1]).all()
     assert data.train_images.max() == 255
-    model = LogisticRegression(max_iter=200).fit(
-        data.train_images[:, 0].reshape(-1, 64) / 255, data.train_targets
-    )
+    model = LogisticRegression(max_iter=200).fit(data.train_images[:, 0].reshape(-1, 64) / 255, data.train_targets)
     assert model.score(data.test_images[:, 0].reshape(-1, 64) / 255, data.test_targets) > 0.93
 
 

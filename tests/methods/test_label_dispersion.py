@@ -16,7 +16,9 @@ from alnb.errors import BadRequest
 from alnb.methods import label_dispersion as ch3
 from tests.acquisition.toy_view import toy_view
 
-labels = st.integers(1, 30).flatmap(lambda t: st.lists(st.lists(st.integers(0, 5), min_size=t, max_size=t), min_size=1, max_size=8))
+labels = st.integers(1, 30).flatmap(
+    lambda t: st.lists(st.lists(st.integers(0, 5), min_size=t, max_size=t), min_size=1, max_size=8)
+)
 
 
 def test_eq_3_1_by_hand():
@@ -109,8 +111,12 @@ def test_the_grid_is_seed_major_and_refuses_what_does_not_exist():
     settings = {"pool": 100, "initial": 10, "budget": 5, "network": "small"}
     runs = ch3.grid("digits", ["random", "dispersion"], [0, 1], seeds_all=[0, 1], **settings)
     assert [(r.seed, r.method) for r in runs] == [(s, m) for s in (0, 1) for m in ("random", "dispersion", cycle.ALL)]
-    for change, says in (({"methods": ["randm"]}, "did you mean 'random'"), ({"dataset": "digit"}, "digits"),
-                         ({"seeds": []}, "seeds of digits is empty"), ({"methods": ["random"] * 2}, "repeats 'random'")):
+    for change, says in (
+        ({"methods": ["randm"]}, "did you mean 'random'"),
+        ({"dataset": "digit"}, "digits"),
+        ({"seeds": []}, "seeds of digits is empty"),
+        ({"methods": ["random"] * 2}, "repeats 'random'"),
+    ):
         with pytest.raises(BadRequest, match=says):
             ch3.grid(**{"dataset": "digits", "methods": ["random"], "seeds": [0]} | settings | change)
 

@@ -54,9 +54,7 @@ def test_nothing_drawn_before_matters():
 
 def test_seeds_splits_and_indices_differ(thousands):
     train = thousands[0][:100]
-    others = [
-        render("glyphs-10", split, range(100), seed=seed)[0] for split, seed in (("test", 0), ("train", 1))
-    ]
+    others = [render("glyphs-10", split, range(100), seed=seed)[0] for split, seed in (("test", 0), ("train", 1))]
     seen = {hashlib.sha256(image.tobytes()).digest() for images in (train, *others) for image in images}
     assert len(seen) == 300
     assert len({hashlib.sha256(image.tobytes()).digest() for image in thousands[0]}) == 3000
@@ -93,9 +91,7 @@ def test_no_two_classes_look_alike(gaps, classes, bound):
 
 
 def test_the_gap_sees_twins_of_other_alphabets():
-    twins = glyphs.gaps(
-        "AАΑOОmт"
-    )  # A in Latin, Cyrillic, Greek; O in Latin, Cyrillic; m and Cyrillic te in italics
+    twins = glyphs.gaps("AАΑOОmт")  # A in Latin, Cyrillic, Greek; O in Latin, Cyrillic; m and Cyrillic te in italics
     assert twins[0, 1] < 1e-6
     assert twins[0, 2] < 1e-6
     assert twins[3, 4] < 1e-6
@@ -152,8 +148,7 @@ def test_no_template_is_a_placeholder_or_empty():
 def test_hollow_letters_are_thinner():
     for letter in "AJQZ":
         assert (
-            glyphs.template(letter, "DejaVuSans-Bold", True).mean()
-            < glyphs.template(letter, "DejaVuSans-Bold").mean()
+            glyphs.template(letter, "DejaVuSans-Bold", True).mean() < glyphs.template(letter, "DejaVuSans-Bold").mean()
         )
 
 
@@ -246,9 +241,7 @@ def test_long_tail_in_training_only():
 def test_an_ambiguous_card_shows_two_letters_half_there(monkeypatch):
     stamped = []
     stamp = glyphs._stamp
-    monkeypatch.setattr(
-        glyphs, "_stamp", lambda bank, which, *rest: stamped.append(which) or stamp(bank, which, *rest)
-    )
+    monkeypatch.setattr(glyphs, "_stamp", lambda bank, which, *rest: stamped.append(which) or stamp(bank, which, *rest))
     _, targets, details = render("glyphs-10", "train", range(100))
     monkeypatch.undo()
     one, two = stamped[-2:]
@@ -266,9 +259,7 @@ def test_an_ambiguous_card_shows_two_letters_half_there(monkeypatch):
 # --- what comes out ---
 
 
-@pytest.mark.parametrize(
-    ("preset", "side"), [("glyphs-10", 32), ("glyphs-10-16px", 16), ("glyphs-10-64px", 64)]
-)
+@pytest.mark.parametrize(("preset", "side"), [("glyphs-10", 32), ("glyphs-10-16px", 16), ("glyphs-10-64px", 64)])
 def test_shape_type_and_range(preset, side):
     images, targets, details = render(preset, "train", range(130))
     assert images.shape == (130, 3, side, side)
@@ -283,9 +274,7 @@ def test_shape_type_and_range(preset, side):
 
 
 def test_sixteen_pixels_are_thirty_two_averaged():
-    large, small = (
-        render(name, "train", range(20))[0].astype(float) for name in ("glyphs-10", "glyphs-10-16px")
-    )
+    large, small = (render(name, "train", range(20))[0].astype(float) for name in ("glyphs-10", "glyphs-10-16px"))
     averaged = large.reshape(20, 3, 16, 2, 16, 2).mean(axis=(3, 5))
     assert np.abs(averaged - small).max() <= 1.01  # both were rounded
 
