@@ -71,7 +71,8 @@ def test_a_storm_of_kills_changes_no_result_and_repeats_no_finished_step(undistu
         assert {name: after[name] for name in before} == before  # not a finished step was written again
     done = subprocess.run(command(verb, workers), capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
-    assert results(store)[0] == undisturbed[0]
+    found, _ = results(store)  # the notebook's exercise adds a run of its own
+    assert {name: found.get(name) for name in undisturbed[0]} == undisturbed[0]
 
 
 def test_a_killed_kernel_leaves_no_worker(tmp_path):
