@@ -12,12 +12,12 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from alnb import acquisition
 from alnb.errors import BadRequest
-from alnb.runs import Run, State, Step, numpy_stream, torch_stream
+from alnb.runs import Run, Scalar, State, Step, coerce, numpy_stream, torch_stream
 
 FIRST = "cycle_0"
 ALL = "all_data"
@@ -26,7 +26,8 @@ RECORDED = {"predictions", "counts", "mean_confidence"}  # what training must re
 
 @dataclass(frozen=True)
 class CycleSettings:
-    """Sizes count samples. pool 0: the whole training set; subset 0: every unlabelled sample is a candidate."""
+    """Sizes count samples. pool 0: the whole training set; subset 0: every unlabelled sample is a candidate.
+    strategy: the options of the strategy, where they are not its defaults."""
 
     pool: int = 0
     initial: int = 5000
@@ -35,6 +36,7 @@ class CycleSettings:
     subset: int = 0
     initial_pool: Literal["per_seed", "once"] = "per_seed"
     annotator: Literal["truth", "asked"] = "truth"
+    strategy: dict[str, Scalar] = field(default_factory=dict)
 
 
 class Pool:
@@ -97,7 +99,7 @@ class View:
         import torch
 
         self._task, self._model, self._cycle, self._candidates = task, model, cycle, candidates
-        self._labelled, self._record, self._oracle = labelled, record, oracle
+        self._labelled, self._labels, self._record, self._oracle = labelled, labels, record, oracle
         self.size, self.classes, self.device = len(candidates), task.classes, task.device
         self.priority = torch.arange(self.size, device=self.device)
         self.labelled_targets = torch.as_tensor(labels, device=self.device)
@@ -130,6 +132,19 @@ class View:
     @property
     def images(self):
         return self._task.images[self._candidates]
+
+    @property
+    def labelled_images(self):
+        return self._task.images[self._labelled]
+
+    def dropout_probabilities(self, passes: int):
+        """(passes, U, C): as if `passes` networks looked, each with one dropout mask for all candidates."""
+        logits = self._task.infer_dropout(self._model, self._candidates, self._cycle, passes)
+        return logits.float().softmax(2)
+
+    def committee(self, members: int):
+        """(members, U) classes: the network itself, then others trained alike from other random streams."""
+        return self._task.committee(self._model, members, self._labelled, self._labels, self._candidates, self._cycle)
 
     def _recorded(self, name):
         if self._record is None:
@@ -170,22 +185,35 @@ def count_predictions(predictions, classes: int):
 
 def first_run(run_study: str, dataset: str, seed: int, settings: Mapping[str, Any]) -> Run:
     """The training every method of a seed starts from; what only later cycles use is not in its key."""
-    later = ("budget", "cycles", "subset", "annotator")
+    later = ("budget", "cycles", "subset", "annotator", "strategy")
     return Run(run_study, dataset, FIRST, seed, {n: v for n, v in settings.items() if n not in later})
 
 
 def all_data_run(run_study: str, dataset: str, seed: int, settings: Mapping[str, Any]) -> Run:
     """The same recipe on every label of the pool: what relative performance is relative to."""
-    cyclic = ("initial", "budget", "cycles", "subset", "annotator", "initial_pool")
+    cyclic = ("initial", "budget", "cycles", "subset", "annotator", "initial_pool", "strategy")
     return Run(run_study, dataset, ALL, seed, {n: v for n, v in settings.items() if n not in cyclic})
 
 
-def method_run(run_study: str, dataset: str, method: str, seed: int, settings: Mapping[str, Any]) -> Run:
-    """The cycles of one method, from the shared first training on. BadRequest for a method nobody has."""
+def method_run(run_study: str, dataset: str, arm: str, seed: int, settings: Mapping[str, Any]) -> Run:
+    """The cycles of one arm, from the shared first training on.
+
+    An arm is a strategy with options of its own, or of the run: `bald(passes=20, dropout=0.5)`, `random(subset=500)`.
+    BadRequest for a strategy nobody has, and for options neither it nor the study knows.
+    """
+    method, options = acquisition.parse_arm(arm)
     about = acquisition.describe(method)
     carry = acquisition.get(method) if "@" in about.name else None  # written in a notebook cell: travels by value
-    needs = {FIRST: first_run(run_study, dataset, seed, settings)}
-    return Run(run_study, dataset, about.name, seed, settings, needs, carry)
+    own = {name: value for name, value in options.items() if name in about.parameters}
+    own = {name: coerce(value, type(about.parameters[name]), f"{method}: {name}") for name, value in own.items()}
+    settings = {**settings, **{name: value for name, value in options.items() if name not in own}}
+    if changed := {name: value for name, value in own.items() if value != about.parameters[name]}:
+        settings["strategy"] = changed
+    try:
+        needs = {FIRST: first_run(run_study, dataset, seed, settings)}
+        return Run(run_study, dataset, about.name, seed, settings, needs, carry, arm if options else "")
+    except BadRequest as error:
+        raise BadRequest(f"{arm}: {error}" if options else str(error)) from None
 
 
 def check_sizes(settings: CycleSettings, pool: int) -> None:
@@ -250,7 +278,8 @@ def step(run: Run, state: State, task_type, analyse: Callable | None = None) -> 
         return Step(rows, data, done=True)
     view = View(task, model, cycle, candidates, labelled, labels, record, strategy.oracle)
     began = time.perf_counter()
-    choice = strategy.choose(view, options.budget, torch_stream(run.seed, f"strategy {strategy.name}", cycle))
+    stream = torch_stream(run.seed, f"strategy {strategy.name}", cycle)
+    choice = strategy.choose(view, options.budget, stream, **options.strategy)
     timings["choosing"] = time.perf_counter() - began
     rows += [{"kind": "choice", "cycle": cycle, "asked": options.budget, "tied_share": choice.tied_share}]
     if analyse:

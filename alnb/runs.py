@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 # --- settings: typed, with defaults -----------------------------------------------------------------------------
 
+Scalar = int | float | str | bool
+
 
 def coerce(value: Any, kind: Any, name: str) -> Any:
-    """`value` as the declared type `kind` (int, float, str, bool, list[...], tuple[..., ...]) or BadRequest.
+    """`value` as the declared type `kind` (int, float, str, bool, list[...], tuple[..., ...], dict[str, ...]) or BadRequest.
 
     50.0 is the int 50 and 1 the float 1.0, so that equal questions have equal keys; "50" is neither.
     """
@@ -35,6 +37,12 @@ def coerce(value: Any, kind: Any, name: str) -> Any:
     if origin in (list, tuple):
         if isinstance(value, (list, tuple)):
             return origin(coerce(item, inner[0], f"an item of {name}") for item in value)
+    elif origin is dict:
+        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+            return {key: coerce(item, inner[1], f"{name}[{key!r}]") for key, item in value.items()}
+    elif kind is Scalar:
+        if isinstance(value, int | float | str):
+            return value
     elif origin is typing.Literal:
         if value in inner:
             return value
@@ -112,7 +120,8 @@ class Study:
 
     @functools.cached_property
     def defaults(self) -> dict[str, Any]:
-        return {f.name: f.default for f in dataclasses.fields(self.settings)}
+        made = self.settings()
+        return {f.name: getattr(made, f.name) for f in dataclasses.fields(self.settings)}
 
 
 @functools.cache
@@ -130,7 +139,8 @@ class Run:
     """One question: a study, a dataset, a method, a seed, settings, and the runs whose final state it starts from.
 
     `carry` is an object that travels with the run to the worker (a strategy written in a notebook cell); its identity
-    is in `method`, so it is no part of the key. Raises BadRequest for unknown settings and wrong types.
+    is in `method`, so it is no part of the key. `arm` is what figures call the run, where that says more than its
+    method. Raises BadRequest for unknown settings and wrong types.
     """
 
     study: str
@@ -140,6 +150,7 @@ class Run:
     settings: Mapping[str, Any] = field(default_factory=dict)
     needs: Mapping[str, Run] = field(default_factory=dict)
     carry: Any = field(default=None, repr=False)
+    arm: str = ""
 
     def __post_init__(self):
         known = study(self.study)
@@ -181,7 +192,7 @@ class Run:
         return hash(self.key)
 
     def __str__(self):
-        return f"{self.study} {self.dataset} {self.method} seed {self.seed} [{self.key[:8]}]"
+        return f"{self.study} {self.dataset} {self.arm or self.method} seed {self.seed} [{self.key[:8]}]"
 
     def __getstate__(self):  # cached values are derived again where the run arrives
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

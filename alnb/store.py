@@ -250,7 +250,7 @@ def frame(pairs):
     rows = []
     for run, steps in pairs:
         about = {"study": run.study, "dataset": run.dataset, "world": is_world(datasets, run.dataset)}
-        about |= {"method": run.method.split("@")[0], "seed": run.seed, "key": run.key}
+        about |= {"method": run.arm or run.method.split("@")[0], "seed": run.seed, "key": run.key}
         for step in steps:
             rows += [about | {"step": step["index"]} | row for row in step["rows"]]
             timings = step["provenance"].get("timings", {})

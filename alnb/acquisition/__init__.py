@@ -11,6 +11,9 @@ A strategy is one function with one decorator, in a file of alnb/acquisition or 
 `view` describes the U candidates of one cycle (see `FIELDS`); a row is an index into them. What every strategy
 owes its caller (exactly `budget` distinct rows, no NaN, ties settled by the shared random order) is checked in
 one place, `Strategy.choose`. There is no list to edit: the catalogue is read from the sources, unimported.
+
+What can be chosen about a strategy is a keyword-only argument with a literal default (`*, passes=50`); an arm of a
+race sets it by name, `bald(passes=20)` (see `parse_arm`).
 """
 
 from __future__ import annotations
@@ -45,7 +48,10 @@ FIELDS = {
     "mean_confidence": "(U,) float, mean over the T epochs of the largest probability",
     "images": "(U, 3, H, W) uint8",
     "labelled_embeddings": "(L, D) float",
+    "labelled_images": "(L, 3, H, W) uint8",
     "labelled_targets": "(L,) int",
+    "dropout_probabilities": "function: (passes) -> (passes, U, C) float, dropout on, one mask a pass for all candidates",
+    "committee": "function: (members) -> (members, U) int, classes predicted by networks that differ in their seed",
     "truth": "(U,) int, true classes: for strategies marked oracle=True only",
 }
 
@@ -67,8 +73,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Strategy:
-    """`kind` is "score" or "select", `source` a citation. `label`, which the key of a run holds, is the name, or
-    name@<8 hex of its source> for a strategy defined outside alnb."""
+    """`kind` is "score" or "select", `source` a citation, `parameters` its keyword-only arguments and their defaults.
+    `nested`: a smaller batch is the beginning of a larger one, as for all scores. `label`, which the key of a run
+    holds, is the name, or name@<8 hex of its source> for a strategy defined outside alnb."""
 
     name: str
     kind: str
@@ -76,12 +83,17 @@ class Strategy:
     needs: tuple[str, ...]
     oracle: bool
     source: str
+    nested: bool
     label: str
+
+    @functools.cached_property
+    def parameters(self) -> dict:
+        return dict(self.function.__kwdefaults__ or {})
 
     def __call__(self, *args, **kwargs):
         return self.function(*args, **kwargs)
 
-    def choose(self, view, budget: int, rng) -> Choice:
+    def choose(self, view, budget: int, rng, **parameters) -> Choice:
         """The `budget` candidates to label. `rng`: the torch.Generator (CPU) of this strategy and cycle.
 
         Raises BadRequest for a budget outside 1..U, for NaN in what the strategy needs or gives, and for a result
@@ -89,11 +101,12 @@ class Strategy:
         """
         budget = self._checked_budget(budget, view.size)
         for field in self.needs:
-            if _has_nan(getattr(view, field)):
+            if not callable(value := getattr(view, field)) and _has_nan(value):
                 raise self._refused(f"view.{field} holds NaN", "numbers only")
         if self.kind == "score":
-            return self._best(self.function(view), view, budget)
-        return Choice(self._checked_rows(self.function(view, budget, rng), view.size, budget), float("nan"))
+            return self._best(self.function(view, **parameters), view, budget)
+        rows = self.function(view, budget, rng, **parameters)
+        return Choice(self._checked_rows(rows, view.size, budget), float("nan"))
 
     def _refused(self, given, accepted):
         return BadRequest(f"strategy {self.label!r}: {given}; accepted: {accepted}")
@@ -148,18 +161,18 @@ class Strategy:
         # alnb's own strategies travel by name; others by value, and are known by name where they arrive
         if self.label == self.name:
             return get, (self.name,)
-        facts = (self.name, self.kind, self.needs, self.oracle, self.source, self.label)
+        facts = (self.name, self.kind, self.needs, self.oracle, self.source, self.nested, self.label)
         return _arrive, (_by_value(self.function), *facts)
 
 
 def score(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = ""):
     """Decorator of `f(view) -> (U,)` scores, larger = ask first. `needs`: names of `FIELDS`; `source`: a citation."""
-    return functools.partial(_strategy, name, "score", needs, oracle, source)
+    return functools.partial(_strategy, name, "score", needs, oracle, source, True)
 
 
-def select(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = ""):
-    """Decorator of `f(view, budget, rng) -> rows` of the candidates, best first."""
-    return functools.partial(_strategy, name, "select", needs, oracle, source)
+def select(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = "", nested: bool = False):
+    """Decorator of `f(view, budget, rng) -> rows` of the candidates, best first. `nested`: see `Strategy`."""
+    return functools.partial(_strategy, name, "select", needs, oracle, source, nested)
 
 
 # --- what alnb itself has -----------------------------------------------------------------------------------
@@ -175,6 +188,24 @@ class Entry:
     needs: tuple[str, ...]
     oracle: bool
     source: str
+    nested: bool
+    parameters: dict
+
+
+def parse_arm(arm: str) -> tuple[str, dict]:
+    """An arm of a race, `name` or `name(option=value, ...)` with literal values -> the name and its options.
+
+    BadRequest for anything else. What the options are is for the strategy and the study to say.
+    """
+    form = re.fullmatch(r"([a-z][a-z0-9_]*(?:@[0-9a-f]{8})?)\s*(\(.*\))?", arm.strip())
+    try:
+        call = ast.parse(f"arm{form[2] or '()'}", mode="eval").body
+        options = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+        if call.args or None in options:
+            raise ValueError
+    except (SyntaxError, ValueError, TypeError, AttributeError):
+        raise BadRequest(f"arm {arm!r}; accepted: name or name(option=value, ...), values literal") from None
+    return form[1], options
 
 
 def catalogue() -> dict[str, str]:
@@ -185,7 +216,8 @@ def catalogue() -> dict[str, str]:
 def describe(name: str) -> Entry:
     """Needs, oracle mark, kind and citation of a strategy; BadRequest for an unknown name."""
     if found := _find_local(name):
-        return Entry(found.label, found.function.__module__, found.kind, found.needs, found.oracle, found.source)
+        facts = (found.kind, found.needs, found.oracle, found.source, found.nested, found.parameters)
+        return Entry(found.label, found.function.__module__, *facts)
     return _entries()[_known(name)]
 
 
@@ -240,20 +272,24 @@ def _read(path, module, changed):
                 try:
                     (name,) = map(ast.literal_eval, call.args)
                     given = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+                    words = zip(node.args.kwonlyargs, node.args.kw_defaults)
+                    options = {word.arg: ast.literal_eval(default) for word, default in words}
                 except ValueError:
                     raise BadRequest(
                         f"{path.name}, line {call.lineno}: @{kind} with something computed; accepted: one"
-                        " name and literal keywords, since this is read without running it"
+                        " name, literal keywords and defaults, since this is read without running it"
                     ) from None
                 needs = _names(given.get("needs", ()))
-                found.append(Entry(name, module, kind, needs, given.get("oracle", False), given.get("source", "")))
+                nested = kind == "score" or given.get("nested", False)
+                facts = (given.get("oracle", False), given.get("source", ""), nested, options)
+                found.append(Entry(name, module, kind, needs, *facts))
     return found
 
 
 # --- what is defined outside, in a notebook cell ------------------------------------------------------------
 
 
-def _strategy(name, kind, needs, oracle, source, function):
+def _strategy(name, kind, needs, oracle, source, nested, function):
     needs = _names(needs)
     if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9_]*", name):
         raise BadRequest(f"strategy name {name!r}; accepted: lower-case letters, digits and _, a letter first")
@@ -270,13 +306,13 @@ def _strategy(name, kind, needs, oracle, source, function):
         wanted = "(view)" if kind == "score" else "(view, budget, rng)"
         raise BadRequest(f"strategy {name!r} takes {inspect.signature(function)}; accepted: {wanted}") from None
     if (function.__module__ or "").split(".")[0] == "alnb":
-        return Strategy(name, kind, function, needs, oracle, source, name)
+        return Strategy(name, kind, function, needs, oracle, source, nested, name)
     if name in _entries():
         raise BadRequest(f"strategy name {name!r} is taken by {_entries()[name].module}; accepted: any other")
     digest = hashlib.sha256()
     _fingerprint(function, f"strategy {name!r}", function.__module__, digest)
     label = f"{name}@{digest.hexdigest()[:8]}"
-    strategy = local[name] = Strategy(name, kind, function, needs, oracle, source, label)
+    strategy = local[name] = Strategy(name, kind, function, needs, oracle, source, nested, label)
     return strategy
 
 

@@ -29,6 +29,7 @@ SLACK = 32
     "k_center",
     needs=("embeddings", "labelled_embeddings"),
     source="Sener, Savarese, Active learning for convolutional neural networks: a core-set approach, ICLR 2018",
+    nested=True,
 )
 def k_center(view, budget, rng):
     """(budget,) rows, the farthest from the labelled first. Ties, and the first pick if nothing is labelled, follow

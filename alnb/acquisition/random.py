@@ -9,7 +9,7 @@ def random(view):
     return -view.priority
 
 
-@select("random_again")
+@select("random_again", nested=True)
 def random_again(view, budget, rng):
     """A second Random with its own stream, the A/A arm: what a paired comparison shows when nothing differs.
 

@@ -96,7 +96,8 @@ class SGD:
 
 
 class _Step:
-    """One SGD step, (x, y) -> mean loss (0-d, on the device, unread); on a GPU a graph for each batch size."""
+    """One SGD step, (x, y) -> mean loss (0-d) and which samples were right before it (B,), on the device, unread; on a
+    GPU a graph for each batch size."""
 
     def __init__(self, network, optimizer, device, precision):
         self.network, self.optimizer, self.device, self.precision = network, optimizer, device, precision
@@ -109,7 +110,7 @@ class _Step:
         loss = F.cross_entropy(logits.float(), y)
         loss.backward()
         self.optimizer.step()
-        return loss.detach()
+        return loss.detach(), logits.detach().argmax(1) == y
 
     def __call__(self, x, y):
         if x.device.type != "cuda":
@@ -120,28 +121,28 @@ class _Step:
             if self.taken[size] <= EAGER_STEPS:
                 return self._aside(x, y)
             self.graphs[size] = self._capture(x, y)
-        graph, graph_x, graph_y, loss = self.graphs[size]
+        graph, graph_x, graph_y, result = self.graphs[size]
         graph_x.copy_(x)
         graph_y.copy_(y)
         graph.replay()
-        return loss  # the next replay overwrites it, later in the same stream than its reader
+        return result  # the next replay overwrites it, later in the same stream than its reader
 
     def _aside(self, x, y):
         """An eager step on a side stream, which capturing asks for beforehand; the streams wait for each other."""
         side = torch.cuda.Stream(x.device)
         side.wait_stream(torch.cuda.current_stream(x.device))
         with torch.cuda.stream(side):
-            loss = self.eager(x, y)
+            result = self.eager(x, y)
         torch.cuda.current_stream(x.device).wait_stream(side)
-        return loss
+        return result
 
     def _capture(self, x, y):
         """Record the step with copies of x and y as its inputs: nothing is computed before the first replay."""
         x, y, graph = x.clone(), y.clone(), torch.cuda.CUDAGraph()
         self.optimizer.zero_grad()  # so that the gradients live in the graph's own memory
         with torch.cuda.graph(graph):
-            loss = self.eager(x, y)
-        return graph, x, y, loss
+            result = self.eager(x, y)
+        return graph, x, y, result
 
 
 def train(
@@ -166,7 +167,9 @@ def train(
     batches. Dropout, if any, draws from the global generator. `after_epoch(epoch, network)` is called in eval mode,
     without gradients, after each epoch 0, 1, ... The network is left in train mode, on the device.
 
-    Returns {"loss": mean training loss of each epoch}. The device is waited for once an epoch, for that loss.
+    Returns {"loss": mean training loss of each epoch, "correct": (T, n) bool on the device, whether a sample was
+    classified correctly when it was presented in epoch t, before that step's update, as it was augmented}. The device
+    is waited for once an epoch, for that loss.
     BadRequest for images that are not uint8, none of them, or a loss that is not finite.
     """
     n = len(targets)
@@ -180,7 +183,7 @@ def train(
     lr = torch.tensor(recipe.lr, device=device)
     optimizer = SGD(network.parameters(), lr, recipe)
     step = _Step(network, optimizer, device, recipe.precision)
-    losses = []
+    losses, correct = [], torch.zeros(recipe.epochs, n, dtype=torch.bool, device=device)
     for epoch in range(recipe.epochs):
         lr.fill_(recipe.lr_at(epoch))
         rows = torch.randperm(n, generator=order).to(device)
@@ -188,7 +191,9 @@ def train(
         total = torch.zeros((), device=device)
         for part in batches(n, recipe.batch):
             x = normalise(gather(crops, rows[part], drawn[:, part]), mean, std)
-            total += step(x, targets[rows[part]]) * (part.stop - part.start)
+            loss, right = step(x, targets[rows[part]])
+            total += loss * (part.stop - part.start)
+            correct[epoch, rows[part]] = right
         losses.append(total.item() / n)
         if not math.isfinite(losses[-1]):
             raise BadRequest(
@@ -198,7 +203,7 @@ def train(
             with _evaluating(network), torch.no_grad():
                 after_epoch(epoch, network)
     optimizer.zero_grad()  # gradients, and the memory of the graphs that hold them
-    return {"loss": losses}
+    return {"loss": losses, "correct": correct}
 
 
 @contextmanager

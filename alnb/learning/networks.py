@@ -18,13 +18,15 @@ class Network(nn.Module):
 
     embed(x) gives the penultimate features (B, D) of normalised images x (B, channels, H, W); `head` is the nn.Linear
     from D features to the logits (B, classes). A batch norm that is the next child of its module after a convolution
-    must be fed by it.
+    must be fed by it. `dropout` is the probability with which a feature is dropped before the head in training.
     """
 
     head: nn.Linear
+    dropout = 0.0
 
     def forward(self, x):
-        return self.head(self.embed(x))
+        x = self.embed(x)
+        return self.head(F.dropout(x, self.dropout, self.training) if self.dropout else x)
 
     def folded(self) -> nn.Module:
         """A copy in eval mode with every batch norm folded into its convolution: the same function up to rounding."""

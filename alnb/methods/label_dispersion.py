@@ -84,15 +84,16 @@ def histogram(d, correct, cycle_: int) -> list[dict]:
 
 def informativeness(view, truth, run: Run, strategy) -> list[dict]:
     """Accuracy of the model on the samples the method would ask first, for growing portions of the pool (Fig. 3.5)."""
+    if not strategy.nested:  # its choice is no ranking
+        return []
     correct = view.predictions[-1] == truth
-    rows = []
-    for portion in PORTIONS:
-        asked = max(1, round(portion * view.size))
-        rng = torch_stream(run.seed, f"strategy {strategy.name}")
-        chosen = strategy.choose(view, asked, rng).rows.to(correct.device)
-        accuracy = 100 * correct[chosen].float().mean().item()
-        rows.append({"kind": "informativeness", "portion": portion, "asked": asked, "accuracy": accuracy})
-    return rows
+    asked = [max(1, round(portion * view.size)) for portion in PORTIONS]
+    rng = torch_stream(run.seed, f"strategy {strategy.name}")
+    ranking = correct[strategy.choose(view, asked[-1], rng, **run.options.strategy).rows.to(correct.device)]
+    return [
+        {"kind": "informativeness", "portion": portion, "asked": n, "accuracy": 100 * ranking[:n].float().mean().item()}
+        for portion, n in zip(PORTIONS, asked)
+    ]
 
 
 def examples(view, truth, d, correct) -> list[dict]:
@@ -284,4 +285,4 @@ def _check(dataset: str, methods: Sequence[str], seeds: Sequence[int], settings:
     cycle.check_sizes(options, about.train)
     classification.check(options)
     for method in methods:
-        describe(method)
+        cycle.method_run(STUDY.name, dataset, method, seeds[0], settings)

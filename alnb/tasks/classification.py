@@ -18,6 +18,7 @@ from alnb.runs import Run, torch_stream
 class Settings(CycleSettings):
     """The cycle's sizes, the network and its recipe (see learning.engine.Recipe); milestones are fractions of epochs.
 
+    dropout: probability on the features before the head, in training (BALD keeps it on for its passes).
     acquisition_transform: what the pool is scored on, the test transform or (as some public code does) one random
     training transform of each image.
     """
@@ -32,6 +33,7 @@ class Settings(CycleSettings):
     milestones: tuple[float, ...] = (0.6, 0.8)
     gamma: float = 0.2
     precision: Literal["fp32", "bf16"] = "fp32"
+    dropout: float = 0.0
     acquisition_transform: Literal["test", "train"] = "test"
 
 
@@ -46,6 +48,8 @@ def check(settings: Settings) -> None:
             raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {least}")
     if not all(0 < m < 1 for m in settings.milestones):
         raise BadRequest(f"milestones = {settings.milestones}: expected fractions of the epochs, between 0 and 1")
+    if not 0 <= settings.dropout < 1:
+        raise BadRequest(f"dropout = {settings.dropout}: expected a probability, 0 or more and under 1")
 
 
 def seconds(run: Run, labelled: Sequence[int], recorded: int) -> float:
@@ -86,14 +90,22 @@ class Classification:
                 labels[position] = int(answers[index])
         return labels
 
-    def _build(self, cycle: int):
+    def _stream(self, name: str, cycle: int, member: int = 0):
+        return torch_stream(self.run.seed, f"{name}, member {member}" if member else name, cycle)
+
+    def _build(self, cycle: int, member: int = 0):
         from alnb.learning import networks
 
-        init = torch_stream(self.run.seed, "model init", cycle)
-        return networks.build(self.options.network, self.classes, self.test_images.shape[1], generator=init)
+        init, o = self._stream("model init", cycle, member), self.options
+        network = networks.build(o.network, self.classes, self.test_images.shape[1], generator=init)
+        network.dropout = o.dropout
+        return network
 
-    def train(self, indices: Sequence[int], labels, cycle: int, candidates) -> tuple[Any, dict | None]:
-        """A network trained from scratch, and what each epoch predicted for `candidates` (None: not looked at).
+    def train(
+        self, indices: Sequence[int], labels, cycle: int, candidates=None, *, member: int = 0, start=None
+    ) -> tuple[Any, dict | None]:
+        """A network trained from scratch, or on from the weights of `start`, and what each epoch predicted for
+        `candidates` (None: not looked at). `member` names the random streams: members of a committee differ in them.
 
         The record holds predictions (T, n), mean_confidence (n,) and rows (pool size,), a sample's column, else -1.
         """
@@ -105,14 +117,16 @@ class Classification:
         recipe = Recipe(
             o.epochs, o.batch, o.lr, o.momentum, o.weight_decay, o.nesterov, o.milestones, o.gamma, o.precision
         )
-        network, recorder = self._build(cycle), None
+        network, recorder = self._build(cycle, member), None
+        if start is not None:
+            network.load_state_dict(start.state_dict())
         if candidates is not None:
             recorder = Recorder(self._acquisition_images(candidates, cycle), classes=self.classes, **self.look)
         train(
             network, self.images[list(indices)], labels, recipe,
             mean=self.data.mean, std=self.data.std, crop=self.data.crop, flip=self.data.flip,
-            order=torch_stream(self.run.seed, "data order", cycle),
-            augment=torch_stream(self.run.seed, "augmentation", cycle), device=self.device, after_epoch=recorder,
+            order=self._stream("data order", cycle, member),
+            augment=self._stream("augmentation", cycle, member), device=self.device, after_epoch=recorder,
         )  # fmt: skip
         network.eval()
         if recorder is None:
@@ -147,6 +161,30 @@ class Classification:
         from alnb.learning.engine import infer
 
         return infer(network, self._acquisition_images(indices, cycle), embeddings=True, **self.look)
+
+    def infer_dropout(self, network, indices, cycle: int, passes: int):
+        """(passes, n, C) logits with dropout on before the head, batch norm in eval mode: MC dropout (Gal and
+        Ghahramani 2016). A pass has one mask for all samples. BadRequest if the network was trained without dropout."""
+        import torch
+
+        p = self.options.dropout
+        if not p:
+            raise BadRequest("MC dropout wants a network trained with dropout: give the arm, e.g., dropout=0.5")
+        if passes < 2:
+            raise BadRequest(f"passes = {passes}: expected at least 2")
+        _, features = self.infer(network, indices, cycle)
+        kept = torch.rand(passes, features.shape[1], generator=self._stream("dropout", cycle)) >= p
+        with torch.no_grad():
+            return torch.stack([network.head(features * mask / (1 - p)) for mask in kept.to(features.device)])
+
+    def committee(self, network, members: int, labelled, labels, indices, cycle: int):
+        """(members, n) classes predicted by `network` and `members` - 1 others trained alike on the same labels."""
+        import torch
+
+        if members < 2:
+            raise BadRequest(f"members = {members}: expected at least 2")
+        others = (self.train(labelled, labels, cycle, member=member)[0] for member in range(1, members))
+        return torch.stack([self.infer(one, indices, cycle)[0].argmax(1) for one in (network, *others)])
 
     def evaluate(self, network) -> dict[str, float]:
         """{"accuracy": percent of the test set} of the last epoch's network."""

@@ -24,7 +24,7 @@ def rng(seed=0):
 
 def given(values, kind="score"):
     """A strategy of alnb's own kind whose function gives `values`, whatever it is asked."""
-    return Strategy("given", kind, lambda *_: values, (), False, "", "given")
+    return Strategy("given", kind, lambda *_: values, (), False, "", kind == "score", "given")
 
 
 # --- choose -------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import torch
 
 from alnb import acquisition
 from alnb.errors import BadRequest
-from tests.acquisition.toy_view import FLOATS, toy_view
+from tests.acquisition.toy_view import FLOATS, QUICK, toy_view
 
 NAMES = sorted(acquisition.catalogue())
 BUDGET = 17
@@ -24,7 +24,7 @@ def offered(strategy, **sizes):
 
 
 def rows(strategy, view, budget=BUDGET, seed=5):
-    return strategy.choose(view, budget, torch.Generator().manual_seed(seed)).rows
+    return strategy.choose(view, budget, torch.Generator().manual_seed(seed), **QUICK.get(strategy.name, {})).rows
 
 
 @pytest.mark.parametrize("budget", [1, BUDGET, 60])
@@ -54,11 +54,17 @@ def test_the_order_of_the_pool_does_not_matter(strategy, seed):
     assert order[elsewhere].tolist() == chosen.tolist()
 
 
+def test_a_nested_choice_of_a_smaller_budget_begins_a_larger_one(strategy):
+    if strategy.nested:
+        view = offered(strategy, U=100)
+        assert rows(strategy, view, 30).tolist() == rows(strategy, view, 60).tolist()[:30]
+
+
 def test_it_changes_nothing_in_the_view(strategy):
     view = offered(strategy)
-    before = {name: value.clone() for name, value in view._fields.items()}
+    before = {name: value.clone() for name, value in view._fields.items() if not callable(value)}
     rows(strategy, view)
-    assert all(torch.equal(value, before[name]) for name, value in view._fields.items())
+    assert all(torch.equal(view._fields[name], value) for name, value in before.items())
 
 
 def test_only_an_oracle_reads_the_labels_of_the_pool(strategy):
@@ -76,7 +82,8 @@ def test_other_labels_in_the_pool_change_nothing_but_an_oracle(strategy):
 
 def test_it_reads_what_it_declares_and_declares_what_it_reads(strategy):
     view = offered(strategy)
-    strategy(*(view, BUDGET, torch.Generator().manual_seed(0))[: 1 if strategy.kind == "score" else 3])
+    given = (view, BUDGET, torch.Generator().manual_seed(0))[: 1 if strategy.kind == "score" else 3]
+    strategy(*given, **QUICK.get(strategy.name, {}))
     assert view.asked == set(strategy.needs)
 
 
@@ -95,7 +102,7 @@ def test_it_refuses_a_budget_outside_the_pool(strategy, budget):
 
 def test_what_its_source_says_is_what_it_is(strategy):
     entry = acquisition.describe(strategy.name)
-    for fact in ("name", "kind", "needs", "oracle", "source"):
+    for fact in ("name", "kind", "needs", "oracle", "source", "nested", "parameters"):
         assert getattr(entry, fact) == getattr(strategy, fact)
     assert strategy.function.__module__ == entry.module
     assert strategy.function.__doc__

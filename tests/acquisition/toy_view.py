@@ -3,7 +3,8 @@ from __future__ import annotations
 import torch
 
 FLOATS = ("probabilities", "log_probabilities", "embeddings", "mean_confidence", "labelled_embeddings")
-OF_THE_LABELLED = ("labelled_embeddings", "labelled_targets")
+OF_THE_LABELLED = ("labelled_embeddings", "labelled_targets", "labelled_images")
+QUICK = {}  # strategy -> options with which a test of its contract takes no minute
 
 
 class ToyView:
@@ -34,9 +35,12 @@ class ToyView:
     def permuted(self, order):
         """The same candidates stored in another order: row i of the result is row order[i] of this view."""
         fields = {
-            name: value if name in OF_THE_LABELLED else value[:, order] if name == "predictions" else value[order]
+            name: _reordered(value, order) if callable(value)
+            else value if name in OF_THE_LABELLED
+            else value[:, order] if name == "predictions"
+            else value[order]
             for name, value in self._fields.items()
-        }
+        }  # fmt: skip
         return ToyView(fields, self.classes, self._offers, self._oracle)
 
     def poisoned(self, field, row=0):
@@ -44,6 +48,10 @@ class ToyView:
         value = self._fields[field].clone()
         value[row].view(-1)[-1] = float("nan")
         return self.replaced(**{field: value})
+
+
+def _reordered(function, order):
+    return lambda count: function(count)[:, order]
 
 
 def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
@@ -65,7 +73,11 @@ def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
         "mean_confidence": epochs.softmax(-1).amax(-1).mean(0),
         "images": torch.randint(0, 256, (U, 3, 8, 8), generator=rng, dtype=torch.uint8),
         "labelled_embeddings": torch.randint(-1000, 1001, (L, D), generator=rng).float(),
+        "labelled_images": torch.randint(0, 256, (L, 3, 8, 8), generator=rng, dtype=torch.uint8),
         "labelled_targets": torch.randint(0, C, (L,), generator=rng),
         "truth": torch.randint(0, C, (U,), generator=rng),
     }
+    noise = torch.randn(50, U, C, generator=rng)
+    fields["dropout_probabilities"] = lambda passes: (logits + noise[:passes]).softmax(2)
+    fields["committee"] = lambda members: (logits + noise[:members]).argmax(2)
     return ToyView(fields, C, offers, oracle)
