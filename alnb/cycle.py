@@ -10,24 +10,27 @@ weights and what every epoch predicted for the pool, and each method's first ste
 from __future__ import annotations
 
 import functools
+import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from alnb import acquisition
 from alnb.errors import BadRequest
-from alnb.runs import Run, Scalar, State, Step, coerce, numpy_stream, torch_stream
+from alnb.runs import Run, Scalar, State, Step, canonical, coerce, numpy_stream, study, torch_stream
 
 FIRST = "cycle_0"
 ALL = "all_data"
+RETRAINED = "retrained"
 RECORDED = {"predictions", "counts", "mean_confidence"}  # what training must record, epoch by epoch
 
 
 @dataclass(frozen=True)
 class CycleSettings:
     """Sizes count samples. pool 0: the whole training set; subset 0: every unlabelled sample is a candidate.
-    strategy: the options of the strategy, where they are not its defaults."""
+    strategy: the options of the strategy, where they are not its defaults. selection: SHA-256 of the published
+    selection that is retrained."""
 
     pool: int = 0
     initial: int = 5000
@@ -37,6 +40,7 @@ class CycleSettings:
     initial_pool: Literal["per_seed", "once"] = "per_seed"
     annotator: Literal["truth", "asked"] = "truth"
     strategy: dict[str, Scalar] = field(default_factory=dict)
+    selection: str = ""
 
 
 class Pool:
@@ -185,13 +189,13 @@ def count_predictions(predictions, classes: int):
 
 def first_run(run_study: str, dataset: str, seed: int, settings: Mapping[str, Any]) -> Run:
     """The training every method of a seed starts from; what only later cycles use is not in its key."""
-    later = ("budget", "cycles", "subset", "annotator", "strategy")
+    later = ("budget", "cycles", "subset", "annotator", "strategy", "selection")
     return Run(run_study, dataset, FIRST, seed, {n: v for n, v in settings.items() if n not in later})
 
 
 def all_data_run(run_study: str, dataset: str, seed: int, settings: Mapping[str, Any]) -> Run:
     """The same recipe on every label of the pool: what relative performance is relative to."""
-    cyclic = ("initial", "budget", "cycles", "subset", "annotator", "initial_pool", "strategy")
+    cyclic = ("initial", "budget", "cycles", "subset", "annotator", "initial_pool", "strategy", "selection")
     return Run(run_study, dataset, ALL, seed, {n: v for n, v in settings.items() if n not in cyclic})
 
 
@@ -214,6 +218,47 @@ def method_run(run_study: str, dataset: str, arm: str, seed: int, settings: Mapp
         return Run(run_study, dataset, about.name, seed, settings, needs, carry, arm if options else "")
     except BadRequest as error:
         raise BadRequest(f"{arm}: {error}" if options else str(error)) from None
+
+
+def retrained_run(source: Run, study_name: str = "") -> Run:
+    """The plain network of a study (default: the source's), trained from scratch on what `source` chose: whether a
+    method that changes the training also chose better."""
+    name = study_name or source.study
+    settings = {
+        n: v for n, v in source.settings.items() if n in study(name).types and n not in ("strategy", "selection")
+    }
+    arm = f"{source.arm or source.method} retrained"
+    return Run(name, source.dataset, RETRAINED, source.seed, settings, {"selection": source}, arm=arm)
+
+
+def retrained_selections(study_name: str, selections: Iterable[Mapping], values: Mapping[str, Any]) -> list[Run]:
+    """Runs that train a network on published selections (see records.selections), whatever network chose them.
+
+    values: parameters of a notebook; those that are settings of the study say how to train, sizes come from the
+    selection. BadRequest for a selection that does not fit its dataset.
+    """
+    from alnb import datasets
+
+    known, runs = study(study_name).types, []
+    for one in selections:
+        labelled, sizes = list(one["labelled"]), list(one["batches"])
+        size = one["pool"] or datasets.info(one["dataset"]).train
+        if (
+            sum(sizes) != len(labelled)
+            or len(set(labelled)) < len(labelled)
+            or not all(0 <= i < size for i in labelled)
+        ):
+            raise BadRequest(
+                f"selection {one['method']} seed {one['seed']} on {one['dataset']}: {len(labelled)} samples in batches "
+                f"of {sizes}; expected distinct samples of the pool of {size}, and batches that add up"
+            )
+        settings = {n: v for n, v in values.items() if n in known} | {"pool": one["pool"], "cycles": len(sizes) - 1}
+        settings |= {"initial": sizes[0], "budget": max(sizes[1:], default=1)}
+        settings["selection"] = hashlib.sha256(canonical([labelled, sizes])).hexdigest()
+        carry = {"labelled": labelled, "batches": sizes}
+        arm = f"{one['method']} retrained"
+        runs.append(Run(study_name, one["dataset"], RETRAINED, one["seed"], settings, carry=carry, arm=arm))
+    return runs
 
 
 def check_sizes(settings: CycleSettings, pool: int) -> None:
@@ -252,6 +297,8 @@ def step(run: Run, state: State, task_type, analyse: Callable | None = None) -> 
         return Step([_accuracy(task, model, cycle, task.size)], done=True)
     if run.method == FIRST:
         return _first(run, task)
+    if run.method == RETRAINED:
+        return _retrained(run, state, task)
     strategy = run.carry or state.carry or acquisition.get(run.method)
     timings = {}
     if cycle == 0:
@@ -295,6 +342,17 @@ def _first(run: Run, task) -> Step:
     rows = [_accuracy(task, model, 0, len(pool.labelled))]
     blobs = {"weights": model.state_dict(), "record": record}
     return Step(rows, {"labelled": pool.labelled}, blobs=blobs, done=True)
+
+
+def _retrained(run: Run, state: State, task) -> Step:
+    o, cycle = run.options, state.index
+    if run.carry:
+        labelled, sizes = run.carry["labelled"], run.carry["batches"]
+    else:
+        labelled, sizes = state.needs["selection"].data["labelled"], [o.initial] + [o.budget] * o.cycles
+    labelled = labelled[: sum(sizes[: cycle + 1])]
+    model, _ = task.train(labelled, task.labels(labelled, {}), cycle)
+    return Step([_accuracy(task, model, cycle, len(labelled))], {"labelled": labelled}, done=cycle == o.cycles)
 
 
 def _accuracy(task, model, cycle: int, labelled: int) -> dict:

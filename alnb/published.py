@@ -84,7 +84,8 @@ def beside(printed, ours, *, network: str | None = None, stand_ins: dict[str, st
 
     `ours` (mean), `sd`, `n` seeds, `ran_on`, `data` ("real" or "stand-in"), `labelled`: at the printed number of labels
     if we have it, else at our last counted cycle. `difference` only where dataset, network and labels match; else `why`
-    says what does not. Gains over `reference` are compared everywhere: `published_gain`, `our_gain` (joined on the
+    says what does not. A printed method that only ran with options ("bald(dropout=0.5)" for bald) is that arm, and `why`
+    names it. Gains over `reference` are compared everywhere: `published_gain`, `our_gain` (joined on the
     seed), `sign` ("same" or "opposite"), and the ranks of the gains among the methods that both have (1 = largest).
     """
     import pandas as pd
@@ -99,6 +100,7 @@ def beside(printed, ours, *, network: str | None = None, stand_ins: dict[str, st
         base = part.loc[part["method"] == reference, "value"]
         for name in [ran for ran in rows["dataset"].unique() if stand_ins.get(ran, ran) == dataset] or [""]:
             own = rows[rows["dataset"] == name]
+            own = _named_as_printed(own) if len(own) else own
             block = []
             for theirs in part.itertuples():
                 gain = theirs.value - float(base.iloc[0]) if len(base) and theirs.method != reference else math.nan
@@ -116,6 +118,17 @@ def beside(printed, ours, *, network: str | None = None, stand_ins: dict[str, st
     frame = pd.DataFrame(result, columns=_BESIDE)
     whole = ["labelled", "published_rank", "our_rank"]
     return frame.astype(dict.fromkeys(whole, "Int64"))
+
+
+def _named_as_printed(rows):
+    """An arm with options under its strategy's name, the arm itself in `run_as`; not where the plain strategy, or another
+    arm of it, ran too."""
+    from alnb.acquisition import parse_arm
+
+    arms = list(rows["method"].unique())
+    plain = {arm: parse_arm(arm)[0] for arm in arms if arm.endswith(")")}
+    single = {arm: name for arm, name in plain.items() if [*arms, *plain.values()].count(name) == 1}
+    return rows.assign(run_as=rows["method"], method=rows["method"].replace(single))
 
 
 def _counted(rows, labels):
@@ -141,6 +154,8 @@ def _ours(theirs, rows, network):
     why = [f"stand-in, not {theirs.dataset}"] * world
     if network is None or network != setting.get("network"):
         why.append(f"network {network or 'not stated'}, printed {setting.get('network', 'not stated')}")
+    if (arm := at["run_as"].iloc[0]) != theirs.method:
+        why.append(f"run as {arm}")
     if used != labels:
         why.append(f"{used:,} labels, printed {setting.get('labelled', 'not stated')}")
     mean = float(at["accuracy"].mean())

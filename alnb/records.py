@@ -90,7 +90,10 @@ def _rows(steps: list[dict]) -> list[dict]:
 
 
 def export(runs: Iterable[Run], store: Store, where: Path | None = None) -> int:
-    """Add every finished run to its study's records, replacing the same keys. Returns how many were added or changed."""
+    """Add every finished run to its study's records, replacing the same keys. Returns how many were added or changed.
+
+    A run that chose samples also leaves its selection: what it labelled, in order, in <study>.selections.json.xz.
+    """
     where, changed = where or folder(), 0
     by_study: dict[str, list[Run]] = {}
     for run in runs:
@@ -98,7 +101,7 @@ def export(runs: Iterable[Run], store: Store, where: Path | None = None) -> int:
     for study, members in by_study.items():
         path = where / f"{study}.csv"
         lines = _lines(path)
-        selections = _selections(where, study)
+        chosen = selections(where, study)
         for run in members:
             progress = store.read(run)
             if not progress.done:
@@ -115,10 +118,11 @@ def export(runs: Iterable[Run], store: Store, where: Path | None = None) -> int:
             if lines.get(key, [{}])[0].get("sha256") != about["sha256"]:
                 changed += 1
                 lines[key] = [about, *rows]
-                selections[key] = [step["queries"] for step in progress.steps]
+                if selection := _selection(run, progress.steps):
+                    chosen[key] = selection
         if lines:
             _write(path, lines)
-            _write_selections(where, study, {key: selections[key] for key in lines if key in selections})
+            _write_selections(where, study, {key: chosen[key] for key in lines if key in chosen})
     return changed
 
 
@@ -151,9 +155,44 @@ def _write(path: Path, lines: dict[str, list[dict]]) -> None:
     aside.replace(path)
 
 
-def _selections(where: Path, study: str) -> dict[str, list[list]]:
+def _selection(run: Run, steps: list[dict]) -> dict | None:
+    """What `run` asked for: dataset, method, seed, the pool's size, `labelled` in order, and how many in each batch, the
+    first labels (0 where there are none) before the queries. None for a run that asks nothing."""
+    queries = [step["queries"] for step in steps if step["queries"]]
+    if not queries:
+        return None
+    asked = [sample for batch in queries for sample in batch]
+    labelled = steps[-1]["state"].get("labelled", asked)
+    about = {"dataset": run.dataset, "method": run.arm or run.method, "seed": run.seed}
+    about |= {"pool": getattr(run.options, "pool", 0), "labelled": labelled}
+    return about | {"batches": [len(labelled) - len(asked), *map(len, queries)]}
+
+
+def selections(where: Path, study: str) -> dict[str, dict]:
+    """Short key -> selection of the runs of a study: see `read_selections`."""
     path = where / f"{study}.selections.json.xz"
-    return json.loads(lzma.decompress(path.read_bytes())) if path.is_file() else {}
+    return read_selections(path) if path.is_file() else {}
+
+
+def read_selections(path: Path) -> dict[str, dict]:
+    """Short key -> {dataset, method, seed, pool, labelled, batches} of a file of selections, JSON or JSON.xz.
+
+    `labelled` are positions in the training set in the order they were asked for, `batches` how many at a time, the
+    initial pool first. BadRequest for a file that is none.
+    """
+    path = Path(path)
+    try:
+        body = path.read_bytes()
+        content = json.loads(lzma.decompress(body) if path.suffix == ".xz" else body)
+        wanted = {"dataset": str, "method": str, "seed": int, "pool": int, "labelled": list, "batches": list}
+        for one in content.values():
+            if not all(isinstance(one[name], kind) for name, kind in wanted.items()):
+                raise ValueError("wrong types")
+    except OSError as error:
+        raise BadRequest(f"{path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, lzma.LZMAError) as error:
+        raise BadRequest(f"{path} is not a file of selections ({type(error).__name__}: {error})") from None
+    return content
 
 
 def _write_selections(where: Path, study: str, selections: dict) -> None:
@@ -182,7 +221,7 @@ def import_file(source: Path, where: Path | None = None) -> int:
     new = [key for key in theirs if key not in ours]
     if new:
         _write(where / source.name, ours | {key: theirs[key] for key in new})
-        merged = _selections(source.parent, source.stem) | _selections(where, source.stem)
+        merged = selections(source.parent, source.stem) | selections(where, source.stem)
         _write_selections(where, source.stem, merged)
     return len(new)
 

@@ -10,14 +10,17 @@ import pytest
 
 from alnb import notebooks, records
 from alnb.executor import drive
-from alnb.methods import label_dispersion
+from alnb.methods import active_learning, label_dispersion
 from alnb.runs import Run
 from alnb.store import Store
 
 GOLDEN = Path(__file__).parent / "golden"
 TINY = {"pool": 200, "initial": 30, "budget": 20, "cycles": 2, "epochs": 5, "batch": 32, "lr": 0.05, "network": "small"}
 
-RUNS = {"label_dispersion": label_dispersion.grid("digits", ["dispersion"], [0], **TINY)[0]}
+RUNS = {
+    "label_dispersion": label_dispersion.grid("digits", ["dispersion"], [0], **TINY)[0],
+    "active_learning": active_learning.grid("points-arms", ["diverse_margin"], [0], cycles=2)[0],
+}
 
 
 def test_every_study_has_a_golden_run():

@@ -36,9 +36,11 @@ def test_exporting_again_changes_nothing_and_keeps_what_is_no_longer_in_the_stor
 
 def test_selections_are_kept_apart_in_order(kept):
     store, runs, where = kept
-    kept_selections = records._selections(where, STUDY)
-    asked = [step["queries"] for step in store.read(runs[0]).steps]
-    assert kept_selections[runs[0].key[: records.SHORT]] == asked
+    selection = records.selections(where, STUDY)[runs[0].key[: records.SHORT]]
+    asked = [query for step in store.read(runs[0]).steps for query in step["queries"]]
+    assert selection["labelled"] == asked
+    assert selection["batches"][0] == 0 and sum(selection["batches"]) == len(asked)
+    assert (selection["dataset"], selection["seed"]) == (runs[0].dataset, runs[0].seed)
 
 
 def test_a_record_whose_rows_were_changed_is_left_out_with_a_warning_and_refused_on_import(kept, tmp_path):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from alnb import cycle, datasets
 from alnb.acquisition import describe, score
 from alnb.errors import BadRequest
+from alnb.methods import pseudo_labels
 from alnb.runs import Run, State, Step, Study, torch_stream
 from alnb.tasks import classification
 from alnb.tasks.classification import Classification
@@ -49,6 +50,13 @@ def count_entropy(view):
     """Entropy in nats of the counts as a distribution over classes: is it the modal class, or any spread?"""
     p = view.counts / view.counts.sum(1, keepdim=True)
     return -(p * p.clamp_min(1e-12).log()).sum(1)
+
+
+@score("late_dispersion", needs=("predictions",), source="rival of thesis eq. 3.1")
+def late_dispersion(view, *, share: float = 0.25):
+    """Dispersion over the last `share` of the epochs: every sample wavers early on, when the network knows nothing."""
+    last = view.predictions[-max(1, round(share * len(view.predictions))) :]
+    return dispersion(cycle.count_predictions(last, view.classes))
 
 
 # --- what the figures of the chapter look at, after the choice ------------------------------------------------------------
@@ -228,6 +236,8 @@ def seconds(run: Run) -> float:
     pool = o.pool or datasets.info(run.dataset).train
     if run.method == cycle.ALL:
         return classification.seconds(run, [pool], 0)
+    if run.method == cycle.RETRAINED:
+        return classification.seconds(run, [o.initial + o.budget * c for c in range(o.cycles + 1)], 0)
     if run.method == cycle.FIRST:
         return classification.seconds(run, [o.initial], pool - o.initial)
     sizes = [o.initial + o.budget * c for c in range(1, o.cycles + 1)]
@@ -252,13 +262,21 @@ def grid(
     methods_null: Sequence[str] = ("random", "random_again", "margin", "dispersion"),
     seeds_null: Sequence[int] = (),
     seeds_all: Sequence[int] = (),
+    methods_more: Sequence[str] = (),
+    seeds_more: Sequence[int] = (),
+    pairs: Sequence[str] = (),
+    shares: Sequence[float] = (0.10,),
+    seeds_pairs: Sequence[int] = (),
+    retrain: bool = False,
     **settings,
 ) -> list[Run]:
     """Every run of the notebook, seed by seed: what is cut short is still paired.
 
     `dataset` has few classes (CIFAR-10, or its stand-in), `dataset_100` many and sizes of its own, `dataset_null` is
     the world without the mechanism, where no claim should hold; "" leaves one out. `seeds_all` also train on every
-    label. `settings` are those of tasks.classification. Raises BadRequest for unknown names and impossible sizes.
+    label. `methods_more` are further arms of `dataset` on seeds of their own. `pairs`, `shares` are those of sec. 3.5
+    (methods.pseudo_labels); `retrain` trains the plain network on what they chose. `settings` are those of
+    tasks.classification. Raises BadRequest for unknown names and impossible sizes.
     """
     many = settings | {"pool": pool_100, "initial": initial_100, "budget": budget_100}
     parts = [(dataset, methods, seeds, settings)]
@@ -271,6 +289,14 @@ def grid(
             runs += [cycle.method_run(STUDY.name, name, method, seed, values) for method in arms]
             if seed in seeds_all and name != dataset_null:
                 runs.append(cycle.all_data_run(STUDY.name, name, seed, values))
+    if methods_more and seeds_more:
+        _check(dataset, methods_more, seeds_more, settings)
+        runs += [
+            cycle.method_run(STUDY.name, dataset, arm, seed, settings) for seed in seeds_more for arm in methods_more
+        ]
+    if pairs and seeds_pairs:
+        two = pseudo_labels.grid(dataset, pairs, shares, seeds_pairs, STUDY.name, settings)
+        runs += two + [cycle.retrained_run(run, STUDY.name) for run in two if retrain]
     return runs
 
 

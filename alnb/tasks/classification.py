@@ -107,7 +107,8 @@ class Classification:
         """A network trained from scratch, or on from the weights of `start`, and what each epoch predicted for
         `candidates` (None: not looked at). `member` names the random streams: members of a committee differ in them.
 
-        The record holds predictions (T, n), mean_confidence (n,) and rows (pool size,), a sample's column, else -1.
+        The record holds predictions (T, n), mean_confidence (n,) and rows (pool size,), a sample's column, else -1. The
+        network's `presented` (T, L) bool: whether sample l was classified correctly when epoch t presented it.
         """
         import torch
 
@@ -122,12 +123,13 @@ class Classification:
             network.load_state_dict(start.state_dict())
         if candidates is not None:
             recorder = Recorder(self._acquisition_images(candidates, cycle), classes=self.classes, **self.look)
-        train(
+        trained = train(
             network, self.images[list(indices)], labels, recipe,
             mean=self.data.mean, std=self.data.std, crop=self.data.crop, flip=self.data.flip,
             order=self._stream("data order", cycle, member),
             augment=self._stream("augmentation", cycle, member), device=self.device, after_epoch=recorder,
         )  # fmt: skip
+        network.presented = trained["correct"]
         network.eval()
         if recorder is None:
             return network, None

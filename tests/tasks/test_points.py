@@ -1,0 +1,201 @@
+"""The worlds of points and the task on them: geometry, freezing, and the interface the cycle asks of a task."""
+
+import math
+
+import numpy
+import pytest
+import torch
+
+from alnb import acquisition, cycle
+from alnb.errors import BadRequest
+from alnb.executor import drive
+from alnb.learning import perceptron
+from alnb.learning.engine import Recipe
+from alnb.methods import active_learning as ch1
+from alnb.runs import Run, numpy_stream, torch_stream
+from alnb.store import Store
+from alnb.tasks.points import Points
+from alnb.worlds import points
+
+SETTINGS = {"initial": 9, "budget": 5, "cycles": 2, "epochs": 150, "lr": 0.3, "hidden": 8}
+
+
+def task(name="points-arms", **settings):
+    return Points(Run("active_learning", name, cycle.ALL, 0, SETTINGS | settings))
+
+
+# --- the worlds ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(points.PRESETS))
+def test_a_world_is_always_the_same_and_balanced_and_its_test_set_is_other_points(name):
+    first = points.load(name)
+    points.load.cache_clear()
+    again = points.load(name)
+    assert numpy.array_equal(first.train_points, again.train_points)
+    assert first.train_points.dtype == numpy.float32
+    assert len(first.train_points) == points.size(name)
+    shares = numpy.bincount(first.train_targets) / len(first.train_targets)
+    assert len(shares) == first.classes == len(first.class_names)
+    assert shares.max() - shares.min() < 0.02
+    assert not set(map(tuple, first.train_points)) & set(map(tuple, first.test_points))
+    assert abs(first.train_points).max() < 2.7
+
+
+def behind(world, where):
+    """Share of points that lie on the other class's side of the straight line between the mainlands."""
+    turned = [[math.cos(points.TURN), -math.sin(points.TURN)], [math.sin(points.TURN), math.cos(points.TURN)]]
+    x = (where[0] @ numpy.array(turned))[:, 0]
+    return numpy.mean((x > 0) == (where[1] == 0))
+
+
+def test_a_fifth_of_the_points_live_on_islands_and_none_in_the_null():
+    world = points.load("points-islands")
+    assert behind(world, (world.test_points, world.test_targets)) == pytest.approx(0.2, abs=0.03)
+    null = points.load("points-islands-null")
+    assert behind(null, (null.test_points, null.test_targets)) == 0
+
+
+def test_a_gap_separates_the_classes_of_the_islands():
+    world = points.load("points-islands")
+    a, b = (torch.tensor(world.test_points[world.test_targets == c]) for c in (0, 1))
+    assert torch.cdist(a, b).min() > 0.1
+
+
+@pytest.mark.parametrize(("name", "initial"), [("points-arms", 9), ("points-islands", 6)])
+def test_random_still_gains_and_all_labels_are_nearly_right(name, initial):
+    """What the worlds were frozen on: Random and full data, development seeds."""
+    world = points.load(name)
+    x, y, tx, ty = (torch.tensor(a) for a in
+                    (world.train_points, world.train_targets, world.test_points, world.test_targets))  # fmt: skip
+    curve = []
+    for seed in (1000, 1001, 1002):
+        order = numpy_stream(seed, "initial pool").permutation(len(x))
+        row = []
+        for n in (initial, initial + 12, len(x)):
+            network = perceptron.build(2, 16, world.classes, generator=torch_stream(seed, "model init", n))
+            perceptron.fit(network, x[order[:n]], y[order[:n]], Recipe(200, 1, 0.3, 0.9, 1e-3))
+            row.append(100 * (network(tx).argmax(1) == ty).float().mean().item())
+        curve.append(row)
+    few, more, every = numpy.mean(curve, 0)
+    assert few + 5 < more < every - 3
+    assert every > 98
+
+
+def test_an_unknown_world_is_refused_with_what_is_near():
+    with pytest.raises(BadRequest, match="did you mean points-islands"):
+        points.load("points-island")
+
+
+# --- the perceptron --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hidden", [0, 5])
+def test_fit_is_torchs_own_sgd(hidden):
+    """Against torch.optim.SGD and autograd, step by step, with the step schedule."""
+    x, y = torch.randn(20, 2, generator=torch.Generator().manual_seed(1)), torch.arange(20) % 3
+    recipe = Recipe(40, 1, 0.2, 0.9, 1e-3)
+    network, other = (perceptron.build(2, hidden, 3, generator=torch.Generator().manual_seed(2)) for _ in range(2))
+    losses = perceptron.fit(network, x, y, recipe)
+    sgd, wanted = torch.optim.SGD(other.parameters(), lr=0.2, momentum=0.9, weight_decay=1e-3), []
+    for epoch in range(40):
+        sgd.param_groups[0]["lr"] = recipe.lr_at(epoch)
+        sgd.zero_grad()
+        hidden_units = torch.tanh(x @ other.layer.weight.T + other.layer.bias) if hidden else x
+        logits = hidden_units @ other.head.weight.T + other.head.bias
+        loss = torch.nn.functional.cross_entropy(logits, y)
+        loss.backward()
+        sgd.step()
+        wanted.append(loss.item())
+    assert losses == pytest.approx(wanted, abs=1e-5)
+    for ours, theirs in zip(network.parameters(), other.parameters()):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+def test_weights_survive_as_text_bit_for_bit_and_other_shapes_are_refused():
+    network = perceptron.build(2, 7, 3, generator=torch.Generator().manual_seed(3))
+    again = perceptron.from_text(perceptron.to_text(network), 2, 7, 3)
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters()))
+    with pytest.raises(BadRequest, match="do not fill"):
+        perceptron.from_text(perceptron.to_text(network), 2, 8, 3)
+
+
+def test_building_and_training_leave_the_global_generator_alone():
+    before = torch.get_rng_state()
+    one = task()
+    one.train(range(9), one.targets[:9], 0)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_rate_that_diverges_and_no_samples_are_refused():
+    network = perceptron.build(2, 0, 2, generator=torch.Generator())
+    with pytest.raises(BadRequest, match="at least one"):
+        perceptron.fit(network, torch.zeros(0, 2), torch.zeros(0).long(), Recipe(1))
+    with pytest.raises(BadRequest, match="too high"):
+        perceptron.fit(network, 1e30 * torch.ones(2, 2), torch.tensor([0, 1]), Recipe(50, 1, 1e9))
+
+
+# --- the task ---------------------------------------------------------------------------------------------------------------
+
+
+def test_evaluate_counts_the_test_set_and_the_whole_pool():
+    one = task()
+    network, record = one.train(range(one.size), one.targets, 0)
+    found = one.evaluate(network)
+    with torch.no_grad():
+        right = sum(int(network(p[None]).argmax() == t) for p, t in zip(one.test_images, one.test_targets))
+        wrong = sum(int(network(p[None]).argmax() != t) for p, t in zip(one.images, one.targets))
+    assert found == {"accuracy": pytest.approx(100 * right / 2000), "pool_errors": wrong}
+    assert record is None
+
+
+def test_the_record_holds_what_every_step_predicted_for_the_candidates():
+    one = task(epochs=20)
+    candidates = numpy.arange(20, 50)
+    network, record = one.train(range(9), one.targets[:9], 0, candidates)
+    assert record["predictions"].shape == (20, 30)
+    logits, embeddings = one.infer(network, candidates, 0)
+    assert torch.equal(record["predictions"][-1].long(), logits.argmax(1))
+    assert torch.equal(embeddings, one.images[candidates])
+    assert record["rows"][20:50].tolist() == list(range(30))
+    assert (record["rows"][:20] == -1).all()
+    assert ((record["mean_confidence"] > 1 / 3) & (record["mean_confidence"] <= 1)).all()
+
+
+def test_a_committee_is_trained_beside_the_network_not_instead_of_it():
+    one = task(epochs=30)
+    network, _ = one.train(range(9), one.targets[:9], 0)
+    votes = one.committee(network, 3, range(9), one.targets[:9], numpy.arange(100), 0)
+    assert votes.shape == (3, 100)
+    assert one.network is network
+    assert torch.equal(votes[0], one.infer(network, numpy.arange(100), 0)[0].argmax(1))
+
+
+def test_dropout_passes_differ_and_average_to_about_the_network():
+    one = task(dropout=0.3, hidden=64)
+    network, _ = one.train(range(60), one.targets[:60], 0)
+    passes = one.infer_dropout(network, numpy.arange(40), 0, 600)
+    assert passes.shape == (600, 40, 3)
+    assert passes.std(0).min() > 0
+    torch.testing.assert_close(passes.mean(0), one.infer(network, numpy.arange(40), 0)[0], atol=0.6, rtol=0.15)
+    with pytest.raises(BadRequest, match="dropout over 0"):
+        task().infer_dropout(network, numpy.arange(4), 0, 5)
+
+
+@pytest.mark.parametrize("arm", [n for n in sorted(acquisition.catalogue()) if n != "bald"] + ["bald(dropout=0.3)"])
+def test_every_strategy_of_the_catalogue_runs_on_points(arm, tmp_path):
+    run = cycle.method_run("active_learning", "points-arms", arm, 0, SETTINGS | {"epochs": 10})
+    store = Store(tmp_path)
+    outcome = drive([run], store, workers=1)
+    assert not outcome.failed, outcome.failed
+    assert len(store.read(run).steps[-1]["state"]["labelled"]) == 19
+
+
+def test_bad_settings_are_refused():
+    for change, says in (
+        ({"hidden": -1}, "hidden = -1"),
+        ({"steps": 0}, "epochs = 0"),
+        ({"initial": 500}, "more than the pool's 450"),
+    ):
+        with pytest.raises(BadRequest, match=says):
+            ch1.grid(points="points-arms", methods=["random"], seeds=[0], **change)
