@@ -40,7 +40,12 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler: tcp://127.0.0.1:8786 or tls://...")
 
     plan_options(command("run", "run a notebook headless and write its figures", run, 1))
-    plan_options(command("compute", "do a notebook's runs, without the notebook", compute, 1))
+    sub = command("compute", "do a notebook's runs, without the notebook", compute, 1)
+    plan_options(sub)
+    sub.add_argument(
+        "--selections", metavar="FILE",
+        help="instead: train the notebook's network (-p network ...) on what the runs in FILE chose, on its dataset and seeds",
+    )  # fmt: skip
     executor_options(command("reproduce", "run notebooks on embedded data, draw the gallery", reproduce, "*"))
     command("status", "notebooks, their artefacts and how many of their runs are done", status, "?")
     sub = command("records", "runs worth keeping, in data/records", records)
@@ -109,15 +114,18 @@ def compute(options) -> int:
     from alnb.store import Store
 
     made, store = _plan(options), Store()
-    now = notebooks.standing(made.runs, made.profile, store)
+    runs = _retraining(made, options.selections) if options.selections else made.runs
+    now = notebooks.standing(runs, made.profile, store)
     runnable = [r for r in now.missing if r.dataset not in now.lacking]
     for text in now.lacking.values():
         print(f"alnb: {text}", file=sys.stderr)
     if now.missing and not runnable:
         return BAD
-    print(f"{len(made.runs)} runs: {len(now.done)} done, {len(now.recorded)} in records, {len(now.missing)} missing; "
+    print(f"{len(runs)} runs: {len(now.done)} done, {len(now.recorded)} in records, {len(now.missing)} missing; "
           f"about {notebooks.duration(now.seconds)} of one core")  # fmt: skip
     if not runnable:
+        if options.selections:
+            _print_accuracy(store.frame(runs))
         return OK
     from alnb.executor import drive
 
@@ -133,7 +141,29 @@ def compute(options) -> int:
     outcome = drive(runnable, store, workers=options.workers, cluster=options.cluster, on_step=on_step)
     for failed, why in outcome.failed.items():
         print(f"alnb: failed: {failed}: {why}\n{(store.read(failed).error or {}).get('error', '')}", file=sys.stderr)
+    if options.selections:
+        _print_accuracy(store.frame(runs))
     return FAILED if outcome.failed else BAD if now.lacking else OK
+
+
+def _retraining(made, path):
+    """The runs that train the plan's network on the selections of a file, those on its dataset and seeds."""
+    from alnb import cycle, notebooks
+    from alnb import records as kept
+
+    known = list(kept.read_selections(path).values())
+    wanted = [one for one in known if one["dataset"] == made.values["dataset"] and one["seed"] in made.values["seeds"]]
+    if not wanted:
+        held = sorted({(one["dataset"], one["seed"]) for one in known})
+        raise BadRequest(f"{path} holds no selection on {made.values['dataset']} with seeds {made.values['seeds']}: "
+                         f"it has {', '.join(f'{name} seed {seed}' for name, seed in held)}")  # fmt: skip
+    return cycle.retrained_selections(notebooks.method(made.name).STUDY.name, wanted, made.values)
+
+
+def _print_accuracy(frame) -> None:
+    rows = frame[frame["kind"] == "accuracy"]
+    table = rows.groupby(["dataset", "method", "labelled"])["accuracy"].agg(["mean", "std", "count"]).round(2)
+    print(table.to_string())
 
 
 def reproduce(options) -> int:

@@ -1,5 +1,7 @@
 """The cycle on digits: pairing, budgets, what a strategy may see, a human's answers."""
 
+import dataclasses
+
 import numpy
 import pytest
 import torch
@@ -133,6 +135,8 @@ def test_every_strategy_is_unmoved_by_the_inference_batch_size(setting, name, mo
 
     strategy = acquisition.get(name)
     rng = lambda: torch.Generator().manual_seed(5)
+    if "dropout_probabilities" in strategy.needs:
+        monkeypatch.setattr(setting[0], "options", dataclasses.replace(setting[0].options, dropout=0.5))
     large = strategy.choose(view(setting, strategy.oracle), 15, rng()).rows
     plain = engine.infer
     monkeypatch.setattr(engine, "infer", lambda *args, **kwargs: plain(*args, **kwargs | {"batch": 7}))
