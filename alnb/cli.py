@@ -13,22 +13,40 @@ OK, FAILED, BAD = 0, 1, 2
 
 
 def parser() -> argparse.ArgumentParser:
+    from alnb import plans
+
+    class Shown(argparse.RawDescriptionHelpFormatter):
+        def __init__(self, prog):
+            super().__init__(prog, indent_increment=1)  # else argparse breaks the line after `reproduce`
+
+    profiles = "\n".join(f"  {name:10} {text}" for name, text in plans.PROFILES.items())
     top = argparse.ArgumentParser(
         prog="alnb",
-        description="Reproducible deep active learning: nine notebooks, every figure and table from one command.",
-        epilog="Exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one line says why).",
+        formatter_class=Shown,
+        description="Reproducible deep active learning: one notebook a paper, every figure and table from one command.",
+        epilog=f"""first steps:
+  alnb status                   what there is, what is done and how long the rest takes
+  alnb run 01 --profile smoke   a whole notebook in seconds, figures in figures/smoke
+  alnb reproduce                everything that needs no download, then the gallery
+
+profiles, how much a notebook computes (alnb status says which a notebook has):
+{profiles}
+
+exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one line says why)""",
     )
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
     def command(name, text, handler, notebook=None):
-        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=Shown)
         sub.set_defaults(handler=handler)
         if notebook:
-            sub.add_argument("notebook", nargs=notebook, metavar="NOTEBOOK", help="its name or the beginning of it: 01")
+            which = {1: "", "?": "; all if left out", "*": "; all if left out"}[notebook]
+            text = f"its name or the beginning of it: 01{which}"
+            sub.add_argument("notebook", nargs=notebook, metavar="NOTEBOOK", help=text)
         return sub
 
     def plan_options(sub):
-        sub.add_argument("--profile", default="laptop", help="laptop (default), smoke, world, reduced, paper")
+        sub.add_argument("--profile", default="laptop", help=f"{', '.join(plans.PROFILES)} (default: laptop)")
         sub.add_argument(
             "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
             help="override one parameter: -p epochs 5 -p methods '[random, margin]'",
@@ -39,30 +57,36 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores; 1 with a GPU)")
         sub.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler: tcp://127.0.0.1:8786 or tls://...")
 
-    plan_options(command("run", "run a notebook headless and write its figures", run, 1))
-    sub = command("compute", "do a notebook's runs, without the notebook", compute, 1)
+    plan_options(command("run", "run a notebook from top to bottom and write its figures", run, 1))
+    sub = command("compute", "do the runs of a notebook and draw nothing; interrupt it at will", compute, 1)
     plan_options(sub)
     sub.add_argument(
         "--selections", metavar="FILE",
         help="instead: train the notebook's network (-p network ...) on what the runs in FILE chose, on its dataset and seeds",
     )  # fmt: skip
-    executor_options(command("reproduce", "run notebooks on embedded data, draw the gallery", reproduce, "*"))
-    command("status", "notebooks, their artefacts and how many of their runs are done", status, "?")
-    sub = command("records", "runs worth keeping, in data/records", records)
+    executor_options(command("reproduce", "run notebooks on embedded data, then write the gallery", reproduce, "*"))
+    command("status", "what is done and missing; with NOTEBOOK also its figures and tables", status, "?")
+    sub = command("records", "keep finished runs in data/records, or take in another's", records)
     sub.add_argument("action", choices=["export", "import"])
     sub.add_argument("what", nargs="+", metavar="WHAT", help="export: notebooks; import: files")
-    sub.add_argument("--profile", default="world", help="export: whose runs (default world)")
-    sub = command("data", "datasets: what is there, what is missing, terms, verification", data)
-    sub.add_argument("name", nargs="?")
+    sub.add_argument(
+        "--profile", default="world", help="export: whose runs (default world); of others only those on real data"
+    )
+    sub = command("data", "datasets: which are here, terms, download", data)
+    sub.add_argument("name", nargs="?", metavar="NAME", help="one dataset; exit code 2 if it is not here")
     sub.add_argument(
         "--download", action="store_true", help="fetch it from its own home; the only thing that uses the net"
     )
-    command("report", "write the HTML gallery of every artefact drawn so far", report)
+    command("report", "write figures/gallery.html of every figure and table drawn so far", report)
     return top
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    top = parser()
+    options = top.parse_args(arguments)
+    if not options.command:
+        top.print_help(sys.stderr)
+        return BAD
     try:
         return options.handler(options)
     except BadRequest as error:
@@ -77,31 +101,31 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _plan(options):
-    from alnb import notebooks
+    from alnb import plans
 
     if options.workers is not None and options.workers < 1:
         raise BadRequest(f"--workers {options.workers}: expected at least 1")
-    name = notebooks.resolve(options.notebook[0])
-    overrides = {key: notebooks.parse_override(name, key, text) for key, text in options.parameters}
-    return notebooks.plan(name, options.profile, overrides)
+    name = plans.resolve(options.notebook[0])
+    overrides = {key: plans.parse_override(name, key, text) for key, text in options.parameters}
+    return plans.plan(name, options.profile, overrides)
 
 
 def run(options) -> int:
-    from alnb import notebooks
+    from alnb import plans
     from alnb.store import Store
 
     made = _plan(options)
-    notebooks.refuse_if_nothing_to_draw(made, Store())
+    plans.refuse_if_nothing_to_draw(made, Store())
     return _execute(made, options)
 
 
 def _execute(made, options, draw: bool = False) -> int:
-    from alnb import notebooks
+    from alnb import notebooks, plans
 
     began = time.time()
     well, done = notebooks.execute(made, workers=options.workers, cluster=options.cluster, draw=draw)
     print(f"{made.name}, {made.label}: {done['computed']} steps computed, {time.time() - began:.0f} s, "
-          f"figures in {notebooks.figures_folder() / made.label}")  # fmt: skip
+          f"figures in {plans.figures_folder() / made.label}")  # fmt: skip
     for name, why in done["failed"].items():
         print(f"alnb: failed: {name}: {why}", file=sys.stderr)
     if done["error"]:
@@ -110,19 +134,19 @@ def _execute(made, options, draw: bool = False) -> int:
 
 
 def compute(options) -> int:
-    from alnb import notebooks
+    from alnb import plans
     from alnb.store import Store
 
     made, store = _plan(options), Store()
     runs = _retraining(made, options.selections) if options.selections else made.runs
-    now = notebooks.standing(runs, made.profile, store)
+    now = plans.standing(runs, made.profile, store)
     runnable = [r for r in now.missing if r.dataset not in now.lacking]
     for text in now.lacking.values():
         print(f"alnb: {text}", file=sys.stderr)
     if now.missing and not runnable:
         return BAD
     print(f"{len(runs)} runs: {len(now.done)} done, {len(now.recorded)} in records, {len(now.missing)} missing; "
-          f"about {notebooks.duration(now.seconds)} of one core")  # fmt: skip
+          f"about {plans.duration(now.seconds)} of one core")  # fmt: skip
     if not runnable:
         if options.selections:
             _print_accuracy(store.frame(runs))
@@ -133,9 +157,7 @@ def compute(options) -> int:
 
     def on_step(run, step):
         took = step["provenance"]["timings"]["seconds"]
-        print(
-            f"[{notebooks.duration(time.time() - began)}] {run}: step {step['index'] + 1} of {run.steps}, {took:.1f} s"
-        )
+        print(f"[{plans.duration(time.time() - began)}] {run}: step {step['index'] + 1} of {run.steps}, {took:.1f} s")
         sys.stdout.flush()
 
     outcome = drive(runnable, store, workers=options.workers, cluster=options.cluster, on_step=on_step)
@@ -148,7 +170,7 @@ def compute(options) -> int:
 
 def _retraining(made, path):
     """The runs that train the plan's network on the selections of a file, those on its dataset and seeds."""
-    from alnb import cycle, notebooks
+    from alnb import cycle, plans
     from alnb import records as kept
 
     known = list(kept.read_selections(path).values())
@@ -157,28 +179,31 @@ def _retraining(made, path):
         held = sorted({(one["dataset"], one["seed"]) for one in known})
         raise BadRequest(f"{path} holds no selection on {made.values['dataset']} with seeds {made.values['seeds']}: "
                          f"it has {', '.join(f'{name} seed {seed}' for name, seed in held)}")  # fmt: skip
-    return cycle.retrained_selections(notebooks.method(made.name).STUDY.name, wanted, made.values)
+    return cycle.retrained_selections(plans.method(made.name).STUDY.name, wanted, made.values)
 
 
 def _print_accuracy(frame) -> None:
     rows = frame[frame["kind"] == "accuracy"]
+    if not len(rows):
+        return
+    rows = rows.astype({"labelled": int})
     table = rows.groupby(["dataset", "method", "labelled"])["accuracy"].agg(["mean", "std", "count"]).round(2)
     print(table.to_string())
 
 
 def reproduce(options) -> int:
-    from alnb import notebooks
+    from alnb import plans
     from alnb.store import Store
 
-    chosen = [notebooks.resolve(name) for name in options.notebook] or notebooks.names()
+    chosen = [plans.resolve(name) for name in options.notebook] or plans.names()
     code, store = OK, Store()
     for name in chosen:
-        code = max(code, _execute(notebooks.plan(name), options))
+        code = max(code, _execute(plans.plan(name), options))
     for name in chosen:  # then every profile of which something is known, computing nothing
-        for profile in notebooks.FROM_RECORDS:
-            if profile in notebooks.profiles(name):
-                made = notebooks.plan(name, profile)
-                now = notebooks.standing(made.runs, profile, store)
+        for profile in plans.FROM_RECORDS:
+            if profile in plans.profiles(name):
+                made = plans.plan(name, profile)
+                now = plans.standing(made.runs, profile, store)
                 if now.recorded or now.done:
                     code = max(code, _execute(made, options, draw=True))
     report(options)
@@ -186,52 +211,85 @@ def reproduce(options) -> int:
 
 
 def status(options) -> int:
-    from alnb import notebooks
+    from alnb import plans
     from alnb.store import Store
 
-    store = Store()
-    for name in [notebooks.resolve(options.notebook)] if options.notebook else notebooks.names():
-        about = notebooks.config(name)
+    store, code = Store(), OK
+    chosen = [plans.resolve(options.notebook)] if options.notebook else plans.names()
+    for name in chosen:
+        about = plans.config(name)
         print(f"{name}: {about['title']}")
-        for profile in notebooks.profiles(name):
-            now = notebooks.standing(notebooks.plan(name, profile).runs, profile, store)
-            parts = [f"{len(now.done)} done"] + [f"{len(now.recorded)} in records"] * bool(now.recorded)
-            parts += [f"{len(now.failed)} failed"] * bool(now.failed) + [f"{len(now.missing)} missing"]
-            if now.missing:
-                parts.append(f"about {notebooks.duration(now.seconds)} of one core")
-            if now.lacking:
-                parts.append(f"without data: {', '.join(now.lacking)}")
-            print(f"  {profile:8} runs: {', '.join(parts)}")
+        width = max(map(len, plans.profiles(name)))
+        for profile in plans.profiles(name):
+            try:
+                line = _standing_in_words(plans.plan(name, profile), store)
+            except BadRequest as error:  # a profile that cannot be must not hide the others
+                line, code = f"cannot be run: {error}", BAD
+            print(f"  {profile:{width}}  {line}")
+        drawn = _drawn(name)
+        if not options.notebook:
+            print(
+                f"  {sum(name in drawn for name in about['artefacts'])} of {len(about['artefacts'])} figures and tables drawn"
+            )
+            continue
+        print("\nFigures and tables, and the profiles that drew them:")
         for artefact, caption in about["artefacts"].items():
-            drawn = [f"{e['profile']} ({'real' if e['real'] else 'stand-in'}: {', '.join(e['datasets'])})"
-                     for e in _drawn() if e["id"] == artefact]  # fmt: skip
-            print(f"  {artefact:20} {caption}\n{'':23}{'; '.join(drawn) or 'not drawn yet'}")
-    return OK
+            print(f"  {artefact}: {caption}\n      {'; '.join(drawn.get(artefact, ['not drawn yet']))}")
+    which = chosen[0].partition("_")[0] if chosen else "NOTEBOOK"
+    print(f"""
+done: in {store.root}; recorded: kept in data/records, need no computing; missing: still to compute.
+Times are rough and for one CPU core. What each profile is: alnb --help.
+alnb run {which} computes what is missing at `laptop` and draws; alnb status {which} lists its figures and tables.""")
+    return code
 
 
-def _drawn() -> list[dict]:
+def _standing_in_words(made, store) -> str:
+    """126 runs: 120 done, 4 recorded, 2 missing (1 failed when last tried), about 3 min; no data: cifar-10"""
+    from alnb import plans
+
+    now = plans.standing(made.runs, made.profile, store)
+    if not now.missing:
+        parts = ["all done"] if not now.recorded else [f"{len(now.done)} done"] * bool(now.done)
+        parts += [f"{len(now.recorded)} recorded"] * bool(now.recorded)
+    else:
+        parts = [f"{len(now.done)} done"] + [f"{len(now.recorded)} recorded"] * bool(now.recorded)
+        failed = f" ({len(now.failed)} failed when last tried)" if now.failed else ""
+        parts += [f"{len(now.missing)} missing{failed}", f"about {plans.duration(now.seconds)} to compute"]
+    text = f"{len(made.runs)} runs: {', '.join(parts)}"
+    return text + (f"; data not here: {', '.join(now.lacking)} (alnb data)" if now.lacking else "")
+
+
+def _drawn(name: str) -> dict[str, list[str]]:
+    """artefact -> with which profile a notebook's artefacts were drawn, and on what: laptop (stand-in: glyphs-10)."""
     import json
 
-    from alnb import notebooks
+    from alnb import figures, plans
 
-    paths = sorted(notebooks.figures_folder().glob("*/manifest.json"))
-    return [entry for path in paths for entry in json.loads(path.read_text())]
+    found = {}
+    for path in sorted(plans.figures_folder().glob("*/manifest.json")):
+        for entry in json.loads(path.read_text()):
+            if entry["notebook"] == name:
+                said = f"{entry['profile']} ({figures.evidence(entry)}: {', '.join(entry['datasets'])})"
+                found.setdefault(entry["id"], []).append(said)
+    return found
 
 
 def records(options) -> int:
-    from alnb import notebooks
+    from alnb import datasets, plans
     from alnb import records as kept
-    from alnb.store import Store
+    from alnb.runs import with_needs
+    from alnb.store import Store, is_world
 
     if options.action == "import":
         for path in options.what:
             print(f"{path}: {kept.import_file(path)} new runs")
         return OK
     for given in options.what:
-        made = notebooks.plan(notebooks.resolve(given), options.profile)
-        from alnb.runs import with_needs
-
-        count = kept.export(with_needs(made.runs), Store())
+        made = plans.plan(plans.resolve(given), options.profile)
+        runs = with_needs(made.runs)
+        if options.profile != "world":  # a stand-in's runs there are laptop's, which computes them anyway
+            runs = [run for run in runs if not is_world(datasets, run.dataset)]
+        count = kept.export(runs, Store())
         print(f"{made.name}, {options.profile}: {count} runs added or changed in {kept.folder()}")
     return OK
 
@@ -247,7 +305,8 @@ def data(options) -> int:
                 raise BadRequest("--download wants the name of one dataset")
             datasets.download(name)
         state, text = datasets.status(name)
-        print(f"{name:16} {state:8} {about.title}; {'real' if about.real else 'stand-in'}; {about.terms}")
+        kind = "plumbing" if about.plumbing else "real" if about.real else "stand-in"
+        print(f"{name:16} {state:8} {about.title}; {kind}; {about.terms}")
         if state in ("missing", "damaged") or options.name:
             print(f"{'':16} {text}")
         if options.name and state in ("missing", "damaged"):

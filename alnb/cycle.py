@@ -23,6 +23,7 @@ from alnb.runs import Run, Scalar, State, Step, canonical, coerce, numpy_stream,
 FIRST = "cycle_0"
 ALL = "all_data"
 RETRAINED = "retrained"
+BEFORE = "before"
 RECORDED = {"predictions", "counts", "mean_confidence"}  # what training must record, epoch by epoch
 
 
@@ -105,6 +106,7 @@ class View:
         self._task, self._model, self._cycle, self._candidates = task, model, cycle, candidates
         self._labelled, self._labels, self._record, self._oracle = labelled, labels, record, oracle
         self.size, self.classes, self.device = len(candidates), task.classes, task.device
+        self._committees: dict[int, Any] = {}
         self.priority = torch.arange(self.size, device=self.device)
         self.labelled_targets = torch.as_tensor(labels, device=self.device)
 
@@ -148,7 +150,10 @@ class View:
 
     def committee(self, members: int):
         """(members, U) classes: the network itself, then others trained alike from other random streams."""
-        return self._task.committee(self._model, members, self._labelled, self._labels, self._candidates, self._cycle)
+        if members not in self._committees:
+            about = self._labelled, self._labels, self._candidates, self._cycle
+            self._committees[members] = self._task.committee(self._model, members, *about)
+        return self._committees[members]
 
     def _recorded(self, name):
         if self._record is None:
@@ -208,6 +213,9 @@ def method_run(run_study: str, dataset: str, arm: str, seed: int, settings: Mapp
     method, options = acquisition.parse_arm(arm)
     about = acquisition.describe(method)
     carry = acquisition.get(method) if "@" in about.name else None  # written in a notebook cell: travels by value
+    for name in ("strategy", "selection"):
+        if name in options:
+            raise BadRequest(f"{arm}: {name} is no option of an arm")
     own = {name: value for name, value in options.items() if name in about.parameters}
     own = {name: coerce(value, type(about.parameters[name]), f"{method}: {name}") for name, value in own.items()}
     settings = {**settings, **{name: value for name, value in options.items() if name not in own}}
@@ -215,9 +223,20 @@ def method_run(run_study: str, dataset: str, arm: str, seed: int, settings: Mapp
         settings["strategy"] = changed
     try:
         needs = {FIRST: first_run(run_study, dataset, seed, settings)}
-        return Run(run_study, dataset, about.name, seed, settings, needs, carry, arm if options else "")
+        run = Run(run_study, dataset, about.name, seed, settings, needs, carry, arm if options else "")
     except BadRequest as error:
         raise BadRequest(f"{arm}: {error}" if options else str(error)) from None
+    if "dropout_probabilities" in about.needs and not getattr(run.options, "dropout", 1):
+        raise BadRequest(f"{arm} wants a network trained with dropout: {method}(dropout=0.5)")
+    return run
+
+
+def further_run(before: Run, cycles: int) -> Run:
+    """`cycles` more cycles of a finished run, its rows joining on: how many labels Random needs to catch up."""
+    settings = {**before.settings, "cycles": before.options.cycles + cycles}
+    return Run(
+        before.study, before.dataset, before.method, before.seed, settings, {BEFORE: before}, before.carry, before.arm
+    )
 
 
 def retrained_run(source: Run, study_name: str = "") -> Run:
@@ -242,12 +261,11 @@ def retrained_selections(study_name: str, selections: Iterable[Mapping], values:
     known, runs = study(study_name).types, []
     for one in selections:
         labelled, sizes = list(one["labelled"]), list(one["batches"])
-        size = one["pool"] or datasets.info(one["dataset"]).train
-        if (
-            sum(sizes) != len(labelled)
-            or len(set(labelled)) < len(labelled)
-            or not all(0 <= i < size for i in labelled)
-        ):
+        whole = datasets.info(one["dataset"]).train
+        size = min(one["pool"] or whole, whole)
+        sound = all(isinstance(n, int) for n in (*labelled, *sizes)) and all(n > 0 for n in sizes) and len(sizes) > 0
+        sound = sound and sum(sizes) == len(labelled) == len(set(labelled)) and all(0 <= i < size for i in labelled)
+        if not sound:
             raise BadRequest(
                 f"selection {one['method']} seed {one['seed']} on {one['dataset']}: {len(labelled)} samples in batches "
                 f"of {sizes}; expected distinct samples of the pool of {size}, and batches that add up"
@@ -279,7 +297,12 @@ def check_sizes(settings: CycleSettings, pool: int) -> None:
 
 
 def steps(run: Run) -> int:
-    return 1 if run.method in (FIRST, ALL) else run.options.cycles + 1
+    return 1 if run.method in (FIRST, ALL) else run.options.cycles + 1 - _offset(run)
+
+
+def _offset(run: Run) -> int:
+    """The cycle that the first step of `run` is: 0, or the last one of the run it goes on from."""
+    return run.needs[BEFORE].options.cycles if BEFORE in run.needs else 0
 
 
 # --- one step -------------------------------------------------------------------------------------------------------------
@@ -291,7 +314,7 @@ def step(run: Run, state: State, task_type, analyse: Callable | None = None) -> 
     `analyse(view, truth, run, cycle) -> rows` may look at the labels of the pool, for figures, after the choice.
     """
     task = task_type(run)
-    options, cycle = run.options, state.index
+    options, cycle = run.options, state.index + _offset(run)
     if run.method == ALL:
         model, _ = task.train(range(task.size), task.targets, cycle, None)
         return Step([_accuracy(task, model, cycle, task.size)], done=True)
@@ -300,12 +323,14 @@ def step(run: Run, state: State, task_type, analyse: Callable | None = None) -> 
     if run.method == RETRAINED:
         return _retrained(run, state, task)
     strategy = run.carry or state.carry or acquisition.get(run.method)
-    timings = {}
     if cycle == 0:
         start = state.needs[FIRST]
         labelled, answers = start.data["labelled"], {}
         model, record = task.restore(start.blobs["weights"]), start.blobs["record"]
         rows = [row for row in start.rows if row["kind"] == "accuracy"]
+    elif state.index == 0:  # goes on from a run that asked nothing in its last cycle
+        done = state.needs[BEFORE].data
+        labelled, answers = done["labelled"], dict(done.get("answers", []))
     else:
         labelled, answers = state.data["labelled"] + state.queries, dict(state.data.get("answers", []))
         if state.answers is not None:
@@ -318,20 +343,29 @@ def step(run: Run, state: State, task_type, analyse: Callable | None = None) -> 
     last = cycle == options.cycles
     if cycle > 0:
         wanted = not last and RECORDED & set(strategy.needs)
-        model, record = task.train(labelled, labels, cycle, candidates if wanted else None)
-        rows = [_accuracy(task, model, cycle, len(labelled))]
+        model, record, rows = None, None, []
+        if state.index or strategy.needs:
+            model, record = task.train(labelled, labels, cycle, candidates if wanted else None)
+        if state.index:
+            rows = [_accuracy(task, model, cycle, len(labelled))]
     data = {"labelled": labelled} | ({"answers": list(answers.items())} if answers else {})
     if last:
         return Step(rows, data, done=True)
     view = View(task, model, cycle, candidates, labelled, labels, record, strategy.oracle)
-    began = time.perf_counter()
     stream = torch_stream(run.seed, f"strategy {strategy.name}", cycle)
-    choice = strategy.choose(view, options.budget, stream, **options.strategy)
-    timings["choosing"] = time.perf_counter() - began
-    rows += [{"kind": "choice", "cycle": cycle, "asked": options.budget, "tied_share": choice.tied_share}]
+    choice, row = choose(strategy, view, options.budget, stream, task.timings, **options.strategy)
+    rows.append({**row, "cycle": cycle})
     if analyse:
         rows += analyse(view, task.targets[candidates], run, cycle, strategy)
-    return Step(rows, data, [int(candidates[row]) for row in choice.rows], timings=timings)
+    return Step(rows, data, [int(candidates[row]) for row in choice.rows], timings=task.timings)
+
+
+def choose(strategy, view: View, budget: int, rng, timings: dict[str, float], **parameters):
+    """The strategy's choice and its row of results; the seconds it took go to timings["choosing"]."""
+    began = time.perf_counter()
+    choice = strategy.choose(view, budget, rng, **parameters)
+    timings["choosing"] = time.perf_counter() - began
+    return choice, {"kind": "choice", "asked": budget, "tied_share": choice.tied_share}
 
 
 def _first(run: Run, task) -> Step:
@@ -341,17 +375,19 @@ def _first(run: Run, task) -> Step:
     model, record = task.train(pool.labelled, task.labels(pool.labelled, {}), 0, candidates)
     rows = [_accuracy(task, model, 0, len(pool.labelled))]
     blobs = {"weights": model.state_dict(), "record": record}
-    return Step(rows, {"labelled": pool.labelled}, blobs=blobs, done=True)
+    return Step(rows, {"labelled": pool.labelled}, blobs=blobs, done=True, timings=task.timings)
 
 
 def _retrained(run: Run, state: State, task) -> Step:
     o, cycle = run.options, state.index
     if run.carry:
-        labelled, sizes = run.carry["labelled"], run.carry["batches"]
+        labelled, answers, sizes = run.carry["labelled"], {}, run.carry["batches"]
     else:
-        labelled, sizes = state.needs["selection"].data["labelled"], [o.initial] + [o.budget] * o.cycles
+        chosen = state.needs["selection"].data
+        labelled, answers = chosen["labelled"], dict(chosen.get("answers", []))
+        sizes = [o.initial] + [o.budget] * o.cycles
     labelled = labelled[: sum(sizes[: cycle + 1])]
-    model, _ = task.train(labelled, task.labels(labelled, {}), cycle)
+    model, _ = task.train(labelled, task.labels(labelled, answers), cycle)
     return Step([_accuracy(task, model, cycle, len(labelled))], {"labelled": labelled}, done=cycle == o.cycles)
 
 

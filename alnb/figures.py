@@ -71,6 +71,8 @@ def curves(results: pandas.DataFrame, x: str, y: str, by: str, *, ax=None, order
             error = line["std"] if sd and line["std"].notna().all() else None
             ax.errorbar(line.index, line["mean"], yerr=error, label=name, capsize=2, lw=1.5, ms=5, **look)
         ax.set(xlabel=x, ylabel=y)
+        if (rows[x] % 1 == 0).all():  # labels are counted
+            ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
         ax.legend()
     return ax.figure
 
@@ -89,6 +91,44 @@ def describe_curves(results: pandas.DataFrame, x: str, y: str, by: str, unit: st
     names = ", ".join(sorted(rows["dataset"].unique()))
     runs = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
     return f"Lines of {y} against {x} from {low:g} to {high:g} on {names}, {runs}, highest at the end first: {'; '.join(lines)}."
+
+
+def forest(rows: pandas.DataFrame, *, label: str, mean: str, low: str, high: str, x: str) -> Figure:
+    """A dot and its interval per row, the first row on top, against the line of no difference; `x` names the axis."""
+    rows = rows.dropna(subset=[mean])
+    if rows.empty:
+        raise BadRequest(f"no row has a {mean}: nothing to draw")
+    fig, ax = subplots(figsize=(6.4, 1.2 + 0.3 * len(rows)))
+    for place, row in enumerate(rows.to_dict("records")):
+        known = row[low] == row[low]
+        reach = [[row[mean] - row[low]], [row[high] - row[mean]]] if known else None
+        ax.errorbar(row[mean], place, xerr=reach, fmt="o", color=PALETTE[5], capsize=3, ms=5)
+    ax.axvline(0, color=PALETTE[0], lw=1)
+    ax.set(yticks=range(len(rows)), yticklabels=rows[label], xlabel=x, ylim=(len(rows) - 0.5, -0.5))
+    return fig
+
+
+def matrix(means: pandas.DataFrame, half_widths: pandas.DataFrame) -> Figure:
+    """Row minus column in colour and in numbers, with the half-width of the interval beneath; bold where the interval
+    leaves out 0."""
+    names, values = list(means.index), means.to_numpy(float)
+    reach = max(1e-9, float(abs(values[values == values]).max()))
+    side = 1.6 + 0.62 * len(names)
+    fig, ax = subplots(figsize=(side + 1, side))
+    ax.imshow(values, cmap="RdBu_r", vmin=-reach, vmax=reach)
+    for i, row in enumerate(names):
+        for j, column in enumerate(names):
+            mean, half = means.loc[row, column], half_widths.loc[row, column]
+            if i == j or mean != mean:
+                continue
+            text = f"{mean:+.1f}" + (f"\n±{half:.1f}" if half == half else "")
+            weight = "bold" if abs(mean) > half else "normal"
+            shade = "white" if abs(mean) > 0.6 * reach else "black"
+            ax.text(j, i, text, ha="center", va="center", fontsize=7, color=shade, weight=weight)
+    ax.set(xticks=range(len(names)), yticks=range(len(names)), yticklabels=names)
+    ax.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    ax.grid(False)
+    return fig
 
 
 def table(frame: pandas.DataFrame, *, decimals: int = 2) -> Figure:
@@ -143,6 +183,14 @@ def rebuild(folder: Path) -> list[dict]:
     body = json.dumps(entries, indent=1, sort_keys=True)
     _write(folder / "manifest.json", lambda path: path.write_text(body + "\n"))
     return entries
+
+
+def evidence(entry: dict) -> str:
+    """What kind of evidence the artefact of a manifest entry is: real, stand-in or plumbing."""
+    smoke = entry["profile"].removesuffix("-custom") == "smoke"
+    if entry.get("plumbing", smoke):  # what was drawn before entries said it
+        return "plumbing"
+    return "real" if entry["real"] else "stand-in"
 
 
 def _write(path: Path, write) -> None:

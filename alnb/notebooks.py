@@ -1,249 +1,23 @@
-"""Notebooks with profiles: their parameters, what `alnb.notebook` gives a cell, and how one is run headless.
+"""What the cells of a notebook call (`alnb.notebook`, `show`, `check`), and how a notebook is run headless.
 
-The parameters are the annotated literals of the one cell tagged `parameters`; as they stand they are the profile
-`laptop`. nbconfig/<notebook>.yaml holds the other profiles as overrides, and the captions of the artefacts.
+What a notebook is asked to do (parameters, profiles, runs) is in `alnb.plans`.
 """
 
 from __future__ import annotations
 
-import ast
-import difflib
-import functools
-import importlib
 import json
 import os
 import sys
 import time
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from alnb import REPOSITORY, datasets, records
+from alnb import datasets, plans, records
 from alnb.errors import BadRequest
 from alnb.executor import default_workers, drive
-from alnb.runs import Run, coerce, study, with_needs
+from alnb.runs import Run, with_needs
 from alnb.store import Store, frame
-
-LAPTOP = "laptop"
-FROM_RECORDS = ("world", "reduced", "paper")  # profiles that draw what records hold and compute only the rest
-FOLDER = REPOSITORY / "notebooks"
-CONFIG = REPOSITORY / "nbconfig"
-
-
-def figures_folder() -> Path:
-    """$ALNB_FIGURES, else figures/ of the repository."""
-    return Path(os.environ.get("ALNB_FIGURES") or REPOSITORY / "figures")
-
-
-# --- names, parameters, profiles --------------------------------------------------------------------------------------------
-
-
-def names() -> list[str]:
-    return sorted(path.stem for path in FOLDER.glob("[0-9]*.ipynb"))
-
-
-def resolve(given: str) -> str:
-    """The notebook called `given`: its name, its file, or the beginning of its name, if that is one notebook's only."""
-    stem = Path(given).stem if given.endswith(".ipynb") else given
-    fitting = [name for name in names() if name == stem] or [name for name in names() if name.startswith(stem)]
-    if len(fitting) != 1:
-        raise BadRequest(f"no notebook {given!r}: there are {', '.join(names())}" if not fitting else
-                         f"{given!r} could be {' or '.join(fitting)}")  # fmt: skip
-    return fitting[0]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    kind: Any  # int, float, str, bool or list[one of these]
-    default: Any
-    help: str
-
-
-_KINDS = {"int": int, "float": float, "str": str, "bool": bool}
-_KINDS |= {f"list[{name}]": list[kind] for name, kind in _KINDS.items()}
-
-
-@functools.cache
-def parameters(name: str) -> dict[str, Parameter]:
-    """The typed parameters of a notebook, read from its source."""
-    path = FOLDER / f"{name}.ipynb"
-    cells = json.loads(path.read_text())["cells"]
-    tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
-    if len(tagged) != 1:
-        raise BadRequest(f"{path.name} has {len(tagged)} cells tagged 'parameters': expected one")
-    return parse_parameters("".join(tagged[0]["source"]), path.name)
-
-
-def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
-    """`name: type = literal  # help`, one a line; BadRequest for anything else."""
-    found, lines = {}, source.splitlines()
-    for node in ast.parse(source).body:
-        shown = lines[node.lineno - 1].strip()
-        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
-            raise BadRequest(f"{where}: parameters cell: {shown!r} is not `name: type = literal`")
-        kind = _KINDS.get(ast.unparse(node.annotation))
-        if kind is None:
-            raise BadRequest(f"{where}: parameters cell: {shown!r}: types are {', '.join(_KINDS)}")
-        try:
-            value = ast.literal_eval(node.value)
-        except ValueError:
-            raise BadRequest(f"{where}: parameters cell: {shown!r}: the value is not a literal") from None
-        comment = lines[node.end_lineno - 1].partition("  # ")[2]
-        found[node.target.id] = Parameter(kind, coerce(value, kind, node.target.id), comment.strip())
-    return found
-
-
-@functools.cache
-def config(name: str) -> dict:
-    """nbconfig/<name>.yaml: title, source, method, profiles (name -> overrides), artefacts (id -> caption)."""
-    import yaml
-
-    path = CONFIG / f"{name}.yaml"
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise BadRequest(f"{path} is missing: every notebook has one") from None
-    except yaml.YAMLError as error:
-        raise BadRequest(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
-    expected = {"title": str, "source": str, "method": str, "profiles": dict, "artefacts": dict}
-    if not isinstance(content, dict):
-        raise BadRequest(f"{path.name} holds a {type(content).__name__}: expected a mapping with {', '.join(expected)}")
-    for key, kind in expected.items():
-        if not isinstance(content.get(key), kind):
-            raise BadRequest(f"{path.name}: {key} should be a {kind.__name__}, is {content.get(key)!r}")
-    for profile, overrides in content["profiles"].items():
-        if not isinstance(overrides, dict):
-            raise BadRequest(f"{path.name}: profile {profile} should be a mapping, is {overrides!r}")
-        _check_values(name, overrides, f"{path.name}, profile {profile}")
-    return content
-
-
-def profiles(name: str) -> list[str]:
-    return [LAPTOP, *config(name)["profiles"]]
-
-
-def _check_values(name: str, values: dict, where: str) -> dict:
-    """`values` in the declared types; BadRequest names what is unknown or of the wrong type, and what is accepted."""
-    known, checked = parameters(name), {}
-    for key, value in values.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise BadRequest(f"{where}: unknown parameter {key!r}; {hint}{name} has {', '.join(known)}")
-        checked[key] = coerce(value, known[key].kind, f"{where}: {key}")
-    return checked
-
-
-def parse_override(name: str, key: str, text: str) -> Any:
-    """A value from the command line, as its parameter's type: 50, 0.1, true, glyphs-10, [random, margin]."""
-    import yaml
-
-    known = parameters(name)
-    if key in known and known[key].kind is str:
-        return text
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A notebook at a profile with overrides: its parameters, where its figures go, its runs."""
-
-    name: str
-    profile: str
-    values: dict[str, Any]
-    custom: bool
-
-    @property
-    def label(self) -> str:
-        return self.profile + ("-custom" if self.custom else "")
-
-    @functools.cached_property
-    def runs(self) -> list[Run]:
-        return method(self.name).grid(**self.values)
-
-
-def method(name: str):
-    """The module of alnb.methods that the notebook is about."""
-    return importlib.import_module(f"alnb.methods.{config(name)['method']}")
-
-
-def plan(name: str, profile: str = LAPTOP, overrides: dict[str, Any] | None = None) -> Plan:
-    """What a profile and overrides come to; raises BadRequest for what cannot be, before anything is started."""
-    if profile not in profiles(name):
-        near = difflib.get_close_matches(profile, profiles(name), 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise BadRequest(f"{name} has no profile {profile!r}; {hint}it has {', '.join(profiles(name))}")
-    base = {key: parameter.default for key, parameter in parameters(name).items()}
-    base |= _check_values(name, config(name)["profiles"].get(profile, {}), f"profile {profile}")
-    values = base | _check_values(name, overrides or {}, name)
-    made = Plan(name, profile, values, values != base)
-    made.runs  # noqa: B018  impossible values are refused here
-    return made
-
-
-@dataclass
-class Standing:
-    """How far the runs of a plan are."""
-
-    done: list[Run]  # in the store
-    recorded: list[Run]  # in the records, not in the store
-    failed: list[Run]  # tried, not done
-    missing: list[Run]  # neither, `failed` among them
-    seconds: float  # rough seconds of one core for what is missing
-    lacking: dict[str, str]  # dataset -> what is missing or damaged, for missing runs that need it
-
-
-def standing(runs: list[Run], profile: str, store: Store) -> Standing:
-    """Where runs stand; records count for profiles that draw from them."""
-    use_records = profile in FROM_RECORDS
-    done, recorded, failed, missing = [], [], [], []
-    for run in runs:
-        progress = store.read(run)
-        if progress.done:
-            done.append(run)
-        elif use_records and records.steps(run):
-            recorded.append(run)
-        else:
-            missing.append(run)
-            failed += [run] if progress.error else []
-    todo = [run for run in with_needs(missing) if run in missing or not store.read(run).done]
-    seconds = sum(study(run.study).seconds(run) * (1 - len(store.read(run).steps) / run.steps) for run in todo)
-    lacking = {}
-    for name in sorted({run.dataset for run in missing}):
-        state, text = dataset_status(name)
-        if state in ("missing", "damaged"):
-            lacking[name] = text
-    return Standing(done, recorded, failed, missing, seconds, lacking)
-
-
-@functools.lru_cache(maxsize=32)
-def dataset_status(name: str) -> tuple[str, str]:
-    try:
-        return datasets.status(name)
-    except BadRequest:  # a study with data of its own
-        return "embedded", ""
-
-
-def refuse_if_nothing_to_draw(made: Plan, store: Store) -> None:
-    """A profile whose data is absent and of which no run is known: one clear line, before a kernel starts."""
-    now = standing(made.runs, made.profile, store)
-    if now.lacking and not now.done and not now.recorded and {run.dataset for run in now.missing} <= set(now.lacking):
-        raise BadRequest("nothing can be drawn: " + " ".join(now.lacking.values()))
-
-
-def duration(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.0f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
-    )
-
 
 # --- what a notebook holds -----------------------------------------------------------------------------------------------------
 
@@ -254,13 +28,13 @@ def notebook(name: str, namespace: dict[str, Any]) -> Notebook:
     Reads the parameters from `namespace` (what the cell says, or papermill put there). $ALNB_PROFILE chooses another
     profile: its values replace those the cell leaves at their defaults, and are written back to `namespace`.
     """
-    profile = os.environ.get("ALNB_PROFILE", LAPTOP)
+    profile = os.environ.get("ALNB_PROFILE", plans.LAPTOP)
     if "ALNB_PARAMETERS" in os.environ:  # `alnb run` says exactly
         overrides = json.loads(os.environ["ALNB_PARAMETERS"])
     else:
-        known = parameters(name)
+        known = plans.parameters(name)
         overrides = {n: namespace[n] for n, p in known.items() if n in namespace and namespace[n] != p.default}
-    made = plan(name, profile, overrides)
+    made = plans.plan(name, profile, overrides)
     namespace.update(made.values)
     return Notebook(made)
 
@@ -268,11 +42,11 @@ def notebook(name: str, namespace: dict[str, Any]) -> Notebook:
 class Notebook:
     """A notebook at work: `parameters`, `profile`, `run(runs)`, `save(id, figure, data, alt)`."""
 
-    def __init__(self, made: Plan):
+    def __init__(self, made: plans.Plan):
         self.plan, self.name, self.profile, self.parameters = made, made.name, made.label, dict(made.values)
-        self.config, self.store = config(made.name), Store()
+        self.config, self.store = plans.config(made.name), Store()
         self.failed: dict[Run, str] = {}
-        self.folder = figures_folder() / made.label
+        self.folder = plans.figures_folder() / made.label
         self._began, self._computed, self._reruns, self._ran = time.time(), 0, {}, {}
         workers = os.environ.get("ALNB_CLUSTER") or f"{default_workers()} worker" + "s" * (default_workers() > 1)
         print(f"{self.name}: profile {self.profile}, {workers}, figures to {self.folder.name}/")
@@ -283,7 +57,7 @@ class Notebook:
         Says first what is done, recorded and missing and how long it will take. What failed is shown with its
         traceback and kept in `failed`; what cannot run for want of data is named. Raises if nothing is there to draw.
         """
-        before = standing(runs, self.plan.profile, self.store)
+        before = plans.standing(runs, self.plan.profile, self.store)
         runnable = [run for run in before.missing if run.dataset not in before.lacking and not drawing_only()]
         self._announce(runs, before, runnable, workers or default_workers())
         outcome = self._drive(runnable, workers, oracle) if runnable else None
@@ -295,7 +69,7 @@ class Notebook:
             steps = progress.steps if progress.done else records.steps(run) if run in before.recorded else None
             pairs += [(run, steps)] if steps else []
             self._ran[run.key] = run
-            if self.plan.profile not in FROM_RECORDS and (verdict := records.compare(run, self.store)):
+            if self.plan.profile not in plans.FROM_RECORDS and (verdict := records.compare(run, self.store)):
                 self._reruns[run.key] = verdict
         if not pairs:
             reasons = [*before.lacking.values(), *(str(why) for why in self.failed.values())]
@@ -311,12 +85,12 @@ class Notebook:
             print(f"drawn without images: {missing}")
             return None
 
-    def _announce(self, runs, now: Standing, runnable, workers: int) -> None:
+    def _announce(self, runs, now: plans.Standing, runnable, workers: int) -> None:
         parts = [f"{len(now.done)} done"] + [f"{len(now.recorded)} in records"] * bool(now.recorded)
         parts += [f"{len(now.missing)} missing"]
         line = f"{len(runs)} runs: {', '.join(parts)}"
         if runnable:
-            line += f"; about {duration(now.seconds / max(1, workers))} on {workers} worker{'s' * (workers > 1)}"
+            line += f"; about {plans.duration(now.seconds / max(1, workers))} on {workers} worker{'s' * (workers > 1)}"
         print(line)
         if drawing_only() and now.missing:
             print("drawing only: what is missing is left out")
@@ -334,7 +108,7 @@ class Notebook:
         todo = [run for run in with_needs(runnable) if not self.store.read(run).done]
         total = sum(run.steps - len(self.store.read(run).steps) for run in todo)
         headless = "ALNB_PARAMETERS" in os.environ  # there each refresh is a line of the log
-        with tqdm(total=total, unit="step", file=sys.stderr, mininterval=20 if headless else 1) as bar:
+        with tqdm(total=total, unit="step", file=sys.stdout, mininterval=20 if headless else 1) as bar:
 
             def on_step(run, step):
                 bar.set_postfix_str(f"{run.dataset} {run.method} seed {run.seed}", refresh=False)
@@ -360,7 +134,8 @@ class Notebook:
         """Save an artefact and display it with its alt text.
 
         results: the rows it rests on, as `run` gave them (or a part): they say which runs, which data, real or
-        stand-in. data: what is drawn, if that is another frame. A stand-in is named in the title. Returns the entry.
+        stand-in. data: what is drawn, if that is another frame. The title names a stand-in, and what only tests the
+        machinery (digits, the profile `smoke`). Returns the manifest entry.
         """
         from alnb import figures
 
@@ -370,14 +145,17 @@ class Notebook:
         stand_in = bool(results["world"].any())
         caption = self.config["artefacts"][artefact]
         title = f"{artefact}  ·  {', '.join(names)}" + ("  ·  STAND-IN DATA" if stand_in else "")
-        notes = [datasets.info(name).note for name in names if name in datasets.names()]
-        title += "  ·  plumbing, never evidence" if any("never evidence" in note for note in notes) else ""
+        known = set(datasets.names())  # a study may have data of its own
+        keys = sorted(results["key"].dropna().unique())
+        plumbing = any(datasets.info(name).plumbing for name in names if name in known)
+        plumbing |= self.plan.profile == "smoke" and len(keys) > 0
+        title += "  ·  plumbing, never evidence" if plumbing else ""
         title += "  ·  reduced: small net and pool" if self.plan.profile == "reduced" else ""
         fig.suptitle(title, fontsize=9, color="#a04000" if stand_in else "#404040")
-        keys = sorted(results["key"].dropna().unique())
         about = {
             "notebook": self.name, "profile": self.profile, "caption": caption, "source": self.config["source"],
-            "datasets": names, "real": not stand_in, "runs": [key[:16] for key in keys], **self._computed_with(keys),
+            "datasets": names, "real": not stand_in, "plumbing": plumbing, "runs": [key[:16] for key in keys],
+            **self._computed_with(keys),
         }  # fmt: skip
         entry = figures.save(self.folder, artefact, fig, results if data is None else data, alt, about)
         if show:
@@ -411,7 +189,7 @@ class Notebook:
             "seconds of computing": about["seconds"],
             "steps computed now": self._computed,
         }
-        return pandas.DataFrame({"": lines})
+        return pandas.DataFrame({"this notebook": lines})
 
     @staticmethod
     def _display(picture: Path, alt: str) -> None:
@@ -427,7 +205,7 @@ class Notebook:
 
     def _note(self) -> None:
         """What this session of the notebook did, for `alnb run` (its exit code) and the gallery."""
-        path = outcome_path(self.plan)
+        path = plans.outcome_path(self.plan)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({
             "notebook": self.name, "profile": self.profile, "computed": self._computed,
@@ -442,23 +220,15 @@ def drawing_only() -> bool:
     return os.environ.get("ALNB_DRAW") == "1"
 
 
-def executed_folder(label: str) -> Path:
-    """Where executed notebooks and what they did are kept: $ALNB_EXECUTED, else data/executed."""
-    return Path(os.environ.get("ALNB_EXECUTED") or REPOSITORY / "data" / "executed") / label
-
-
-def outcome_path(made: Plan) -> Path:
-    return executed_folder(made.label) / f"{made.name}.outcome.json"
-
-
 def show(thing) -> None:
     """The live source of a function, class or strategy, highlighted, under its equation."""
     import inspect
 
-    from IPython.display import Code, display
+    from IPython.display import HTML, Code, display
 
     function = getattr(thing, "function", thing)
-    display(Code(data=inspect.getsource(function), language="python"))
+    code = Code(data=inspect.getsource(function), language="python")
+    display(HTML(f'<div style="overflow-x: auto; white-space: pre">{code._repr_html_()}</div>'))
 
 
 def check(what: str, given, expected, tolerance: float = 1e-9) -> bool:
@@ -484,7 +254,7 @@ def check(what: str, given, expected, tolerance: float = 1e-9) -> bool:
 
 
 def execute(
-    made: Plan, *, workers: int | None = None, cluster: str | None = None, draw: bool = False
+    made: plans.Plan, *, workers: int | None = None, cluster: str | None = None, draw: bool = False
 ) -> tuple[bool, dict]:
     """Run a notebook by papermill in a fresh kernel; returns whether all went well, and what it did.
 
@@ -495,9 +265,9 @@ def execute(
     from jupyter_core.paths import jupyter_runtime_dir
     from traitlets.config import Config
 
-    folder = executed_folder(made.label)
+    folder, outcome = plans.executed_folder(made.label), plans.outcome_path(made)
     folder.mkdir(parents=True, exist_ok=True)
-    outcome_path(made).unlink(missing_ok=True)
+    outcome.unlink(missing_ok=True)
     target = folder / f"{made.name}.ipynb"
     environment = {
         "ALNB_PROFILE": made.profile,
@@ -511,19 +281,23 @@ def execute(
     os.environ.update(environment)
     error = ""
     # a socket file has no port to lose to another kernel; its path may be 107 characters long
-    short = os.name == "posix" and len(jupyter_runtime_dir()) < 60
+    runtime = jupyter_runtime_dir()
+    manager = {"transport": "tcp"}
+    if os.name == "posix" and len(runtime) < 60:
+        Path(runtime).mkdir(parents=True, exist_ok=True)
+        manager = {"transport": "ipc", "ip": f"{runtime}/alnb-{os.getpid()}-{time.time_ns()}"}
     try:
         papermill.execute_notebook(
-            FOLDER / f"{made.name}.ipynb", target, parameters=made.values, kernel_name="python3",
-            cwd=FOLDER, progress_bar=False, log_output=True, stderr_file=sys.stderr, stdout_file=sys.stdout,
-            config=Config({"KernelManager": {"transport": "ipc" if short else "tcp"}}),
+            plans.FOLDER / f"{made.name}.ipynb", target, parameters=made.values, kernel_name="python3",
+            cwd=plans.FOLDER, progress_bar=False, log_output=True, stderr_file=sys.stderr, stdout_file=sys.stdout,
+            config=Config({"KernelManager": manager}),
         )  # fmt: skip
     except papermill.PapermillExecutionError as failure:
         error = f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-    done = json.loads(outcome_path(made).read_text()) if outcome_path(made).is_file() else {"failed": {}, "computed": 0}
+    done = json.loads(outcome.read_text()) if outcome.is_file() else {"failed": {}, "computed": 0}
     if target.is_file():
         render(target)
     return not error and not done["failed"], done | {"error": error}

@@ -20,6 +20,7 @@ from alnb.store import Store
 
 SHORT = 16  # hex digits of the key that name a run in the file
 MEASURED = ("cpu", "torch", "python", "numpy", "device", "threads")
+TIMINGS = ("seconds", "choosing", "watching")  # sums over the steps
 
 
 def folder() -> Path:
@@ -62,7 +63,8 @@ def _parse(path: Path) -> dict[str, list[dict]]:
         if _digest(rows.get(key, [])) != about["sha256"]:
             warnings.warn(f"{path.name}: the rows of {key[:8]} do not match their checksum; left out", stacklevel=3)
             continue
-        provenance = {name: about.get(name) for name in MEASURED} | {"timings": {"seconds": about["seconds"]}}
+        provenance = {name: about.get(name) for name in MEASURED}
+        provenance["timings"] = {name: about[name] for name in TIMINGS if name in about}
         indices = sorted({row["step"] for row in rows[key]})
         found[key] = [
             {"index": i, "rows": [_without_step(r) for r in rows[key] if r["step"] == i],
@@ -112,8 +114,10 @@ def export(runs: Iterable[Run], store: Store, where: Path | None = None) -> int:
             about |= {name: run.description[name] for name in ("revision", "dataset", "method", "seed")}
             about |= {"settings": run.description["settings"], "needs": run.description["needs"]}
             about |= {name: last.get(name) for name in MEASURED}
-            seconds = [step["provenance"]["timings"]["seconds"] for step in progress.steps]
-            about["seconds"] = round(sum(seconds), 1)
+            for name in TIMINGS:
+                seconds = [step["provenance"]["timings"].get(name) for step in progress.steps]
+                if known := [s for s in seconds if s is not None]:
+                    about[name] = round(sum(known), 2)
             key = run.key[:SHORT]
             if lines.get(key, [{}])[0].get("sha256") != about["sha256"]:
                 changed += 1
@@ -122,7 +126,8 @@ def export(runs: Iterable[Run], store: Store, where: Path | None = None) -> int:
                     chosen[key] = selection
         if lines:
             _write(path, lines)
-            _write_selections(where, study, {key: chosen[key] for key in lines if key in chosen})
+            if kept := {key: chosen[key] for key in lines if key in chosen}:
+                _write_selections(where, study, kept)
     return changed
 
 

@@ -195,8 +195,7 @@ def paired(frame, method: str, comparator: str = "", value: str = "aubc", level:
     """
     if value not in frame:
         frame = endpoint(frame)
-    if "dataset" in frame and frame["dataset"].nunique() > 1:
-        raise BadRequest(f"a difference is taken within one dataset; given {sorted(frame['dataset'].unique())}")
+    _one_dataset(frame)
 
     def arm(name):
         part = frame[frame["method"] == name]
@@ -211,6 +210,11 @@ def paired(frame, method: str, comparator: str = "", value: str = "aubc", level:
     return difference(gaps.to_numpy(float), level, [int(seed) for seed in gaps.index])
 
 
+def _one_dataset(frame) -> None:
+    if "dataset" in frame and frame["dataset"].nunique() > 1:
+        raise BadRequest(f"a difference is taken within one dataset; given {sorted(frame['dataset'].unique())}")
+
+
 def pairwise(frame, value: str = "aubc", level: float = LEVEL):
     """Every method against every other in one dataset, *row minus column*: `pairwise(f)["mean"]` is the matrix of mean
     differences; likewise "half_width", "p" (two-sided, of each pair alone, not adjusted) and "n" (seeds in common)."""
@@ -218,8 +222,13 @@ def pairwise(frame, value: str = "aubc", level: float = LEVEL):
 
     if value not in frame:
         frame = endpoint(frame)
-    methods = sorted(frame["method"].unique())
-    cells = {(row, column): paired(frame, row, column, value, level) for row in methods for column in methods}
+    _one_dataset(frame)
+    if frame.duplicated(["method", "seed"]).any():
+        raise BadRequest(f"a method has more than one {value} for a seed")
+    arms = frame.pivot(index="seed", columns="method", values=value)
+    methods = list(arms)
+    gaps = {(row, column): (arms[row] - arms[column]).dropna() for row in methods for column in methods}
+    cells = {pair: difference(gap.to_numpy(float), level, gap.index.tolist()) for pair, gap in gaps.items()}
     parts = {}
     for what in ("mean", "half_width", "p", "n"):
         square = [[getattr(cells[row, column], what) for column in methods] for row in methods]
@@ -336,6 +345,9 @@ def _first_crossing(x, y, target) -> tuple[float, str]:
     return float(x[k - 1] + (target - y[k - 1]) / (y[k] - y[k - 1]) * (x[k] - x[k - 1])), ""
 
 
+_BOUNDS = {">=": "never got there", "<=": "there from the start"}
+
+
 def saved_text(saved) -> str:
     """The mean of `labels_saved` in words; with a bound in front where seeds are bounds themselves."""
     if not len(saved):
@@ -344,13 +356,45 @@ def saved_text(saved) -> str:
     if len(bounds) > 1:
         return f"cannot be told (n = {len(saved)}: bounds on both sides)"
     mark = f"{bounds[0]} " if bounds else ""
-    short = f", {int((saved['bound'] != '').sum())} bounds" if bounds else ""
+    short = f", {int((saved['bound'] != '').sum())} {_BOUNDS[bounds[0]]}" if bounds else ""
     return f"{mark}{saved['saved'].mean():,.0f} labels (n = {len(saved)}{short})"
+
+
+def overview(frame, baseline: str = "random", level: float = LEVEL):
+    """One row per method of one dataset, greatest gain first: what a reader compares before believing.
+
+    Columns: method, seeds; aubc, aubc_low, aubc_high (mean and t interval over seeds); final; gain, gain_low, gain_high
+    (aubc minus the baseline's, paired by seed); saved (`saved_text`); choosing, watching (mean seconds per choice: in
+    the strategy, and looking at the pool in the training before it, the shared first training apart; NaN where not
+    measured); tied (mean share of a batch that the tie-break decided).
+    """
+    import pandas as pd
+
+    ends = endpoint(frame)
+    kinds = {kind: part for kind, part in frame.groupby("kind")}
+    empty = pd.DataFrame(columns=["method", "cycle", "choosing", "watching", "tied_share"])
+    choices, timings = kinds.get("choice", empty), kinds.get("timing", empty)
+    rows = []
+    for method, part in ends.groupby("method"):
+        area, gain = difference(part["aubc"], level), paired(ends, method, baseline, "aubc", level)
+        own, took = choices[choices["method"] == method], timings[timings["method"] == method]
+        counts = {"choosing": len(own), "watching": int((own["cycle"] > 0).sum())}
+        rows.append({
+            "method": method, "seeds": area.n, "aubc": area.mean, "aubc_low": area.low, "aubc_high": area.high,
+            "final": part["final"].mean(), "gain": gain.mean if method != baseline else math.nan, "gain_low": gain.low,
+            "gain_high": gain.high, "gain_seeds": gain.n,
+            "saved": saved_text(labels_saved(frame, method, baseline)) if method != baseline else "",
+            **{name: took[name].sum(min_count=1) / n if n and name in took else math.nan for name, n in counts.items()},
+            "tied": own["tied_share"].mean() if len(own) else math.nan,
+        })  # fmt: skip
+    order = lambda gains: gains.fillna(0)  # the baseline's own; an arm that shares no seed with it stands there too
+    return pd.DataFrame(rows).sort_values("gain", ascending=False, ignore_index=True, key=order)
 
 
 # --- the claims ledger --------------------------------------------------------------------------------------
 
 SETTINGS = ("real data", "world", "null world", "placebo")
+INTERIM = " (interim)"  # behind a verdict on fewer seeds than the claim planned: part of the text, so no table loses it
 _LEDGER = ["id", "setting", "dataset", "kind", "metric", "method", "comparator", "direction", "difference", "sd", "low",
            "high", "half_width", "level", "p", "p_holm", "seeds", "planned", "band", "published_effect", "verdict",
            "aa_difference", "aa_low", "aa_high", "note"]  # fmt: skip
@@ -362,7 +406,8 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None):
     frame: results of one profile. claims: `published.claims(source, chapter)`, the claims of one notebook. Settings:
     "real data" (the claim's dataset), "world" and "null world" (the datasets its columns `world` and `null` name, in
     the latter it must not hold), "placebo" (method against the arm its column `placebo` names, on the real data if it
-    ran there, else on the world). A setting that a claim does not name has no row; one without runs is "not run".
+    ran there, else on the world). A setting that a claim does not name has no row; one without runs is "not run". On
+    fewer seeds than the claim planned a verdict ends in `INTERIM`: "holds (interim)" can still change.
 
     Within each setting the primary claims are one family for Holm: all of them, also those not run. Secondary claims
     keep the plain interval. The metric is a column of `endpoint` ("aubc", "final"), "<kind>.<column>" (that column of the
@@ -446,6 +491,8 @@ def _contrast(claim, setting, values, level):
 
 def _row(one, values, dropped, level):
     gap, nan = one["gap"], math.nan
+    said = verdict(gap, one["band"], one["direction"]) if gap.n else "not run"
+    said += INTERIM * (0 < gap.n < one["planned"])
     part = values[(values["dataset"] == one["dataset"]) & (values["world"] == one["is_world"])]
     again = paired(part, *reversed(BASELINES), one["metric"], level) if one["comparator"] else difference([])
     concerned = [run for run in dropped if run["dataset"] == one["dataset"]]
@@ -455,6 +502,5 @@ def _row(one, values, dropped, level):
     return one | {
         "difference": gap.mean, "sd": gap.sd, "low": gap.low, "high": gap.high, "half_width": gap.half_width,
         "level": gap.level if gap.n > 1 else nan, "p": gap.p, "seeds": gap.n,
-        "verdict": verdict(gap, one["band"], one["direction"]) if gap.n else "not run",
-        "aa_difference": again.mean, "aa_low": again.low, "aa_high": again.high, "note": " | ".join(notes),
+        "verdict": said, "aa_difference": again.mean, "aa_low": again.low, "aa_high": again.high, "note": " | ".join(notes),
     }  # fmt: skip

@@ -19,7 +19,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,10 +95,8 @@ class Store:
 
     def _set_aside(self, path: Path, reason: str) -> None:
         warnings.warn(f"{path}: {reason}; set aside, its step is done again", stacklevel=3)
-        try:
+        with suppress(OSError):  # it is never trusted, wherever it lies
             os.replace(path, path.with_name(path.name + ".damaged"))
-        except OSError:
-            pass  # it is never trusted, wherever it lies
 
     @staticmethod
     def _json(path: Path) -> dict | None:

@@ -40,16 +40,16 @@ class Cluster:
         self.address = json.loads(found.read_text())["address"]
 
     def _start(self, what, *options, environment=None):
-        log = open(self.folder / f"{what}-{len(self.processes)}.log", "w")
         command = [sys.executable, "-m", "dask", what, *options]
-        process = subprocess.Popen(
-            command,
-            env=environment or self.environment,
-            stdout=log,
-            stderr=log,
-            cwd=self.folder,
-            start_new_session=True,
-        )
+        with open(self.folder / f"{what}-{len(self.processes)}.log", "w") as log:  # the child has its own copy of it
+            process = subprocess.Popen(
+                command,
+                env=environment or self.environment,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+            )
         self.processes.append(process)
         return process
 

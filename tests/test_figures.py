@@ -61,3 +61,25 @@ def test_a_table_shows_blanks_for_what_is_not_known():
     fig = figures.table(pandas.DataFrame({"method": ["a", "b"], "acc": [1.234, float("nan")]}))
     (drawn,) = [child for child in fig.axes[0].get_children() if type(child).__name__ == "Table"]
     assert [drawn[row, 1].get_text().get_text() for row in range(3)] == ["acc", "1.23", ""]
+
+
+def test_a_forest_has_a_dot_a_row_and_its_interval_where_there_is_one():
+    rows = pandas.DataFrame({"m": ["a", "b", "c"], "gain": [1.0, -2.0, float("nan")], "low": [0.5, float("nan"), 0],
+                             "high": [2.0, float("nan"), 0]})  # fmt: skip
+    fig = figures.forest(rows, label="m", mean="gain", low="low", high="high", x="points")
+    (ax,) = fig.axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["a", "b"]
+    assert [list(c.lines[0].get_xdata()) for c in ax.containers] == [[1.0], [-2.0]]
+    (bar,) = ax.containers[0].lines[2][0].get_segments()
+    assert bar[:, 0].tolist() == [0.5, 2.0]
+    assert not ax.containers[1].has_xerr
+    with pytest.raises(BadRequest, match="nothing to draw"):
+        figures.forest(rows[2:], label="m", mean="gain", low="low", high="high", x="points")
+
+
+def test_a_matrix_says_its_numbers_bold_where_the_interval_leaves_out_0():
+    names = ["a", "b"]
+    means = pandas.DataFrame([[0, 1.5], [-1.5, 0]], names, names)
+    halves = pandas.DataFrame([[float("nan"), 1.0], [2.0, float("nan")]], names, names)
+    texts = {t.get_text(): t.get_weight() for t in figures.matrix(means, halves).axes[0].texts}
+    assert texts == {"+1.5\n±1.0": "bold", "-1.5\n±2.0": "normal"}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from alnb import REPOSITORY, notebooks
+from alnb import REPOSITORY, plans
 from alnb.executor import drive
 from alnb.store import Store
 
@@ -28,8 +28,8 @@ def command(verb, workers):
 
 
 def plan():
-    overrides = {name: notebooks.parse_override("01_label_dispersion", name, value) for name, value in TINY.items()}
-    return notebooks.plan("01_label_dispersion", "smoke", overrides)
+    overrides = {name: plans.parse_override("01_label_dispersion", name, value) for name, value in TINY.items()}
+    return plans.plan("01_label_dispersion", "smoke", overrides)
 
 
 @pytest.fixture(scope="module")

@@ -13,29 +13,19 @@ from hypothesis import strategies as st
 from alnb import published
 from alnb.acquisition import parse_arm
 from alnb.errors import BadRequest
+from tests import result_frames
 
 TABLE = published.published("thesis", "Table 3.1")
 
 
 def results(dataset, world, arms, labelled, seeds=3):
-    return pd.DataFrame(
-        [
-            {
-                "study": "x",
-                "dataset": dataset,
-                "world": world,
-                "method": method,
-                "seed": seed,
-                "cycle": cycle,
-                "labelled": labels,
-                "accuracy": 70 + 5 * cycle + gain * bool(cycle) + seed,
-                "kind": "accuracy",
-            }
-            for method, gain in arms.items()
-            for seed in range(seeds)
-            for cycle, labels in enumerate(labelled)
-        ]
-    )
+    """Arms that gain five points a cycle, from 70 and one more for each seed, and `arms[method]` from cycle 1 on."""
+    curves = {
+        (method, seed): [70 + 5 * cycle + gain * bool(cycle) + seed for cycle in range(len(labelled))]
+        for method, gain in arms.items()
+        for seed in range(seeds)
+    }
+    return result_frames.results(curves, dataset, world, labelled)
 
 
 FULL = [5000, 7500, 10000, 12500, 15000]
@@ -184,6 +174,62 @@ def test_full_data_is_set_beside_full_data():
     row = table.loc["cifar-10", "all_data"]
     assert (row.ours, row.labelled) == (71, 50_000)
     assert row.difference == pytest.approx(71 - 93.61)
+
+
+@pytest.mark.parametrize(
+    ("ran", "named"),
+    [
+        ({"bald(dropout=0.5)"}, {"bald(dropout=0.5)": "bald"}),
+        ({"random", "dispersion"}, {}),
+        ({"bald", "bald(dropout=0.5)"}, {}),  # the plain strategy ran: it is the printed one
+        ({"bald(dropout=0.5)", "bald(dropout=0.2)"}, {}),  # which of two would be a choice
+        ({"bald(dropout=0.5)", "random(dropout=0.5)", "random"}, {"bald(dropout=0.5)": "bald"}),
+        ({"core_set(subset=500)", "k_center(subset=500)"},
+         {"core_set(subset=500)": "core_set", "k_center(subset=500)": "k_center"}),
+        ({"bald(dropout=0.5, passes=20)", "ceal", "entropy+entropy 10% B"}, {"bald(dropout=0.5, passes=20)": "bald"}),
+        ({"random(dropout=0.5) retrained", "random(subset=9) retrained"}, {}),
+        ({"a(text='(')"}, {"a(text='(')": "a"}),
+    ],
+)  # fmt: skip
+def test_an_arm_with_options_stands_under_its_strategys_name_where_it_is_the_only_one(ran, named):
+    rows = pd.DataFrame([{"method": arm, "accuracy": i} for i in range(2) for arm in sorted(ran)])
+    found = published._named_as_printed(rows)
+    assert found["method"].tolist() == [named.get(arm, arm) for arm in rows["method"]]
+    assert found["run_as"].tolist() == rows["method"].tolist()
+    assert found["accuracy"].tolist() == rows["accuracy"].tolist()
+    assert "run_as" not in rows  # a copy
+
+
+def test_what_ran_only_with_options_is_set_beside_the_printed_method_and_said():
+    arms = {"random": 0, "bald(dropout=0.5)": 1.5, "dispersion": 2}
+    table = published.beside(TABLE, results("cifar-10", False, arms, FULL), network="resnet18")
+    table = table[table["dataset"] == "cifar-10"].set_index("method")
+    assert table.loc["bald", "why"] == "run as bald(dropout=0.5)"
+    assert math.isnan(table.loc["bald", "difference"])  # another recipe than the printed one
+    assert (table.loc["bald", "ours"], table.loc["bald", "our_gain"]) == pytest.approx((92.5, 1.5))
+    assert (table.loc["dispersion", "our_rank"], table.loc["bald", "our_rank"]) == (1, 2)
+    assert table.loc["dispersion", "why"] == table.loc["random", "why"] == ""
+    assert not any("(" in method for method in table.index)
+
+
+def test_the_plain_strategy_is_preferred_and_two_arms_with_options_are_not_chosen_between():
+    both = {"random": 0, "bald": 3, "bald(dropout=0.5)": 1, "margin(dropout=0.1)": 1, "margin(dropout=0.2)": 2}
+    table = published.beside(TABLE, results("cifar-10", False, both, FULL), network="resnet18")
+    table = table[table["dataset"] == "cifar-10"].set_index("method")
+    assert (table.loc["bald", "our_gain"], table.loc["bald", "why"]) == (3, "")
+    assert table.loc["margin", "why"] == "not run"
+
+
+def test_an_arm_is_named_on_each_dataset_by_what_ran_there():
+    ours = pd.concat([
+        results("cifar-10", False, {"random": 0, "bald(dropout=0.5)": 1}, FULL),
+        results("glyphs-10", True, {"random": 0, "bald": 2, "bald(dropout=0.5)": 1}, [100, 150]),
+    ])  # fmt: skip
+    table = published.beside(TABLE, ours, network="resnet18", stand_ins={"glyphs-10": "cifar-10"})
+    table = table[table["method"] == "bald"].set_index("ran_on")
+    assert table.loc[["cifar-10", "glyphs-10"], "our_gain"].tolist() == [1, 2]
+    assert table.loc["cifar-10", "why"] == "run as bald(dropout=0.5)"
+    assert "run as" not in table.loc["glyphs-10", "why"]
 
 
 # --- audit --------------------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ def test_selections_are_kept_apart_in_order(kept):
     selection = records.selections(where, STUDY)[runs[0].key[: records.SHORT]]
     asked = [query for step in store.read(runs[0]).steps for query in step["queries"]]
     assert selection["labelled"] == asked
-    assert selection["batches"][0] == 0 and sum(selection["batches"]) == len(asked)
+    assert selection["batches"][0] == 0
+    assert sum(selection["batches"]) == len(asked)
     assert (selection["dataset"], selection["seed"]) == (runs[0].dataset, runs[0].seed)
 
 

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import zlib
 from itertools import pairwise
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from bs4 import BeautifulSoup
 
-from alnb import notebooks, report
+from alnb import plans, report
 from alnb.errors import BadRequest
 
 NAME = "01_dispersion"
@@ -33,7 +34,7 @@ LONG = "cycle,accuracy\n" + "".join(f"{i},{50 + i}\n" for i in range(60))
 TABLE = "method,accuracy,published\nrandom,63.123456,90.1\n<b>margin</b>,64.5,90.74\n"
 LEDGER = (
     "id,difference,setting,low,verdict,note\n"
-    "c1,0.51234567,real data,0.1,holds,x\nc2,0.1,real data,-0.2,cannot be told,x\nc1,1e-07,world,,not run,\n"
+    "c1,0.51234567,real data,0.1,holds,x\nc2,0.1,real data,-0.2,cannot be told (interim),x\nc1,1e-07,world,,not run,\n"
 )
 
 
@@ -77,8 +78,8 @@ def place(tmp_path, monkeypatch):
             raise BadRequest(f"nbconfig/{name}.yaml is missing")
         return config
 
-    monkeypatch.setattr(notebooks, "names", lambda: [NAME])
-    monkeypatch.setattr(notebooks, "config", known)
+    monkeypatch.setattr(plans, "names", lambda: [NAME])
+    monkeypatch.setattr(plans, "config", known)
     return tmp_path
 
 
@@ -91,7 +92,9 @@ def figures(place):
 def filled(figures):
     artefact(figures, "laptop", "thesis-fig-3.6a", real=False)
     artefact(figures, "paper", "thesis-fig-3.6a", real=True)
-    artefact(figures, "smoke", "thesis-fig-3.6a", real=True)
+    artefact(
+        figures, "smoke", "thesis-fig-3.6a", real=True, datasets=["digits"]
+    )  # as one drawn before `plumbing` was said
     artefact(figures, "world", "thesis-fig-3.6a", real=False)
     artefact(figures, "laptop", "thesis-table-3.1", real=False, csv=TABLE)
     artefact(figures, "world", "thesis-extra-claims-3", real=False, csv=LEDGER)
@@ -104,7 +107,7 @@ def filled(figures):
 
 def note(place, profile, **more):
     """What a session of the notebook leaves behind."""
-    folder = notebooks.executed_folder(profile)
+    folder = plans.executed_folder(profile)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{NAME}.html").write_text("<html></html>")
     outcome = {"notebook": NAME, "profile": profile, "computed": 4, "seconds": 230.0, "failed": {}}
@@ -190,7 +193,8 @@ def test_language_headings_and_skip_link(filled):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_and_its_ground_contrast_as_wcag_aa_asks(scheme):
-    parts = report.STYLE.split("@media screen")[:2]
+    css = Path(report.__file__).with_name("report.css.j2").read_text()
+    parts = css.split("@media screen")[:2]
     light, dark = (dict(re.findall(r"--([\w-]+): (#\w+)", part)) for part in parts)
     colour = light | (dark if scheme == "dark" else {})
 
@@ -253,12 +257,28 @@ def test_it_imports_neither_torch_nor_matplotlib(tmp_path):
 # --- artefacts ----------------------------------------------------------------------------------------------
 
 
-def test_real_data_stand_before_stand_ins_then_by_profile(filled):
+def test_real_data_stand_before_stand_ins_and_plumbing_comes_last_then_by_profile(filled):
+    artefact(filled, "laptop-custom", "thesis-fig-3.6a", real=True, plumbing=True, datasets=["digits"])
     page = written()
-    assert labels(page, "thesis-fig-3.6a") == ["paper", "smoke", "world", "laptop"]
     articles = page.find("h3", id="thesis-fig-3.6a").find_next("div").find_all("article")
-    assert [text(a.h4.span) for a in articles] == ["real data"] * 2 + ["stand-in: glyphs-10"] * 2
-    assert ["no evidence" in text(a.h4) for a in articles] == [False, True, False, False]
+    assert [article["id"].partition(".")[0] for article in articles] == [
+        "paper", "world", "laptop", "laptop-custom", "smoke",
+    ]  # fmt: skip
+    badges = ["real data", "stand-in: glyphs-10", "stand-in: glyphs-10", "plumbing: digits", "plumbing: digits"]
+    assert [text(article.h4.span) for article in articles] == badges
+    assert ["never evidence" in text(a.h4) for a in articles] == [False, False, False, True, True]
+
+
+def test_what_is_drawn_on_digits_alone_counts_as_plumbing_and_not_as_real(figures):
+    artefact(figures, "smoke", "thesis-fig-3.6a", real=True, datasets=["digits"])
+    page = written()
+    assert "0 drawn on real data, 0 on stand-ins only, 1 as plumbing only, 5 not drawn yet" in text(page.header)
+    head, row = page.find(id="contents").find_all("tr")
+    columns = dict(zip(map(text, head.find_all("th")[1:]), (list(map(text, cell.find_all("a"))) for cell in row("td"))))
+    assert columns.pop("Plumbing only") == ["thesis-fig-3.6a"]
+    assert columns == {
+        "Real data": [], "Stand-in": [], "Not drawn yet": [name for name in CAPTIONS if name != "thesis-fig-3.6a"],
+    }  # fmt: skip
 
 
 def test_artefacts_keep_the_order_of_the_configuration_and_the_undrawn_follow(filled):
@@ -343,10 +363,13 @@ def test_claims_and_published_numbers_come_first_as_tables(filled):
     order = [section["id"] for section in page.main.find_all("section")]
     assert order == ["contents", "claims", "beside", NAME]
     claims = page.find(id="claims")
-    assert "real data: holds 1, cannot be told 1; world: not run 1." in text(claims)
+    assert "real data: holds 1, cannot be told 1 (1 interim); world: not run 1." in text(claims)
     rows = [[text(cell) for cell in row.find_all(["th", "td"])] for row in claims.find_all("tr")]
     assert rows[0] == ["id", "setting", "verdict", "difference", "low", "note"]
     assert rows[1] == ["c1", "real data", "holds", "0.5123", "0.1", "x"]
+    assert rows[2][:3] == ["c2", "real data", "cannot be told (interim)"]
+    assert [text(cell) for cell in claims.select("td.interim")] == ["cannot be told (interim)"]
+    assert "Interim: on fewer seeds" in text(claims)
     assert rows[3] == ["c1", "world", "not run", "1e-07", "", ""]
     badges = [text(details.summary) for details in page.find(id="beside").find_all("details")]
     assert badges == ["real data cifar-10 · profile paper", "stand-in: glyphs-10 profile laptop"]
@@ -395,7 +418,7 @@ def test_failures_are_shown_at_the_top_and_with_the_notebook(filled, place):
 
 
 def test_a_notebook_that_stopped_is_a_failure_even_if_it_noted_nothing(filled):
-    folder = notebooks.executed_folder("paper")
+    folder = plans.executed_folder("paper")
     folder.mkdir(parents=True)
     outputs = [{"output_type": "error", "ename": "KeyError", "evalue": "'margin'"}]
     executed = {"metadata": {"papermill": {"exception": True}}, "cells": [{"outputs": outputs}]}
@@ -444,7 +467,7 @@ def test_an_entry_of_the_wrong_shape_is_left_out_with_a_note(filled, wrong):
 @pytest.mark.parametrize("content", ["{broken", "[]", '{"failed": []}'])
 def test_an_unreadable_outcome_gives_a_note(filled, place, content):
     note(place, "laptop")
-    (notebooks.executed_folder("laptop") / f"{NAME}.outcome.json").write_text(content)
+    (plans.executed_folder("laptop") / f"{NAME}.outcome.json").write_text(content)
     assert any(line.startswith(f"laptop/{NAME}.outcome.json ") for line in alerts(written().header))
 
 

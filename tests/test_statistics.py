@@ -16,28 +16,7 @@ from scipy import stats
 from alnb import statistics
 from alnb.errors import BadRequest
 from alnb.statistics import Difference, difference, endpoint, holm, holm_intervals, paired, verdict
-
-
-def results(curves, dataset="cifar-10", world=False, first=100, budget=50, **more):
-    """Accuracy rows from {(method, seed): accuracies of the cycles 0, 1, ...}."""
-    return pd.DataFrame(
-        [
-            {
-                "study": "x",
-                "dataset": dataset,
-                "world": world,
-                "method": method,
-                "seed": seed,
-                "cycle": cycle,
-                "labelled": first + budget * cycle,
-                "accuracy": accuracy,
-                "kind": "accuracy",
-            }
-            | more
-            for (method, seed), curve in curves.items()
-            for cycle, accuracy in enumerate(curve)
-        ]
-    )
+from tests.result_frames import results
 
 
 def noisy(methods, seeds, rng, cycles=4, sd=0.5, **where):
@@ -132,7 +111,7 @@ def test_endpoint_keeps_to_the_planned_last_cycle():
 def test_endpoint_of_finished_runs_is_silent_and_ignores_other_rows():
     frame = results({("margin", 0): [50, 60, 70]})
     timing = pd.DataFrame([{"dataset": "cifar-10", "world": False, "method": "margin", "seed": 0, "kind": "timing"}])
-    ceiling = results({("all_data", 0): [95]}, first=50_000)
+    ceiling = results({("all_data", 0): [95]}, labelled=[50_000])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ends = endpoint(pd.concat([frame, timing, ceiling]))
@@ -142,7 +121,7 @@ def test_endpoint_of_finished_runs_is_silent_and_ignores_other_rows():
 
 def test_what_would_be_averaged_silently_is_refused():
     frame = results({("margin", 0): [50, 60, 70]})
-    other = results({("margin", 1): [50, 60, 70]}, budget=20)
+    other = results({("margin", 1): [50, 60, 70]}, labelled=[100, 120, 140])
     for wrong, said in (
         (pd.concat([frame, frame]), "more than once"),
         (pd.concat([frame, other]), "labels at cycle 1"),
@@ -404,7 +383,7 @@ def test_labels_saved_interpolates_the_comparators_curve_per_seed():
     assert saved["needed"].tolist() == [275, 300, 100]
     assert saved["saved"].tolist() == [75, 100, -100]
     assert saved["bound"].tolist() == ["", ">=", "<="]
-    assert statistics.saved_text(saved[:2]) == ">= 88 labels (n = 2, 1 bounds)"
+    assert statistics.saved_text(saved[:2]) == ">= 88 labels (n = 2, 1 never got there)"
     assert statistics.saved_text(saved[:1]) == "75 labels (n = 1)"
     assert statistics.saved_text(saved).startswith("cannot be told")
     assert statistics.saved_text(saved[:0]) == "not run"
@@ -478,12 +457,12 @@ def test_ledger_computes_each_setting_from_its_own_data():
             noisy(ARMS | {"dispersion": 0}, 4, rng, dataset="glyphs-10-null", world=True),
         ]
     )
-    table = statistics.ledger(frame, pd.DataFrame([claim()])).set_index("setting")
-    assert table["verdict"].to_dict() == {
-        "real data": "holds",
+    table = statistics.ledger(frame, pd.DataFrame([claim(planned_world_seeds=6)])).set_index("setting")
+    assert table["verdict"].to_dict() == {  # planned are 10 seeds of real data and 6 of the worlds
+        "real data": "holds (interim)",
         "world": "reversed",
-        "null world": "cannot be told",
-        "placebo": "holds",
+        "null world": "cannot be told (interim)",
+        "placebo": "holds (interim)",
     }
     assert table["seeds"].tolist() == [8, 6, 4, 8]
     real = paired(frame[frame["dataset"] == "cifar-10"], "dispersion", "random")
@@ -494,10 +473,17 @@ def test_ledger_computes_each_setting_from_its_own_data():
     assert table.loc["placebo", "comparator"] == "random_again"
 
 
+@pytest.mark.parametrize(("planned", "mark"), [(9, " (interim)"), (8, ""), (7, "")])
+def test_a_verdict_on_fewer_seeds_than_planned_is_interim(planned, mark):
+    frame = noisy(ARMS, 8, np.random.default_rng(3))
+    row = statistics.ledger(frame, pd.DataFrame([claim(planned_seeds=planned)])).iloc[0]
+    assert row.verdict == "holds" + mark
+
+
 def test_ledger_takes_the_placebo_on_the_world_where_it_did_not_run_on_real_data():
     frame = noisy(ARMS, 3, np.random.default_rng(4), dataset="glyphs-10", world=True)
     table = statistics.ledger(frame, pd.DataFrame([claim()])).set_index("setting")
-    assert table.loc["placebo", ["dataset", "verdict"]].tolist() == ["glyphs-10", "holds"]
+    assert table.loc["placebo", ["dataset", "verdict"]].tolist() == ["glyphs-10", "holds (interim)"]
 
 
 def test_ledger_never_takes_a_stand_in_for_real_data():
@@ -549,7 +535,7 @@ def test_ledger_takes_other_rows_by_kind_and_column():
     ]
     lower = claim(metric="informativeness.accuracy", direction="lower", kind="secondary")
     row = statistics.ledger(pd.DataFrame(rows), pd.DataFrame([lower])).iloc[0]
-    assert row.verdict == "holds"
+    assert row.verdict == "holds (interim)"
     assert row.difference == pytest.approx(-9.9)
     assert row.seeds == 3
     with pytest.raises(BadRequest, match="accepted: aubc"):
@@ -586,5 +572,28 @@ def test_trend_is_the_rank_correlation_along_the_bins():
     falls = claim(metric="histogram.trend", comparator="", direction="lower", kind="secondary", band=math.nan)
     row = statistics.ledger(frame, pd.DataFrame([falls])).iloc[0]
     assert row.seeds == 2
-    assert row.verdict == "cannot be told"
+    assert row.verdict == "cannot be told (interim)"
     assert math.isnan(row.aa_difference)
+
+
+# --- overview -----------------------------------------------------------------------------------------------
+
+
+def test_the_overview_of_a_hand_worked_grid():
+    curves = {("random", 0): [50, 60, 70], ("random", 1): [50, 62, 72], ("m", 0): [50, 61, 75], ("m", 1): [50, 65, 73]}
+    about = {"dataset": "cifar-10", "world": False, "method": "m"}
+    choices = [about | {"kind": "choice", "seed": s, "cycle": c, "tied_share": c / 2} for s in (0, 1) for c in (0, 1)]
+    timings = [about | {"kind": "timing", "seed": s, "choosing": 4.0, "watching": 3.0} for s in (0, 1)]
+    best, random = statistics.overview(pd.concat([results(curves), pd.DataFrame(choices + timings)])).itertuples()
+    assert (best.method, random.method) == ("m", "random")
+    assert best.aubc == pytest.approx((68 + 69) / 2)  # over cycles 1 and 2: (61 + 75) / 2 and (65 + 73) / 2
+    assert best.gain == pytest.approx(((68 - 65) + (69 - 67)) / 2)
+    low, high = stats.t.interval(0.95, 1, 2.5, stats.sem([3, 2]))
+    assert (best.gain_low, best.gain_high) == pytest.approx((low, high))
+    assert best.choosing == 2.0  # 8 seconds, four choices
+    assert best.watching == 3.0  # 6 seconds, two choices after cycle 0, whose training is shared
+    assert best.tied == 0.25
+    assert best.saved.startswith(">=")
+    assert math.isnan(random.gain)
+    assert math.isnan(random.choosing)
+    assert random.saved == ""

@@ -201,7 +201,8 @@ def parse_arm(arm: str) -> tuple[str, dict]:
     try:
         call = ast.parse(f"arm{form[2] or '()'}", mode="eval").body
         options = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
-        if call.args or None in options:
+        # a(b=1)(c=2) is a call of a call; ast takes an option twice
+        if call.args or None in options or not isinstance(call.func, ast.Name) or len(options) < len(call.keywords):
             raise ValueError
     except (SyntaxError, ValueError, TypeError, AttributeError):
         raise BadRequest(f"arm {arm!r}; accepted: name or name(option=value, ...), values literal") from None

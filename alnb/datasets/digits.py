@@ -23,9 +23,9 @@ INFO = {
         classes=10,
         source="embedded",
         terms="CC BY 4.0 (UCI repository, doi:10.24432/C50P49)",
-        note="plumbing, never evidence",
         train=1_297,
         test=500,
+        plumbing=True,
     )
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alnb import cycle, datasets
+from alnb import cycle, datasets, statistics
 from alnb.acquisition import describe, score
 from alnb.errors import BadRequest
 from alnb.methods import pseudo_labels
@@ -125,6 +125,24 @@ def examples(view, truth, d, correct) -> list[dict]:
     return rows
 
 
+# --- the arms of a figure -------------------------------------------------------------------------------------------------
+
+PRINTED = ("random", "dispersion", "margin", "bald", "k_center", "core_set", "vaal")
+RIVALS = ("random", "dispersion", "mean_confidence", "count_entropy", "late_dispersion", "qbc")
+
+
+def arms(rows, names: Sequence[str]) -> list[str]:
+    """For each strategy of `names` the arm that ran: the plain one, else the one with options, "bald(dropout=0.5)"."""
+    ran = list(rows["method"].unique())
+    first = lambda name: next((arm for arm in ran if arm == name or arm.startswith(f"{name}(")), None)
+    return [name if name in ran else first(name) for name in names if name in ran or first(name)]
+
+
+def single_model(results):
+    """The rows of sec. 3.4: without the pairs of sec. 3.5 and what was retrained on their queries."""
+    return results[(results["study"] == STUDY.name) & ~results["method"].str.endswith(" retrained")]
+
+
 # --- the figures ----------------------------------------------------------------------------------------------------------
 
 
@@ -203,7 +221,7 @@ def table_3_1(results):
     for dataset, part in accuracy.groupby("dataset", sort=False):
         full = part.loc[part["method"] == cycle.ALL, "accuracy"].mean()
         arms = part[part["method"] != cycle.ALL]
-        last = arms[arms["labelled"] == arms["labelled"].max()]
+        last = arms[arms["cycle"] == statistics.horizon(arms)]  # Random may have gone on
         for method, runs in [(cycle.ALL, part[part["method"] == cycle.ALL]), *last.groupby("method", sort=False)]:
             if len(runs):
                 mean = runs["accuracy"].mean()
@@ -240,7 +258,7 @@ def seconds(run: Run) -> float:
         return classification.seconds(run, [o.initial + o.budget * c for c in range(o.cycles + 1)], 0)
     if run.method == cycle.FIRST:
         return classification.seconds(run, [o.initial], pool - o.initial)
-    sizes = [o.initial + o.budget * c for c in range(1, o.cycles + 1)]
+    sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - run.steps, o.cycles + 1)]
     recorded = cycle.RECORDED & set(describe(run.method).needs)
     return classification.seconds(run, sizes, sum(pool - size for size in sizes[:-1]) if recorded else 0)
 
@@ -262,53 +280,62 @@ def grid(
     methods_null: Sequence[str] = ("random", "random_again", "margin", "dispersion"),
     seeds_null: Sequence[int] = (),
     seeds_all: Sequence[int] = (),
+    further: int = 0,
     methods_more: Sequence[str] = (),
     seeds_more: Sequence[int] = (),
     pairs: Sequence[str] = (),
+    pairs_100: Sequence[str] = (),
     shares: Sequence[float] = (0.10,),
     seeds_pairs: Sequence[int] = (),
+    seeds_pairs_100: Sequence[int] = (),
     retrain: bool = False,
+    start: str = "latest",
+    delta: float = 0.005,
+    decay: float = 0.00033,
     **settings,
 ) -> list[Run]:
     """Every run of the notebook, seed by seed: what is cut short is still paired.
 
     `dataset` has few classes (CIFAR-10, or its stand-in), `dataset_100` many and sizes of its own, `dataset_null` is
     the world without the mechanism, where no claim should hold; "" leaves one out. `seeds_all` also train on every
-    label. `methods_more` are further arms of `dataset` on seeds of their own. `pairs`, `shares` are those of sec. 3.5
+    label; Random goes on for `further` cycles. `methods_more` are further arms of `dataset` on seeds of their own.
+    `pairs`, `pairs_100` (on `dataset_100`), `shares`, `start`, `delta` and `decay` are those of sec. 3.5
     (methods.pseudo_labels); `retrain` trains the plain network on what they chose. `settings` are those of
     tasks.classification. Raises BadRequest for unknown names and impossible sizes.
     """
     many = settings | {"pool": pool_100, "initial": initial_100, "budget": budget_100}
-    parts = [(dataset, methods, seeds, settings)]
-    parts += [(dataset_100, methods_100, seeds_100, many)] if dataset_100 else []
-    parts += [(dataset_null, methods_null, seeds_null, settings)] if dataset_null else []
+    races = [(dataset, methods, seeds, settings)]
+    races += [(dataset_100, methods_100, seeds_100, many)] if dataset_100 else []
+    races += [(dataset_null, methods_null, seeds_null, settings)] if dataset_null else []
     runs = []
-    for name, arms, chosen, values in parts:
-        _check(name, arms, chosen, values)
+    for name, arms, chosen, values in races:
+        _check(name, arms, chosen)
         for seed in chosen:
-            runs += [cycle.method_run(STUDY.name, name, method, seed, values) for method in arms]
+            runs += [cycle.method_run(STUDY.name, name, arm, seed, values) for arm in arms]
             if seed in seeds_all and name != dataset_null:
                 runs.append(cycle.all_data_run(STUDY.name, name, seed, values))
-    if methods_more and seeds_more:
-        _check(dataset, methods_more, seeds_more, settings)
-        runs += [
-            cycle.method_run(STUDY.name, dataset, arm, seed, settings) for seed in seeds_more for arm in methods_more
-        ]
-    if pairs and seeds_pairs:
-        two = pseudo_labels.grid(dataset, pairs, shares, seeds_pairs, STUDY.name, settings)
-        runs += two + [cycle.retrained_run(run, STUDY.name) for run in two if retrain]
+    if further:
+        plain = [run for run in runs if (run.dataset, run.method, run.arm) == (dataset, "random", "")]
+        runs += [cycle.further_run(run, further) for run in plain]
+    if methods_more:
+        _check(dataset, methods_more, seeds_more)
+        runs += [cycle.method_run(STUDY.name, dataset, arm, s, settings) for s in seeds_more for arm in methods_more]
+    for run in runs:
+        if run.method != cycle.ALL:
+            cycle.check_sizes(run.options, datasets.info(run.dataset).train)
+        classification.check(run.options)
+    own = {"start": start, "delta": delta, "decay": decay}
+    races = [(dataset, pairs, seeds_pairs, settings), (dataset_100, pairs_100, seeds_pairs_100, many)]
+    for name, asked, chosen, values in races:
+        if name and asked:
+            two = pseudo_labels.grid(name, asked, shares, chosen, STUDY.name, values | own)
+            runs += two + [cycle.retrained_run(run, STUDY.name) for run in two if retrain]
     return runs
 
 
-def _check(dataset: str, methods: Sequence[str], seeds: Sequence[int], settings: dict) -> None:
-    about = datasets.info(dataset)
+def _check(dataset: str, methods: Sequence[str], seeds: Sequence[int]) -> None:
     for what, values in (("methods", methods), ("seeds", seeds)):
         if not values:
             raise BadRequest(f"{what} of {dataset} is empty: give at least one")
         if len(set(values)) < len(values):
             raise BadRequest(f"{what} of {dataset} repeats {max(values, key=list(values).count)!r}")
-    options = Run(STUDY.name, dataset, cycle.ALL, 0, settings).options
-    cycle.check_sizes(options, about.train)
-    classification.check(options)
-    for method in methods:
-        cycle.method_run(STUDY.name, dataset, method, seeds[0], settings)

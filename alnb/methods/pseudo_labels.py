@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from alnb import acquisition, cycle, datasets
 from alnb.errors import BadRequest
-from alnb.runs import Run, State, Step, Study, study, torch_stream
+from alnb.runs import Run, State, Step, Study, coerce, study, torch_stream
 from alnb.tasks import classification
 from alnb.tasks.classification import Classification
 
@@ -78,10 +78,11 @@ def two_models(run: Run, state: State) -> Step:
     if last:
         return Step(rows, {"labelled": labelled}, done=True)
     view = cycle.View(task, b, c, rest, labelled, labels, record, oracle=False)
-    choice = _asked(view, run, c)
-    rows.append({"kind": "choice", "cycle": c, "asked": options.budget, "tied_share": choice.tied_share})
+    choice, row = _asked(view, run, c, task.timings)
+    rows.append({**row, "cycle": c})
     blobs = {} if options.start == "scratch" else {"A": a.state_dict(), "B": b.state_dict()}
-    return Step(rows, {"labelled": labelled}, [int(rest[row]) for row in choice.rows], blobs)
+    queries = [int(rest[row]) for row in choice.rows]
+    return Step(rows, {"labelled": labelled}, queries, blobs, timings=task.timings)
 
 
 def ceal(run: Run, state: State) -> Step:
@@ -106,13 +107,14 @@ def ceal(run: Run, state: State) -> Step:
     if c == options.cycles:
         return Step(rows, {"labelled": labelled}, done=True)
     view = cycle.View(task, model, c, candidates, labelled, labels, None, oracle=False)
-    choice = _asked(view, run, c)
-    rows.append({"kind": "choice", "cycle": c, "asked": options.budget, "tied_share": choice.tied_share})
+    choice, row = _asked(view, run, c, task.timings)
+    rows.append({**row, "cycle": c})
     asked = set(choice.rows.tolist())
     sure = [row for row in below(view, options.delta - options.decay * c).tolist() if row not in asked]
     data = {"labelled": labelled, "pseudo": [int(candidates[row]) for row in sure]}
     data["guessed"] = view.probabilities.argmax(1)[sure].tolist()
-    return Step(rows, data, [int(candidates[row]) for row in choice.rows], {"B": model.state_dict()})
+    queries = [int(candidates[row]) for row in choice.rows]
+    return Step(rows, data, queries, {"B": model.state_dict()}, timings=task.timings)
 
 
 def _labelled(run: Run, state: State, task):
@@ -146,9 +148,10 @@ def _without(candidates, rows):
     return numpy.delete(candidates, rows.numpy())
 
 
-def _asked(view, run: Run, c: int):
+def _asked(view, run: Run, c: int, timings: dict):
     query = run.options.query
-    return acquisition.get(query).choose(view, run.options.budget, torch_stream(run.seed, f"strategy {query}", c))
+    stream = torch_stream(run.seed, f"strategy {query}", c)
+    return cycle.choose(acquisition.get(query), view, run.options.budget, stream, timings)
 
 
 def _needs_record(strategy: str) -> bool:
@@ -198,6 +201,11 @@ def grid(
     pairs: "<pseudo-label criterion>+<query criterion>", e.g. "dispersion+entropy", or "ceal". shares: of the pool, for
     each pair. settings: those of this study that all runs share. Raises BadRequest for what cannot be.
     """
+    if not seeds:
+        raise BadRequest(f"the pairs {', '.join(pairs)} have no seeds: give at least one")
+    for what, values in (("pairs", pairs), ("shares", shares), ("seeds", seeds)):
+        if len(set(values)) < len(values):
+            raise BadRequest(f"{what} repeats {max(values, key=list(values).count)!r}")
     runs = []
     for seed in seeds:
         for pair in pairs:
@@ -217,15 +225,21 @@ def _run(dataset: str, pair: str, share: float, seed: int, first: str, settings:
             raise BadRequest(f"pair {pair!r}; accepted: {CEAL} or <pseudo-label criterion>+<query criterion>")
         if acquisition.describe(name).oracle:
             raise BadRequest(f"pair {pair!r}: {name} sees the labels of the pool")
+        if {"committee", "dropout_probabilities"} & set(acquisition.describe(name).needs):
+            raise BadRequest(f"pair {pair!r}: {name} wants networks of its own; accepted: what one network gives")
     if acquisition.describe(pseudo).kind != "score":
         raise BadRequest(f"pair {pair!r}: {pseudo} gives no scores, so nothing says what it would ask last")
+    share = coerce(share, float, "share")
     values = {**settings, "pseudo": pseudo, "query": query, "share": share}
     arm = f"{pair} {100 * share:g}%"
     run = Run(STUDY.name, dataset, TWO_MODELS, seed, values, needs, arm=arm)
     o = run.options
-    size, labels = _size(run), o.initial + o.budget * (o.cycles + 1)
-    if not 0 < share < 1 or _pseudo_count(o, size) + labels > size:
+    size, labels = _size(run), o.initial + o.budget * o.cycles
+    pseudo_labelled = _pseudo_count(o, size)
+    if not 0 < pseudo_labelled <= size - labels:
         raise BadRequest(f"share = {share}: a pool of {size} has no room for it beside {labels} labels")
+    if o.subset and pseudo_labelled + o.budget > o.subset:
+        raise BadRequest(f"share = {share}: a subset of {o.subset} has no room for it beside {o.budget} queries")
     return run
 
 
@@ -233,8 +247,78 @@ def _size(run: Run) -> int:
     return run.options.pool or datasets.info(run.dataset).train
 
 
+# --- results and figures ------------------------------------------------------------------------------------------------
+
+
 def by_model(results):
-    """Rows of accuracy with the model in the method's name, "dispersion+entropy 10% B": what figures and tables join."""
-    rows = results[(results["kind"] == "accuracy") & results["model"].notna()]
-    suffix = rows["model"].where(rows["method"] != CEAL, "")
-    return rows.assign(method=(rows["method"] + " " + suffix).str.strip())
+    """The same rows with the model in the method's name, "dispersion+entropy 10% B": what figures and tables join. Rows
+    that are of no one model (choices, timings) are B's, who asks."""
+    two = (results["study"] == STUDY.name) & (results["method"] != CEAL)
+    model = results["model"].fillna("B") if "model" in results else "B"
+    return results.assign(method=results["method"].where(~two, results["method"] + " " + model))
+
+
+def draw(results, beside: Sequence[str]):
+    """Fig. 3.8 and 3.9. Left: accuracy of model B (full line) and A (dashed) of each pair, CEAL, and the arms `beside`.
+    Right: the plain network trained from scratch on what each asked, so that only the queries differ. rows: `by_model`
+    of one dataset."""
+    from alnb.figures import looks, subplots
+
+    rows = results[results["kind"] == "accuracy"]
+    arms = _arms(rows)
+    look = looks([*beside, *arms])
+    fig, (left, right) = subplots(1, 2, figsize=(9, 4.2), sharey=True)
+    for arm in beside:
+        for ax in (left, right):
+            _line(ax, rows, arm, arm, look[arm])
+    for arm in arms:
+        _line(left, rows, arm if arm == CEAL else f"{arm} B", arm, look[arm])
+        _line(left, rows, f"{arm} A", "", look[arm] | {"ls": "--", "alpha": 0.6})
+        _line(right, rows, f"{arm} retrained", arm, look[arm])
+    left.set(xlabel="labelled", ylabel="test accuracy, %", title="models B (full) and A (dashed)")
+    right.set(xlabel="labelled", title="the plain network on what each asked")
+    left.legend(fontsize=8)
+    return fig
+
+
+def _arms(rows) -> list[str]:
+    """ "ceal" and the pairs with their share, in the order of the rows."""
+    own = rows.loc[rows["study"] == STUDY.name, "method"]
+    return list(dict.fromkeys(arm if arm == CEAL else arm.rpartition(" ")[0] for arm in own))
+
+
+def _line(ax, rows, method: str, label: str, look: dict) -> None:
+    line = rows[rows["method"] == method].groupby("labelled")["accuracy"].agg(["mean", "std"])
+    if len(line):
+        ax.errorbar(line.index, line["mean"], yerr=line["std"], label=label, capsize=2, lw=1.5, ms=4, **look)
+
+
+def table(results):
+    """One row per pair and CEAL: pseudo-labels in the last cycle, the share of them that is right (mean over cycles),
+    accuracy at the last budget of A, of B and of the plain network on the same queries, seeds."""
+    import pandas
+
+    rows = results[results["kind"] == "accuracy"]
+    budget = rows.loc[rows["study"] == STUDY.name, "labelled"].max()
+    last = rows[rows["labelled"] == budget].groupby("method")["accuracy"].mean()
+    found = []
+    for arm in _arms(rows):
+        b = arm if arm == CEAL else f"{arm} B"
+        own = rows[rows["method"] == b]
+        pseudo = round(own.loc[own["labelled"] == budget, "pseudo"].mean())
+        names = {"A": f"{arm} A", "B": b, "retrained": f"{arm} retrained"}
+        found.append({"pair": arm, "pseudo-labels": pseudo, "% right": own["pseudo_right"].mean(),
+                      **{column: last.get(name) for column, name in names.items()}, "seeds": own["seed"].nunique()})  # fmt: skip
+    return pandas.DataFrame(found)
+
+
+def describe(frame) -> str:
+    """The rows of `table` in words."""
+
+    def known(row):
+        numbers = [("A", row["A"]), ("B", row["B"]), ("the plain network on its queries", row["retrained"])]
+        return ", ".join(f"{name} {value:.1f} %" for name, value in numbers if value == value and value is not None)
+
+    parts = [f"{row['pair']}: {known(row)}; {row['% right']:.1f} % of its pseudo-labels right"
+             for row in frame.to_dict("records")]  # fmt: skip
+    return f"Accuracy at the last budget. {'. '.join(parts)}."

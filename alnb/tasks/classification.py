@@ -79,6 +79,7 @@ class Classification:
         self.size, self.classes = len(self.targets), self.data.info.classes
         self.look = {"mean": self.data.mean, "std": self.data.std, "device": self.device}
         self.look["precision"] = self.options.precision
+        self.timings: dict[str, float] = {}  # seconds by name, of this step
 
     def labels(self, indices: Sequence[int], answers: Mapping[int, int]):
         """(L,) int64: the human's answers where there are some, else the dataset's labels."""
@@ -123,11 +124,12 @@ class Classification:
             network.load_state_dict(start.state_dict())
         if candidates is not None:
             recorder = Recorder(self._acquisition_images(candidates, cycle), classes=self.classes, **self.look)
+        watch = recorder and self._timed(recorder)
         trained = train(
             network, self.images[list(indices)], labels, recipe,
             mean=self.data.mean, std=self.data.std, crop=self.data.crop, flip=self.data.flip,
             order=self._stream("data order", cycle, member),
-            augment=self._stream("augmentation", cycle, member), device=self.device, after_epoch=recorder,
+            augment=self._stream("augmentation", cycle, member), device=self.device, after_epoch=watch,
         )  # fmt: skip
         network.presented = trained["correct"]
         network.eval()
@@ -137,6 +139,21 @@ class Classification:
         rows[torch.as_tensor(candidates)] = torch.arange(len(candidates))
         record = {"predictions": recorder.predictions.cpu(), "mean_confidence": recorder.mean_confidence.cpu()}
         return network, record | {"rows": rows}
+
+    def _timed(self, recorder):
+        """The recorder, with its seconds added to timings["watching"]: what looking at the pool every epoch costs."""
+        import time
+
+        import torch
+
+        def watch(epoch, network):
+            began = time.perf_counter()
+            recorder(epoch, network)
+            if self.device.startswith("cuda"):
+                torch.cuda.synchronize()
+            self.timings["watching"] = self.timings.get("watching", 0.0) + time.perf_counter() - began
+
+        return watch
 
     def restore(self, weights: dict):
         """The network of the shared first training."""

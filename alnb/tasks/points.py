@@ -53,6 +53,7 @@ class Points(Classification):
         ]
         self.images, self.targets, self.test_images, self.test_targets = tensors
         self.size, self.classes = len(self.targets), self.data.classes
+        self.timings: dict[str, float] = {}
 
     def _build(self, cycle: int, member: int = 0):
         from alnb.learning import perceptron

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import inspect
+import keyword
 import subprocess
 import sys
 
 import pytest
 import torch
+from hypothesis import given as given_
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from alnb import acquisition
 from alnb.acquisition import Strategy, score, select
@@ -136,6 +141,128 @@ def test_a_decorator_that_cannot_be_read_is_named(tmp_path, monkeypatch):
 def test_an_unknown_name_is_refused_with_what_there_is(ask):
     with pytest.raises(BadRequest, match=r"no strategy 'margn'; did you mean 'margin'.*accepted: .*k_center"):
         ask("margn")
+
+
+# --- arms: a strategy with options --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arm", "name", "options"),
+    [
+        ("random", "random", {}),
+        ("random()", "random", {}),
+        (" bald(passes=5, dropout=0.5) ", "bald", {"passes": 5, "dropout": 0.5}),
+        ("bald (passes = 5,)", "bald", {"passes": 5}),
+        ("k_center(subset=500)", "k_center", {"subset": 500}),
+        ("mine@0123abcd(k=-2)", "mine@0123abcd", {"k": -2}),
+        ("mine@0123abcd", "mine@0123abcd", {}),
+        ("a1(precision='bf16', network=\"small\")", "a1", {"precision": "bf16", "network": "small"}),
+        ("a(text='),(=')", "a", {"text": "),(="}),
+        ("a(text='it\\'s')", "a", {"text": "it's"}),
+        ("a(nesterov=True, milestones=[0.5, 0.75], m=(0.5,), none=None)", "a",
+         {"nesterov": True, "milestones": [0.5, 0.75], "m": (0.5,), "none": None}),
+    ],
+)  # fmt: skip
+def test_an_arm_is_a_name_and_its_options(arm, name, options):
+    found = acquisition.parse_arm(arm)
+    assert found == (name, options)
+    assert [type(value) for value in found[1].values()] == [type(value) for value in options.values()]
+
+
+@pytest.mark.parametrize(
+    "arm",
+    [
+        "", " ", "()", "Random", "1st", "_random", "random_again!", "random,margin", "random random", "random#",
+        "bald(", "bald)", "bald(passes=5", "bald(passes=5))", "bald(5)", "bald(passes)", "bald(passes:5)", "bald(passes=)",
+        "bald(passes==5)", "bald(*[1])", "bald(**{'passes': 5})", "bald(passes=five)", "bald(passes=2*25)",
+        "bald(passes=int(5))", "bald(dropout=0,5)", "bald[passes=5]", "bald(passes=5) + 1", "bald(passes=5) # five",
+        "mine@012(k=1)", "mine@0123ABCD", "@0123abcd", "bald(passes=5)\nmargin", "bald(passes=\x00)",
+        "bald(passes=open('/etc/passwd'))", "bald(passes=5).real", "bald(passes=5)[0]", "bald(passes=5) if 1 else (2)",
+    ],
+)  # fmt: skip
+def test_an_arm_that_cannot_be_read_is_refused_in_one_line_that_says_how(arm):
+    with pytest.raises(BadRequest) as refusal:
+        acquisition.parse_arm(arm)
+    said = str(refusal.value)
+    assert said.startswith("arm ")
+    assert "name or name(option=value, ...)" in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "arm", ["bald(passes=5)(dropout=0.5)", "bald(passes=5).x(dropout=0.5)", "bald(5)(dropout=0.5)"]
+)
+def test_options_in_two_pairs_of_brackets_are_refused_not_dropped(arm):
+    with pytest.raises(BadRequest, match="accepted: name or name"):
+        acquisition.parse_arm(arm)
+
+
+def test_an_option_given_twice_is_refused_as_python_refuses_it():
+    with pytest.raises(SyntaxError, match="repeated"):
+        eval("dict(subset=10, subset=20)")
+    with pytest.raises(BadRequest, match="subset"):
+        acquisition.parse_arm("random(subset=10, subset=20)")
+
+
+@settings(max_examples=40, deadline=None)
+@given_(
+    st.from_regex("[a-z][a-z0-9_]{0,9}", fullmatch=True),
+    st.dictionaries(
+        st.from_regex("[a-z][a-z_]{0,7}", fullmatch=True).filter(lambda word: not keyword.iskeyword(word)),
+        st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.text()),
+        max_size=4,
+    ),
+)
+def test_what_is_written_as_an_arm_is_read_as_it_was(name, options):
+    if keyword.iskeyword(name):
+        return
+    arm = f"{name}({', '.join(f'{word}={value!r}' for word, value in options.items())})"
+    assert acquisition.parse_arm(arm) == (name, options)
+
+
+def test_the_options_of_a_strategy_are_read_from_its_source_and_are_those_it_takes():
+    for name in acquisition.catalogue():
+        strategy = acquisition.get(name)
+        words = inspect.signature(strategy.function).parameters.values()
+        takes = {word.name: word.default for word in words if word.kind is word.KEYWORD_ONLY}
+        assert strategy.parameters == acquisition.describe(name).parameters == takes
+    assert acquisition.get("bald").parameters == {"passes": 50}
+    assert acquisition.get("margin").parameters == {}
+
+
+def test_options_of_a_cell_are_those_of_its_function(cell):
+    mine = cell(arguments=", *, k=3", value="k * view.probabilities[:, 0]")
+    assert mine.parameters == acquisition.describe("mine").parameters == {"k": 3}
+    view = toy_view(U=6)
+    up, down = (mine.choose(view, 6, rng(), **words).rows.tolist() for words in ({}, {"k": -1}))
+    assert up == down[::-1]
+
+
+def test_a_default_that_is_computed_is_refused_where_the_catalogue_reads_it(tmp_path, monkeypatch):
+    (tmp_path / "acquisition").mkdir()
+    monkeypatch.setattr(acquisition, "__file__", str(tmp_path / "acquisition" / "__init__.py"))
+    file = tmp_path / "acquisition" / "odd.py"
+    file.write_text('@score("odd")\ndef f(view, *, k=2 * 3): ...\n')
+    with pytest.raises(BadRequest, match=r"odd\.py, line 1: .* literal keywords and defaults"):
+        acquisition.catalogue()
+    file.write_text('@score("odd")\ndef f(view, *, k=-0.5, words=("a", "b")): ...\n')
+    assert acquisition.describe("odd").parameters == {"k": -0.5, "words": ("a", "b")}
+
+
+def test_scores_are_nested_and_rows_where_they_say_so(tmp_path, monkeypatch):
+    (tmp_path / "acquisition").mkdir()
+    monkeypatch.setattr(acquisition, "__file__", str(tmp_path / "acquisition" / "__init__.py"))
+    (tmp_path / "acquisition" / "three.py").write_text(
+        '@score("scores")\ndef a(view): ...\n'
+        '@select("rows")\ndef b(view, budget, rng): ...\n'
+        '@select("prefix", nested=True)\ndef c(view, budget, rng): ...\n'
+    )
+    assert {name: acquisition.describe(name).nested for name in ("scores", "rows", "prefix")} == {
+        "scores": True, "rows": False, "prefix": True,
+    }  # fmt: skip
+    assert score("mine")(lambda view: 1).nested
+    assert not select("other")(lambda view, budget, rng: 1).nested
+    assert select("third", nested=True)(lambda view, budget, rng: 1).nested
 
 
 # --- strategies defined outside alnb ------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@ import torch
 
 FLOATS = ("probabilities", "log_probabilities", "embeddings", "mean_confidence", "labelled_embeddings")
 OF_THE_LABELLED = ("labelled_embeddings", "labelled_targets", "labelled_images")
-QUICK = {}  # strategy -> options with which a test of its contract takes no minute
+# strategy -> options with which a test of its contract takes no minute
+QUICK = {"vaal": {"steps": 2, "batch": 8, "width": 2, "latent": 4}}
 
 
 class ToyView:

@@ -275,6 +275,98 @@ def test_training_learns_what_can_be_learnt():
     assert (infer(net, images, **TRANSFORM).argmax(1) == targets).float().mean() > 0.95
 
 
+class Flat(nn.Module):
+    """Pixels into a linear head: no batch statistics, so that what it says of a sample is the sample's alone."""
+
+    def __init__(self, classes=5, size=16):
+        super().__init__()
+        self.head = nn.Linear(3 * size * size, classes)
+        nn.init.normal_(self.head.weight, std=0.01, generator=generator(4))
+        nn.init.zeros_(self.head.bias)
+
+    def embed(self, x):
+        return x.flatten(1)
+
+    def forward(self, x):
+        return self.head(self.embed(x))
+
+
+def test_a_network_that_does_not_learn_is_right_about_the_same_samples_in_every_epoch():
+    images, targets = data(75)
+    net = Flat()
+    right = plainly(net, images).argmax(1) == targets
+    correct = run(net, images, targets, Recipe(epochs=3, batch=16, lr=0.0), crop=0, flip=False)["correct"]
+    assert correct.dtype == torch.bool
+    assert correct.shape == (3, 75)
+    assert 5 < right.sum() < 70
+    assert all(torch.equal(epoch, right) for epoch in correct)  # in the order given, however they were shuffled
+
+
+def test_correct_is_what_the_network_said_before_the_step_that_it_was_shown_in():
+    """One batch an epoch: what epoch t presents is judged by the weights that epoch t - 1 left."""
+    images, targets = data(60)
+    net, after = Flat(), []
+    after.append(plainly(net, images).argmax(1) == targets)
+    recipe = Recipe(epochs=4, batch=60, lr=0.01)
+    look = lambda epoch, watched: after.append(plainly(watched, images).argmax(1) == targets)
+    correct = run(net, images, targets, recipe, crop=0, flip=False, after_epoch=look)["correct"]
+    assert [epoch.tolist() for epoch in correct] == [epoch.tolist() for epoch in after[:-1]]
+    assert len({tuple(epoch.tolist()) for epoch in after}) >= 3  # it did change its mind
+
+
+@pytest.mark.parametrize("n", [75, 20, 5])
+def test_correct_is_of_the_sample_as_it_was_augmented_in_each_batch(n):
+    """Watched from outside: the logits of every batch, put back by the shuffle that `order` draws."""
+    images, targets = data(n)
+    net, logits = network(), []
+    net.register_forward_hook(lambda module, args, output: logits.append(output.detach()))
+    correct = run(net, images, targets, Recipe(epochs=3, batch=16, lr=0.05))["correct"]
+    order, expected = generator(2), torch.zeros(3, n, dtype=torch.bool)
+    seen = torch.cat(logits).argmax(1).view(3, n)
+    for epoch in range(3):
+        for place, sample in enumerate(torch.randperm(n, generator=order).tolist()):
+            expected[epoch, sample] = seen[epoch, place] == targets[sample]
+    assert torch.equal(correct, expected)
+    assert 0 < expected.sum() < 3 * n
+
+
+def test_dropout_in_training_follows_the_global_generator_and_no_dropout_leaves_it_alone():
+    images, targets = data(60)
+
+    def trained(p, seed):
+        net = network()
+        net.dropout = p
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        recorder = Recorder(images, MEAN, STD, 5, device="cpu")
+        loss = run(net, images, targets, after_epoch=recorder)["loss"]
+        return loss, torch.equal(torch.get_rng_state(), before)
+
+    (plain, untouched), (one, touched), (again, _), (other, _) = (
+        trained(p, seed) for p, seed in ((0.0, 1), (0.5, 1), (0.5, 1), (0.5, 2))
+    )
+    assert (untouched, touched) == (True, False)
+    assert one == again
+    assert len({tuple(plain), tuple(one), tuple(other)}) == 3
+
+
+def test_watching_and_inference_are_without_dropout():
+    images, targets = data(60)
+    net, seen = network(), []
+    net.dropout = 0.5
+    recorder = Recorder(images, MEAN, STD, 5, device="cpu")
+
+    def both(epoch, watched):
+        before = torch.get_rng_state()
+        recorder(epoch, watched)
+        assert torch.equal(torch.get_rng_state(), before)
+        seen.append(plainly(watched, images).argmax(1))
+
+    run(net, images, targets, after_epoch=both)
+    assert torch.equal(recorder.predictions.long(), torch.stack(seen))
+    assert torch.allclose(infer(net, images, **TRANSFORM), plainly(net, images), atol=1e-4)
+
+
 def test_frozen_parameters_stay_as_they_are():
     images, targets = data(40)
     net = network()

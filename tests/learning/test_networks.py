@@ -115,3 +115,60 @@ def test_folded_copy_is_the_same_function_without_batch_norms(name):
 def test_unknown_network_is_refused_with_what_there_is():
     with pytest.raises(BadRequest, match="'lenet' is unknown: one of small, resnet18"):
         networks.build("lenet", 10, generator=generator())
+
+
+# --- dropout before the head --------------------------------------------------------------------------------------------
+
+
+def dropping(features, p):
+    """A network whose logits are its features after dropout: the head passes them on."""
+    network = networks.build("small", features.shape[1], generator=generator())
+    network.head.weight.data, network.head.bias.data = torch.eye(features.shape[1]), torch.zeros(features.shape[1])
+    network.embed, network.dropout = lambda x: features, p
+    return network
+
+
+@pytest.mark.parametrize("p", [0.2, 0.5, 0.8])
+def test_dropout_drops_single_features_in_training_and_keeps_their_expectation(p):
+    features = torch.rand(400, 128, generator=generator(1)) + 0.5
+    torch.manual_seed(0)
+    seen = dropping(features, p).train()(None)
+    kept = seen != 0
+    torch.testing.assert_close(seen, features * kept / (1 - p), rtol=1e-5, atol=1e-6)
+    assert kept.float().mean().item() == pytest.approx(1 - p, abs=0.01)  # deviation at most 0.0022 of 51,200
+    assert seen.mean().item() == pytest.approx(features.mean().item(), abs=0.05)
+    assert len(kept.unique(dim=0)) == 400  # a mask for each sample, not one for the batch
+
+
+@pytest.mark.parametrize("name", networks.names())
+def test_dropout_is_for_training_alone(name):
+    network = networks.build(name, 7, generator=generator()).eval()
+    x = torch.randn(3, 3, 8, 8, generator=generator(1))
+    assert network.dropout == 0.0
+    with torch.no_grad():
+        plain, features = network(x), network.embed(x)
+        network.dropout = 0.5
+        assert torch.equal(network(x), plain)
+        assert torch.equal(network.embed(x), features)
+        torch.testing.assert_close(network.folded()(x), plain, rtol=1e-4, atol=1e-4)
+        torch.manual_seed(0)
+        trained = network.train()(x)
+        assert not torch.equal(trained, network(x))
+
+
+@pytest.mark.parametrize(("p", "training", "draws"), [(0.0, True, False), (0.5, False, False), (0.5, True, True)])
+def test_the_global_generator_is_drawn_from_only_where_something_is_dropped(p, training, draws):
+    network = networks.build("small", 7, generator=generator()).train(training)
+    network.dropout = p
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    network(torch.randn(8, 3, 8, 8, generator=generator(1)))
+    assert torch.equal(torch.get_rng_state(), before) is not draws
+
+
+def test_dropout_is_no_weight_and_of_one_network_alone():
+    one, other = (networks.build("small", 7, generator=generator(seed)) for seed in (0, 1))
+    names = set(one.state_dict())
+    one.dropout = 0.5
+    assert set(one.state_dict()) == names
+    assert other.dropout == networks.Network.dropout == 0.0

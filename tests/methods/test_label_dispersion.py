@@ -99,11 +99,16 @@ def test_the_examples_are_a_steady_hit_and_three_confident_mistakes():
 
 
 def test_table_3_1_is_relative_to_all_data_of_its_own_dataset():
-    rows = [{"kind": "accuracy", "dataset": "d", "method": m, "labelled": n, "accuracy": a, "seed": s}
-            for m, n, a, s in (("random", 10, 40.0, 0), ("random", 20, 60.0, 0), ("random", 20, 70.0, 1),
-                               (cycle.ALL, 99, 80.0, 0))]  # fmt: skip
+    rows = [{"kind": "accuracy", "dataset": "d", "method": m, "cycle": c, "labelled": n, "accuracy": a, "seed": s}
+            for m, c, n, a, s in (("random", 0, 10, 40.0, 0), ("random", 1, 20, 60.0, 0), ("random", 1, 20, 70.0, 1),
+                                  ("random", 2, 30, 90.0, 0), ("margin", 1, 20, 75.0, 0), (cycle.ALL, 0, 99, 80.0, 0))]  # fmt: skip
     table = ch3.table_3_1(pandas.DataFrame(rows)).set_index("method")
-    assert table.loc["random", ["labels", "acc", "rel", "seeds"]].tolist() == [20, 65.0, 81.25, 2]
+    assert table.loc["random", ["labels", "acc", "rel", "seeds"]].tolist() == [
+        20,
+        65.0,
+        81.25,
+        2,
+    ]  # it went on: not shown
     assert table.loc[cycle.ALL, "rel"] == 100
 
 

@@ -182,13 +182,22 @@ def test_dropout_passes_differ_and_average_to_about_the_network():
         task().infer_dropout(network, numpy.arange(4), 0, 5)
 
 
-@pytest.mark.parametrize("arm", [n for n in sorted(acquisition.catalogue()) if n != "bald"] + ["bald(dropout=0.3)"])
+ARMS = [*sorted(set(acquisition.catalogue()) - {"bald", "vaal"}), "bald(dropout=0.3)"]
+
+
+@pytest.mark.parametrize("arm", ARMS)
 def test_every_strategy_of_the_catalogue_runs_on_points(arm, tmp_path):
     run = cycle.method_run("active_learning", "points-arms", arm, 0, SETTINGS | {"epochs": 10})
     store = Store(tmp_path)
     outcome = drive([run], store, workers=1)
     assert not outcome.failed, outcome.failed
     assert len(store.read(run).steps[-1]["state"]["labelled"]) == 19
+
+
+def test_a_strategy_that_looks_at_images_says_that_points_are_none(tmp_path):
+    run = cycle.method_run("active_learning", "points-arms", "vaal", 0, SETTINGS | {"epochs": 10})
+    (why,) = drive([run], Store(tmp_path), workers=1).failed.values()
+    assert "vaal wants images" in why
 
 
 def test_bad_settings_are_refused():

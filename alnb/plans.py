@@ -1,0 +1,259 @@
+"""What a notebook is asked to do, without a notebook: its parameters, its profiles, the runs that these come to.
+
+The parameters are the annotated literals of the one cell tagged `parameters`; as they stand they are the profile
+`laptop`. nbconfig/<notebook>.yaml holds the other profiles as overrides, and the captions of the artefacts. Whatever
+cannot be is refused here, before a kernel starts.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import importlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alnb import REPOSITORY, datasets, records
+from alnb.errors import BadRequest
+from alnb.runs import Run, coerce, study, with_needs
+from alnb.store import Store
+
+PROFILES = {  # from the quickest to the paper's own; a YAML may name others
+    "smoke": "seconds, tests the machinery; never evidence",
+    "laptop": "the default: embedded data, minutes on two cores",
+    "world": "the embedded stand-in with every arm and seed: hours",
+    "reduced": "real data, a small network and pool: hours",
+    "paper": "the paper's protocol on its real data: wants a GPU",
+}
+LAPTOP = "laptop"
+FROM_RECORDS = ("world", "reduced", "paper")  # profiles that draw what records hold and compute only the rest
+FOLDER = REPOSITORY / "notebooks"
+CONFIG = REPOSITORY / "nbconfig"
+
+
+# --- names, parameters, profiles --------------------------------------------------------------------------------------------
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("[0-9]*.ipynb"))
+
+
+def resolve(given: str) -> str:
+    """The notebook called `given`: its name, its file, or the beginning of its name, if that is one notebook's only."""
+    stem = Path(given).stem if given.endswith(".ipynb") else given
+    fitting = [name for name in names() if name == stem] or [name for name in names() if name.startswith(stem)]
+    if len(fitting) != 1:
+        raise BadRequest(f"no notebook {given!r}: there are {', '.join(names())}" if not fitting else
+                         f"{given!r} could be {' or '.join(fitting)}")  # fmt: skip
+    return fitting[0]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    kind: Any  # int, float, str, bool or list[one of these]
+    default: Any
+    help: str
+
+
+_KINDS = {"int": int, "float": float, "str": str, "bool": bool}
+_KINDS |= {f"list[{name}]": list[kind] for name, kind in _KINDS.items()}
+
+
+@functools.cache
+def parameters(name: str) -> dict[str, Parameter]:
+    """The typed parameters of a notebook, read from its source."""
+    path = FOLDER / f"{name}.ipynb"
+    cells = json.loads(path.read_text())["cells"]
+    tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    if len(tagged) != 1:
+        raise BadRequest(f"{path.name} has {len(tagged)} cells tagged 'parameters': expected one")
+    return parse_parameters("".join(tagged[0]["source"]), path.name)
+
+
+def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
+    """`name: type = literal  # help`, one a line; BadRequest for anything else."""
+    found, lines = {}, source.splitlines()
+    for node in ast.parse(source).body:
+        shown = lines[node.lineno - 1].strip()
+        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
+            raise BadRequest(f"{where}: parameters cell: {shown!r} is not `name: type = literal`")
+        kind = _KINDS.get(ast.unparse(node.annotation))
+        if kind is None:
+            raise BadRequest(f"{where}: parameters cell: {shown!r}: types are {', '.join(_KINDS)}")
+        try:
+            value = ast.literal_eval(node.value)
+        except ValueError:
+            raise BadRequest(f"{where}: parameters cell: {shown!r}: the value is not a literal") from None
+        comment = lines[node.end_lineno - 1].partition("  # ")[2]
+        found[node.target.id] = Parameter(kind, coerce(value, kind, node.target.id), comment.strip())
+    return found
+
+
+@functools.cache
+def config(name: str) -> dict:
+    """nbconfig/<name>.yaml: title, source, method, profiles (name -> overrides), artefacts (id -> caption)."""
+    import yaml
+
+    path = CONFIG / f"{name}.yaml"
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise BadRequest(f"{path} is missing: every notebook has one") from None
+    except yaml.YAMLError as error:
+        raise BadRequest(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
+    expected = {"title": str, "source": str, "method": str, "profiles": dict, "artefacts": dict}
+    if not isinstance(content, dict):
+        raise BadRequest(f"{path.name} holds a {type(content).__name__}: expected a mapping with {', '.join(expected)}")
+    for key, kind in expected.items():
+        if not isinstance(content.get(key), kind):
+            raise BadRequest(f"{path.name}: {key} should be a {kind.__name__}, is {content.get(key)!r}")
+    for profile, overrides in content["profiles"].items():
+        if not isinstance(overrides, dict):
+            raise BadRequest(f"{path.name}: profile {profile} should be a mapping, is {overrides!r}")
+        _check_values(name, overrides, f"{path.name}, profile {profile}")
+    return content
+
+
+def profiles(name: str) -> list[str]:
+    return [LAPTOP, *config(name)["profiles"]]
+
+
+def _check_values(name: str, values: dict, where: str) -> dict:
+    """`values` in the declared types; BadRequest names what is unknown or of the wrong type, and what is accepted."""
+    known, checked = parameters(name), {}
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise BadRequest(f"{where}: unknown parameter {key!r}; {hint}{name} has {', '.join(known)}")
+        checked[key] = coerce(value, known[key].kind, f"{where}: {key}")
+    return checked
+
+
+def parse_override(name: str, key: str, text: str) -> Any:
+    """A value from the command line, as its parameter's type: 50, 0.1, true, glyphs-10, [random, margin]."""
+    import yaml
+
+    known = parameters(name)
+    if key in known and known[key].kind is str:
+        return text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A notebook at a profile with overrides: its parameters, where its figures go, its runs."""
+
+    name: str
+    profile: str
+    values: dict[str, Any]
+    custom: bool
+
+    @property
+    def label(self) -> str:
+        return self.profile + ("-custom" if self.custom else "")
+
+    @functools.cached_property
+    def runs(self) -> list[Run]:
+        return method(self.name).grid(**self.values)
+
+
+def method(name: str):
+    """The module of alnb.methods that the notebook is about."""
+    return importlib.import_module(f"alnb.methods.{config(name)['method']}")
+
+
+def plan(name: str, profile: str = LAPTOP, overrides: dict[str, Any] | None = None) -> Plan:
+    """What a profile and overrides come to; raises BadRequest for what cannot be, before anything is started."""
+    if profile not in profiles(name):
+        near = difflib.get_close_matches(profile, profiles(name), 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise BadRequest(f"{name} has no profile {profile!r}; {hint}it has {', '.join(profiles(name))}")
+    base = {key: parameter.default for key, parameter in parameters(name).items()}
+    base |= _check_values(name, config(name)["profiles"].get(profile, {}), f"profile {profile}")
+    values = base | _check_values(name, overrides or {}, name)
+    made = Plan(name, profile, values, values != base)
+    made.runs  # noqa: B018  impossible values are refused here
+    return made
+
+
+@dataclass
+class Standing:
+    """How far the runs of a plan are."""
+
+    done: list[Run]  # in the store
+    recorded: list[Run]  # in the records, not in the store
+    failed: list[Run]  # tried, not done
+    missing: list[Run]  # neither, `failed` among them
+    seconds: float  # rough seconds of one core for what is missing
+    lacking: dict[str, str]  # dataset -> what is missing or damaged, for missing runs that need it
+
+
+def standing(runs: list[Run], profile: str, store: Store) -> Standing:
+    """Where runs stand; records count for profiles that draw from them."""
+    use_records = profile in FROM_RECORDS
+    done, recorded, failed, missing = [], [], [], []
+    for run in runs:
+        progress = store.read(run)
+        if progress.done:
+            done.append(run)
+        elif use_records and records.steps(run):
+            recorded.append(run)
+        else:
+            missing.append(run)
+            failed += [run] if progress.error else []
+    todo = [run for run in with_needs(missing) if run in missing or not store.read(run).done]
+    seconds = sum(study(run.study).seconds(run) * (1 - len(store.read(run).steps) / run.steps) for run in todo)
+    lacking = {}
+    for name in sorted({run.dataset for run in missing}):
+        state, text = dataset_status(name)
+        if state in ("missing", "damaged"):
+            lacking[name] = text
+    return Standing(done, recorded, failed, missing, seconds, lacking)
+
+
+@functools.lru_cache(maxsize=32)
+def dataset_status(name: str) -> tuple[str, str]:
+    try:
+        return datasets.status(name)
+    except BadRequest:  # a study with data of its own
+        return "embedded", ""
+
+
+def refuse_if_nothing_to_draw(made: Plan, store: Store) -> None:
+    """A profile whose data is absent and of which no run is known: one clear line, before a kernel starts."""
+    now = standing(made.runs, made.profile, store)
+    if now.lacking and not now.done and not now.recorded and {run.dataset for run in now.missing} <= set(now.lacking):
+        raise BadRequest("nothing can be drawn: " + " ".join(now.lacking.values()))
+
+
+def duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 360_000 else f"{seconds / 3600:,.0f} h"
+
+
+# --- where what a plan makes is kept ----------------------------------------------------------------------------------------------
+
+
+def figures_folder() -> Path:
+    """$ALNB_FIGURES, else figures/ of the repository."""
+    return Path(os.environ.get("ALNB_FIGURES") or REPOSITORY / "figures")
+
+
+def executed_folder(label: str) -> Path:
+    """Where executed notebooks and what they did are kept: $ALNB_EXECUTED, else data/executed."""
+    return Path(os.environ.get("ALNB_EXECUTED") or REPOSITORY / "data" / "executed") / label
+
+
+def outcome_path(made: Plan) -> Path:
+    return executed_folder(made.label) / f"{made.name}.outcome.json"

@@ -1,0 +1,148 @@
+"""What the command line says: help and status for a newcomer, refusals in one line, all of it quick."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from alnb import cli, plans
+from alnb.errors import BadRequest
+
+FIRST = "01_label_dispersion"
+
+
+def refused(capsys, *arguments):
+    began = time.process_time()
+    assert cli.main(list(arguments)) == 2
+    assert time.process_time() - began < 30  # no kernel, no training: process time of this test alone
+    out = capsys.readouterr()
+    assert out.out == ""
+    assert out.err.count("\n") == 1
+    return out.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "01", "-p", "epoch", "3"], "unknown parameter 'epoch'; did you mean epochs?"),
+        (["run", "01", "-p", "epochs", "many"], "epochs = 'many' (str): expected int"),
+        (["run", "01", "-p", "epochs", "-3"], "epochs = -3: expected at least 1"),
+        (["run", "01", "-p", "methods", "[random, margn]"], "did you mean 'margin'"),
+        (["run", "01", "-p", "dataset", "cifar"], "unknown dataset 'cifar': did you mean cifar-10"),
+        (["run", "01", "-p", "budget", "5000"], "more than the pool's"),
+        (["run", "01", "-p", "seeds", "[]"], "seeds of glyphs-10 is empty"),
+        (["run", "01", "--profile", "papr"], "no profile 'papr'; did you mean paper?"),
+        (["run", "99"], "no notebook '99': there are"),
+        (["compute", "01", "--workers", "0"], "--workers 0: expected at least 1"),
+        (["compute", "01", "-p", "network", "vgg"], "expected one of 'small', 'resnet18'"),
+        (["data", "cifar-11"], "unknown dataset 'cifar-11'"),
+        (["records", "import", "nothing.csv"], "nothing.csv is not a file of records"),
+    ],
+)
+def test_a_bad_request_is_one_clear_line(capsys, arguments, says):
+    assert says in refused(capsys, *arguments)
+
+
+def test_paper_without_its_data_is_refused_with_where_to_get_it(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("ALNB_DATA", str(tmp_path))
+    plans.dataset_status.cache_clear()
+    monkeypatch.setattr(plans.records, "steps", lambda run, where=None: None)
+    said = refused(capsys, "run", "01", "--profile", "paper")
+    plans.dataset_status.cache_clear()
+    for part in (
+        "nothing can be drawn",
+        "cifar-10 is missing",
+        "alnb data cifar-10 --download",
+        "glyphs-10 runs without",
+    ):
+        assert part in said
+
+
+@pytest.mark.parametrize("content", ["- a list", "just words", "title: 3", "title: [unclosed"])
+def test_a_yaml_that_is_no_mapping_is_refused(content, tmp_path, monkeypatch, capsys):
+    (tmp_path / f"{FIRST}.yaml").write_text(content)
+    monkeypatch.setattr(plans, "CONFIG", tmp_path)
+    plans.config.cache_clear()
+    said = refused(capsys, "run", "01")
+    plans.config.cache_clear()
+    assert f"{FIRST}.yaml" in said
+
+
+QUICK = """
+import sys, {module}
+heavy = {{"torch", "torchvision", "matplotlib", "dask", "distributed", "papermill", "seaborn", "sklearn", "scipy"}}
+print(",".join(sorted(heavy & set(sys.modules))))
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["alnb", "alnb.cli", "alnb.plans", "alnb.notebooks", "alnb.methods.label_dispersion", "alnb.report"]
+)
+def test_what_must_be_quick_imports_nothing_heavy(module):
+    done = subprocess.run(
+        [sys.executable, "-c", QUICK.format(module=module)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_help_status_and_refusals_import_nothing_heavy():
+    program = QUICK.format(module="alnb.cli") + (
+        "\nalnb.cli.parser().format_help()"
+        "\nfor arguments in (['status'], ['run', '01', '-p', 'epoch', '3'], ['data']):\n    alnb.cli.main(arguments)\n"
+        "print('HEAVY ' + ','.join(sorted(heavy & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "HEAVY "
+
+
+# --- for a newcomer -----------------------------------------------------------------------------------------
+
+
+def test_without_a_command_the_help_is_shown(capsys):
+    assert cli.main([]) == 2
+    shown = capsys.readouterr().err
+    assert all(word in shown for word in ("first steps:", "alnb status", "exit codes:", *plans.PROFILES))
+
+
+def manifest(folder, **more):
+    (folder / "smoke").mkdir(parents=True, exist_ok=True)
+    entry = {"id": "thesis-fig-3.1", "notebook": FIRST, "profile": "smoke", "datasets": ["digits"], "real": True}
+    (folder / "smoke" / "manifest.json").write_text(json.dumps([entry | more]))
+
+
+def test_status_says_for_each_profile_what_is_done_and_what_to_do_next(capsys):
+    assert cli.main(["status"]) == 0
+    shown = capsys.readouterr().out
+    for name in plans.names():
+        assert f"{name}: {plans.config(name)['title']}\n" in shown
+        assert f"  0 of {len(plans.config(name)['artefacts'])} figures and tables drawn\n" in shown
+    count = len(plans.plan(FIRST).runs)
+    assert f"{count} runs: 0 done, {count} missing, about " in shown
+    assert "alnb run 00" in shown
+
+
+def test_status_of_one_notebook_lists_its_artefacts_and_what_they_were_drawn_on(capsys, tmp_path):
+    manifest(tmp_path / "figures", plumbing=True)
+    assert cli.main(["status", "01"]) == 0
+    shown = capsys.readouterr().out
+    captions = plans.config(FIRST)["artefacts"]
+    assert all(f"  {artefact}: {caption}\n" in shown for artefact, caption in captions.items())
+    assert "      smoke (plumbing: digits)\n" in shown
+    assert shown.count("not drawn yet") == len(captions) - 1
+
+
+def test_a_profile_that_cannot_be_run_does_not_hide_the_others(capsys, monkeypatch):
+    real = plans.plan
+
+    def broken(name, profile=plans.LAPTOP, overrides=None):
+        if profile == "smoke":
+            raise BadRequest("no strategy 'magic'")
+        return real(name, profile, overrides)
+
+    monkeypatch.setattr(plans, "plan", broken)
+    assert cli.main(["status", "01"]) == 2
+    shown = capsys.readouterr().out
+    assert "cannot be run: no strategy 'magic'" in shown
+    assert shown.count(" runs: ") == len(plans.profiles(FIRST)) - 1
