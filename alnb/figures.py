@@ -72,7 +72,7 @@ def curves(results: pandas.DataFrame, x: str, y: str, by: str, *, ax=None, order
             ax.errorbar(line.index, line["mean"], yerr=error, label=name, capsize=2, lw=1.5, ms=5, **look)
         ax.set(xlabel=x, ylabel=y)
         if (rows[x] % 1 == 0).all():  # labels are counted
-            ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
+            ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         ax.legend()
     return ax.figure
 

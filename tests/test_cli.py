@@ -146,3 +146,13 @@ def test_a_profile_that_cannot_be_run_does_not_hide_the_others(capsys, monkeypat
     shown = capsys.readouterr().out
     assert "cannot be run: no strategy 'magic'" in shown
     assert shown.count(" runs: ") == len(plans.profiles(FIRST)) - 1
+
+
+@pytest.mark.parametrize(
+    ("profile", "datasets"), [("reduced", {"cifar-10"}), ("world", {"glyphs-10", "glyphs-10-null", "glyphs-100"})]
+)
+def test_an_export_keeps_a_stand_ins_runs_for_the_profile_world_only(monkeypatch, capsys, profile, datasets):
+    taken = []
+    monkeypatch.setattr("alnb.records.export", lambda runs, store: taken.extend(runs) or len(taken))
+    assert cli.main(["records", "export", "00" if profile == "reduced" else "01", "--profile", profile]) == 0
+    assert {run.dataset for run in taken} == datasets

@@ -75,3 +75,11 @@ def test_a_result_that_changed_is_told(kept, tmp_path):
     drive(runs, changed, workers=1, oracle=lambda run, queries: ["no"] * len(queries))
     assert records.compare(runs[0], changed, where) == "differs"
     assert records.compare(toy_study.runs([5])[0], changed, where) is None
+
+
+def test_the_seconds_of_a_run_are_kept_as_sums_over_its_steps(kept):
+    store, runs, where = kept
+    steps = store.read(runs[0]).steps
+    took = records.steps(runs[0], where)[-1]["provenance"]["timings"]
+    assert set(took) == {name for step in steps for name in step["provenance"]["timings"]} & set(records.TIMINGS)
+    assert took["seconds"] == pytest.approx(sum(step["provenance"]["timings"]["seconds"] for step in steps), abs=0.01)

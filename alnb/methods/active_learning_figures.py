@@ -225,11 +225,16 @@ def draw_criteria(rows, methods, seed: int):
     rows = rows[rows["seed"] == seed]
     world = worlds.load(rows["dataset"].iloc[0])
     last, pool = int(rows.loc[rows["kind"] == "classifier", "cycle"].max()), range(len(world.train_points))
-    fig, axes = subplots(1, 1 + len(methods), figsize=(2.85 * (1 + len(methods)), 3.4))
+    across = min(3, 1 + len(methods))
+    down = -(-(1 + len(methods)) // across)
+    fig, axes = subplots(down, across, figsize=(3 * across, 3.4 * down), squeeze=False)
+    axes = axes.flat
+    for ax in axes[1 + len(methods) :]:
+        ax.axis("off")
     first = rows[rows["method"] == methods[0]]
     _pool(axes[0], world, pool)
     _dots(axes[0], world, labelled(first, 0, 0), 26, color="black", linewidths=0)
-    axes[0].set_title(f"(a) the pool: {len(pool)} points\nblack: first {len(labelled(first, 0, 0))} labels", fontsize=8)
+    axes[0].set_title(f"(a) the pool: {len(pool)} points\nblack: first {len(labelled(first, 0, 0))} labels", fontsize=9)
     _frame(axes[0])
     for letter, ax, method in zip("bcdefg", axes[1:], methods):
         run = rows[rows["method"] == method]
@@ -242,7 +247,7 @@ def draw_criteria(rows, methods, seed: int):
         row, all_seeds = accuracy(run, last), table.loc[method]
         mean = f"{all_seeds['seeds']} seeds: {all_seeds['accuracy']:.0f} ± {all_seeds['sd']:.0f} %"
         name = f"({letter}) {_asks(method)}: {method}"
-        ax.set_title(f"{name}\nhere {row.accuracy:.0f} %, {len(wrong)} wrong; {mean}", fontsize=8)
+        ax.set_title(f"{name}\nhere {row.accuracy:.0f} %, {len(wrong)} wrong; {mean}", fontsize=9)
     return fig
 
 

@@ -130,3 +130,16 @@ def test_planned_seconds_grow_with_what_is_looked_at():
     settings = {"pool": 100, "initial": 10, "budget": 5, "network": "small"}
     plain, dispersion = ch3.grid("digits", ["random", "dispersion"], [0], **settings)
     assert 0 < ch3.seconds(plain) < ch3.seconds(dispersion)
+
+
+def test_the_arms_of_a_figure_are_the_plain_ones_or_those_with_options():
+    rows = pandas.DataFrame({"method": ["k_center(subset=9)", "random", "bald(dropout=0.5)", "k_center", "vaal_2"]})
+    assert ch3.arms(rows, ["random", "bald", "k_center", "vaal"]) == ["random", "bald(dropout=0.5)", "k_center"]
+
+
+def test_the_rows_of_one_model_leave_out_pairs_and_what_was_retrained_on_them():
+    rows = pandas.DataFrame(
+        [("label_dispersion", "margin"), ("label_dispersion", "ceal retrained"), ("pseudo_labels", "ceal")],
+        columns=["study", "method"],
+    )
+    assert ch3.single_model(rows)["method"].tolist() == ["margin"]

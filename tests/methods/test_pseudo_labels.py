@@ -5,6 +5,7 @@ import copy
 import json
 
 import numpy
+import pandas
 import pytest
 import torch
 from scipy import stats
@@ -422,3 +423,45 @@ def test_a_share_that_leaves_a_subset_nothing_to_ask_is_refused_before_it_runs()
 def test_pairs_without_seeds_are_refused():
     with pytest.raises(BadRequest, match=r"dispersion\+entropy have no seeds"):
         ch3.grid("digits", ["random"], [0], pairs=["dispersion+entropy"], **TINY)
+
+
+def frame():
+    """Two cycles of a pair, its retrained network, CEAL and Random, which goes on for a cycle."""
+    about = {"kind": "accuracy", "dataset": "digits", "world": False, "seed": 0}
+    curves = {
+        ("pseudo_labels", "a+b 10%", "A"): [(10, 50.0, 5, 80.0), (20, 60.0, 5, 90.0)],
+        ("pseudo_labels", "a+b 10%", "B"): [(10, 55.0, 5, 80.0), (20, 65.0, 5, 90.0)],
+        ("pseudo_labels", "ceal", "B"): [(10, 50.0, 0, None), (20, 70.0, 8, 100.0)],
+        ("label_dispersion", "a+b 10% retrained", None): [(10, 50.0, None, None), (20, 58.0, None, None)],
+        ("label_dispersion", "random", None): [(10, 50.0, None, None), (20, 52.0, None, None), (30, 54.0, None, None)],
+    }
+    names = ("labelled", "accuracy", "pseudo", "pseudo_right")
+    return pandas.DataFrame(
+        [about | {"study": study, "method": method, "model": model, "cycle": c} | dict(zip(names, row))
+         for (study, method, model), curve in curves.items() for c, row in enumerate(curve)]
+    )  # fmt: skip
+
+
+def test_the_table_of_pairs_holds_the_last_budget_of_each_model():
+    rows = ps.by_model(frame())
+    pair, ceal = ps.table(rows).to_dict("records")
+    assert (pair["pair"], pair["pseudo-labels"], pair["% right"], pair["seeds"]) == ("a+b 10%", 5, 85.0, 1)
+    assert (pair["A"], pair["B"], pair["retrained"]) == (60.0, 65.0, 58.0)
+    assert (ceal["pair"], ceal["pseudo-labels"], ceal["% right"], ceal["B"]) == ("ceal", 8, 100.0, 70.0)
+    assert not ceal["A"] > 0  # CEAL has one model
+    said = ps.describe(ps.table(rows))
+    assert (
+        "a+b 10%: A 60.0 %, B 65.0 %, the plain network on its queries 58.0 %; 85.0 % of its pseudo-labels right"
+        in said
+    )
+    assert "ceal: B 70.0 %; 100.0 % of its pseudo-labels right" in said
+
+
+def test_the_figure_has_b_and_a_on_the_left_and_the_retrained_on_the_right():
+    left, right = ps.draw(ps.by_model(frame()), ["random"]).axes
+    drawn = [[list(line.lines[0].get_ydata()) for line in ax.containers] for ax in (left, right)]
+    assert drawn[0] == [[50.0, 52.0, 54.0], [55.0, 65.0], [50.0, 60.0], [50.0, 70.0]]
+    assert drawn[1] == [[50.0, 52.0, 54.0], [50.0, 58.0]]
+    b, a = left.containers[1:3]
+    assert b.lines[0].get_color() == a.lines[0].get_color()
+    assert (b.lines[0].get_linestyle(), a.lines[0].get_linestyle()) == ("-", "--")
