@@ -330,7 +330,7 @@ def grid(
         if name and asked:
             two = pseudo_labels.grid(name, asked, shares, chosen, STUDY.name, values | own)
             runs += two + [cycle.retrained_run(run, STUDY.name) for run in two if retrain]
-    return runs
+    return sorted(runs, key=lambda run: run.seed)
 
 
 def _check(dataset: str, methods: Sequence[str], seeds: Sequence[int]) -> None:
