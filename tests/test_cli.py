@@ -1,5 +1,6 @@
 """What the command line says: help and status for a newcomer, refusals in one line, all of it quick."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -156,3 +157,18 @@ def test_an_export_keeps_a_stand_ins_runs_for_the_profile_world_only(monkeypatch
     monkeypatch.setattr("alnb.records.export", lambda runs, store: taken.extend(runs) or len(taken))
     assert cli.main(["records", "export", "00" if profile == "reduced" else "01", "--profile", profile]) == 0
     assert {run.dataset for run in taken} == datasets
+
+
+def test_reproduce_draws_the_profiles_of_which_more_is_known_than_what_laptop_computes(monkeypatch):
+    laptop, drawn = set(plans.plan("00_active_learning").runs), []
+    nothing = plans.Standing([], [], [], [], 0.0, {})
+
+    def standing(runs, profile, store):
+        forgetting = [run for run in runs if profile == "reduced" and run.dataset == "cifar-10"]
+        return dataclasses.replace(nothing, done=[run for run in runs if run in laptop], recorded=forgetting)
+
+    monkeypatch.setattr(plans, "standing", standing)
+    monkeypatch.setattr(cli, "_execute", lambda made, options, draw=False: drawn.append((made.profile, draw)) or 0)
+    monkeypatch.setattr(cli, "report", lambda options: 0)
+    assert cli.main(["reproduce", "00"]) == 0
+    assert drawn == [("laptop", False), ("reduced", True)]
