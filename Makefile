@@ -34,4 +34,4 @@ lock: setup
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra test --no-annotate pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf data/store data/executed figures/laptop figures/smoke
+	rm -rf data/store data/executed figures/laptop figures/smoke figures/*-custom

@@ -24,6 +24,7 @@ FIRST = "cycle_0"
 ALL = "all_data"
 RETRAINED = "retrained"
 BEFORE = "before"
+SIZES = ("pool", "initial", "budget", "cycles", "initial_pool")
 RECORDED = {"predictions", "counts", "mean_confidence"}  # what training must record, epoch by epoch
 
 
@@ -213,9 +214,9 @@ def method_run(run_study: str, dataset: str, arm: str, seed: int, settings: Mapp
     method, options = acquisition.parse_arm(arm)
     about = acquisition.describe(method)
     carry = acquisition.get(method) if "@" in about.name else None  # written in a notebook cell: travels by value
-    for name in ("strategy", "selection"):
+    for name in ("strategy", "selection", "annotator", *SIZES):
         if name in options:
-            raise BadRequest(f"{arm}: {name} is no option of an arm")
+            raise BadRequest(f"{arm}: {name} is no option of an arm; arms of one race have it in common")
     own = {name: value for name, value in options.items() if name in about.parameters}
     own = {name: coerce(value, type(about.parameters[name]), f"{method}: {name}") for name, value in own.items()}
     settings = {**settings, **{name: value for name, value in options.items() if name not in own}}

@@ -40,7 +40,8 @@ def style():
 def looks(names) -> dict[str, dict]:
     """name -> colour and marker, the same for the same list in every figure of a notebook."""
     return {
-        name: {"color": PALETTE[i % len(PALETTE)], "marker": MARKERS[i % len(MARKERS)]} for i, name in enumerate(names)
+        name: {"color": PALETTE[i % len(PALETTE)], "marker": MARKERS[(i + i // len(PALETTE)) % len(MARKERS)]}
+        for i, name in enumerate(names)  # up to a hundred are told apart
     }
 
 

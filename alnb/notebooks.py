@@ -5,6 +5,7 @@ What a notebook is asked to do (parameters, profiles, runs) is in `alnb.plans`.
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import sys
@@ -33,6 +34,10 @@ def notebook(name: str, namespace: dict[str, Any]) -> Notebook:
         overrides = json.loads(os.environ["ALNB_PARAMETERS"])
     else:
         known = plans.parameters(name)
+        written = set(namespace.get("__annotations__", ()))  # the parameters cell, and what later cells annotate
+        for word in sorted(written - set(known)):
+            if written and (near := difflib.get_close_matches(word, set(known) - written, 1)):
+                raise BadRequest(f"{name} has no parameter {word!r}; did you mean {near[0]!r}, which is missing?")
         overrides = {n: namespace[n] for n, p in known.items() if n in namespace and namespace[n] != p.default}
     made = plans.plan(name, profile, overrides)
     namespace.update(made.values)
@@ -114,10 +119,14 @@ class Notebook:
                 bar.set_postfix_str(f"{run.dataset} {run.method} seed {run.seed}", refresh=False)
                 bar.update()
 
-            outcome = drive(
-                runnable, self.store, workers=workers, cluster=os.environ.get("ALNB_CLUSTER"), oracle=oracle,
-                on_step=on_step, say=bar.write,
-            )  # fmt: skip
+            try:
+                outcome = drive(
+                    runnable, self.store, workers=workers, cluster=os.environ.get("ALNB_CLUSTER"), oracle=oracle,
+                    on_step=on_step, say=bar.write,
+                )  # fmt: skip
+            except KeyboardInterrupt:
+                bar.write(f"interrupted: {bar.n} of {total} steps are done and kept; run the cell again to go on")
+                raise
         self.failed |= outcome.failed
         self._computed += outcome.computed
         return outcome

@@ -395,7 +395,8 @@ def overview(frame, baseline: str = "random", level: float = LEVEL):
 
 SETTINGS = ("real data", "world", "null world", "placebo")
 INTERIM = " (interim)"  # behind a verdict on fewer seeds than the claim planned: part of the text, so no table loses it
-_LEDGER = ["id", "setting", "dataset", "kind", "metric", "method", "comparator", "direction", "difference", "sd", "low",
+_LEDGER = ["id", "quote", "place", "setting", "dataset", "kind", "metric", "method", "comparator", "direction",
+           "difference", "sd", "low",
            "high", "half_width", "level", "p", "p_holm", "seeds", "planned", "band", "published_effect", "verdict",
            "aa_difference", "aa_low", "aa_high", "note"]  # fmt: skip
 
@@ -409,10 +410,13 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None):
     ran there, else on the world). A setting that a claim does not name has no row; one without runs is "not run". On
     fewer seeds than the claim planned a verdict ends in `INTERIM`: "holds (interim)" can still change.
 
-    Within each setting the primary claims are one family for Holm: all of them, also those not run. Secondary claims
-    keep the plain interval. The metric is a column of `endpoint` ("aubc", "final"), "<kind>.<column>" (that column of the
-    rows of that kind, averaged per method and seed), or "<kind>.trend" (`trend`). Beside each difference between two
-    arms stands the A/A arm of the same dataset, random_again - random, with its plain interval.
+    The primary claims on real data with their placebos there, those on the world with theirs, and those on the null world
+    are a family each for Holm: all of them, also those not run, so that a second Random is no second chance. Secondary
+    claims keep the plain interval. An arm that ran with other options than a claim names ("vaal(steps=39062)" for
+    "vaal") is that arm, if it is the only one of its strategy. The metric is a column of `endpoint` ("aubc", "final"),
+    "<kind>.<column>" (that column of the rows of that kind, averaged per method and seed), or "<kind>.trend" (`trend`).
+    Beside each difference between two arms stands the A/A arm of the same dataset, random_again - random, with its plain
+    interval.
 
     last: as in `endpoint`, one for all datasets.
     """
@@ -422,17 +426,29 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None):
         warnings.simplefilter("ignore", Incomplete)
         values = {metric: _values(frame, metric, last) for metric in set(claims["metric"]) | {"aubc"}}
     dropped = values["aubc"].attrs.get("dropped", [])
-    rows = []
-    for setting in SETTINGS:
-        asked = [_contrast(claim, setting, values, level) for claim in claims.to_dict("records")]
-        asked = [one for one in asked if one]
-        family = [one for one in asked if one["kind"] == "primary"]
+    asked = [_contrast(claim, setting, values, level) for claim in claims.to_dict("records") for setting in SETTINGS]
+    asked = [one for one in asked if one]
+    for where in ("real data", "world", "null world"):
+        family = [one for one in asked if one["kind"] == "primary" and _family(one) == where]
         gaps = [one["gap"] for one in family]
         for one, gap, p in zip(family, holm_intervals(gaps, level), holm([gap.p for gap in gaps])):
             one["gap"], one["p_holm"] = gap, float(p)
-        rows += [_row(one, values[one["metric"]], dropped, level) for one in asked]
-    order = {claim: place for place, claim in enumerate(claims["id"])}
-    return pd.DataFrame(sorted(rows, key=lambda row: order[row["id"]]), columns=_LEDGER)
+    return pd.DataFrame([_row(one, values[one["metric"]], dropped, level) for one in asked], columns=_LEDGER)
+
+
+def _family(one) -> str:
+    if one["setting"] == "placebo":
+        return "world" if one["is_world"] else "real data"
+    return one["setting"]
+
+
+def _arm(name: str, ran) -> str:
+    """The arm of `ran` that a claim calls `name`: that one, else the only one of its strategy, with options if it has."""
+    if name in ran:
+        return name
+    plain, bracket, _ = name.partition("(")
+    others = [arm for arm in ran if arm.startswith(f"{plain}(") or (arm == plain and not bracket)]
+    return others[0] if len(others) == 1 else name
 
 
 def _values(frame, metric, last):
@@ -483,9 +499,12 @@ def _contrast(claim, setting, values, level):
     if not dataset or (setting == "placebo" and not comparator):
         return None
     part = frame[(frame["dataset"] == dataset) & (frame["world"] == world)]
-    gap = paired(part, claim["method"], comparator, metric, level)
+    ran = set(part["method"])
+    method, comparator = _arm(claim["method"], ran), comparator and _arm(comparator, ran)
+    gap = paired(part, method, comparator, metric, level)
     planned = int(claim["planned_world_seeds" if world else "planned_seeds"])
-    about = {"setting": setting, "dataset": dataset, "is_world": world, "comparator": comparator, "planned": planned}
+    about = {"setting": setting, "dataset": dataset, "is_world": world, "method": method, "comparator": comparator}
+    about |= {"planned": planned}
     return claim | about | {"gap": gap, "p_holm": math.nan}
 
 

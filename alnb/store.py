@@ -249,6 +249,7 @@ def frame(pairs):
     for run, steps in pairs:
         about = {"study": run.study, "dataset": run.dataset, "world": is_world(datasets, run.dataset)}
         about |= {"method": run.arm or run.method.split("@")[0], "seed": run.seed, "key": run.key}
+        about |= {"network": run.options.network} if hasattr(run.options, "network") else {}
         for step in steps:
             rows += [about | {"step": step["index"]} | row for row in step["rows"]]
             timings = step["provenance"].get("timings", {})

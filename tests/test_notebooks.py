@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from alnb import REPOSITORY, notebooks, plans
+from alnb.errors import BadRequest
 
 NAMES = plans.names()
 FIRST = "01_label_dispersion"
@@ -101,3 +102,16 @@ def test_a_profile_whose_data_is_absent_draws_what_the_records_hold(tmp_path, mo
     }
     assert drawn["thesis-fig-3.6a"]["real"]
     assert "thesis-fig-3.1" not in drawn  # its photographs are not here
+
+
+def test_a_misspelt_parameter_in_the_cell_is_refused(monkeypatch):
+    monkeypatch.delenv("ALNB_PARAMETERS", raising=False)
+    cell = dict.fromkeys(plans.parameters(FIRST), int)
+    known = {name: parameter.default for name, parameter in plans.parameters(FIRST).items()}
+    del cell["epochs"]
+    with pytest.raises(BadRequest, match="has no parameter 'epoch'; did you mean 'epochs', which is missing"):
+        notebooks.notebook(FIRST, known | {"epoch": 12, "__annotations__": cell | {"epoch": int}})
+    later = known | {
+        "__annotations__": dict.fromkeys(plans.parameters(FIRST), int) | {"epoch": int}
+    }  # a cell's own name
+    assert notebooks.notebook(FIRST, later).parameters == known

@@ -3,7 +3,7 @@
 import pytest
 from papermill.inspection import inspect_notebook
 
-from alnb import plans
+from alnb import plans, published, statistics
 from alnb.errors import BadRequest
 from alnb.plans import parse_parameters
 
@@ -65,3 +65,22 @@ def test_an_override_makes_the_profile_custom_and_an_equal_value_does_not():
 @pytest.mark.parametrize(("seconds", "words"), [(5, "5 s"), (600, "10 min"), (9000, "2.5 h"), (7.2e7, "20,000 h")])
 def test_a_duration_is_rounded_to_what_it_is_worth(seconds, words):
     assert plans.duration(seconds) == words
+
+
+def test_every_claim_can_be_told_by_some_profile():
+    """Its arms run together in a plan, on the seeds it planned for the stand-in; what nobody plans has no `world`."""
+    arms = {}
+    for profile in ("world", "reduced", "paper"):
+        for run in plans.plan(FIRST, profile).runs:
+            name = run.arm or run.method
+            for model in [" A", " B"] if run.method == "two_models" else [""]:
+                arms.setdefault((profile, run.dataset), {}).setdefault(name + model, set()).add(run.seed)
+    for claim in published.claims("thesis", chapter=3).to_dict("records"):
+        for setting, dataset in (("real", claim["dataset"]), ("world", claim["world"]), ("null", claim["null"])):
+            if not dataset:
+                continue
+            places = [ran for (_, name), ran in arms.items() if name == dataset]
+            wanted = [name for name in (claim["method"], claim["comparator"], claim["placebo"]) if name]
+            found = [[ran.get(statistics._arm(name, ran), set()) for name in wanted] for ran in places]
+            together = max((len(set.intersection(*seeds)) for seeds in found), default=0)
+            assert together >= (1 if setting == "real" else claim["planned_world_seeds"]), (claim["id"], setting)

@@ -247,7 +247,7 @@ def draw_criteria(rows, methods, seed: int):
         row, all_seeds = accuracy(run, last), table.loc[method]
         mean = f"{all_seeds['seeds']} seeds: {all_seeds['accuracy']:.0f} ± {all_seeds['sd']:.0f} %"
         name = f"({letter}) {_asks(method)}: {method}"
-        ax.set_title(f"{name}\nhere {row.accuracy:.0f} %, {len(wrong)} wrong; {mean}", fontsize=9)
+        ax.set_title(f"{name}\ntest {row.accuracy:.0f} %, pool: {len(wrong)} wrong; {mean}", fontsize=9)
     return fig
 
 

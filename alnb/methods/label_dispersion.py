@@ -55,6 +55,8 @@ def count_entropy(view):
 @score("late_dispersion", needs=("predictions",), source="rival of thesis eq. 3.1")
 def late_dispersion(view, *, share: float = 0.25):
     """Dispersion over the last `share` of the epochs: every sample wavers early on, when the network knows nothing."""
+    if not 0 < share <= 1:
+        raise BadRequest(f"late_dispersion: share = {share}: expected above 0, up to 1")
     last = view.predictions[-max(1, round(share * len(view.predictions))) :]
     return dispersion(cycle.count_predictions(last, view.classes))
 
@@ -106,14 +108,14 @@ def informativeness(view, truth, run: Run, strategy) -> list[dict]:
 
 def examples(view, truth, d, correct) -> list[dict]:
     """Fig. 3.1: (a) a correct, confident sample of least dispersion; (b-d) wrong ones the last epoch is sure of, of
-    greatest dispersion among those. Each with the classes of the last five epochs."""
+    greatest dispersion among those, as many as there are. Each with the classes of the last five epochs."""
     confidence = view.probabilities.amax(1)
     sure = ~correct & (confidence >= CONFIDENT)
-    if sure.sum() < 3:  # a weak network is rarely sure: its most confident mistakes
+    if sure.sum() < 3 and not correct.all():  # a weak network is rarely sure: its most confident mistakes
         threshold = confidence[~correct].sort(descending=True).values[:10].min()
         sure = ~correct & (confidence >= threshold)
     steady = (d - confidence * correct).argmin()
-    changing = (d * sure - (~sure).float()).argsort(descending=True)[:3]
+    changing = (d * sure - (~sure).float()).argsort(descending=True)[: min(3, int(sure.sum()))]
     rows = []
     for panel, row in zip("abcd", [int(steady), *changing.tolist()]):
         last = view.predictions[-LAST_EPOCHS:, row].tolist()
@@ -320,6 +322,12 @@ def grid(
     if methods_more:
         _check(dataset, methods_more, seeds_more)
         runs += [cycle.method_run(STUDY.name, dataset, arm, s, settings) for s in seeds_more for arm in methods_more]
+    if lost := set(seeds_all) - {*seeds, *(seeds_100 if dataset_100 else [])}:
+        raise BadRequest(f"seeds_all has {sorted(lost)}, which no race has")
+    if further and not any(run.method == "random" for run in runs):
+        raise BadRequest("further: no plain random is there to go on")
+    if pairs_100 and not dataset_100:
+        raise BadRequest("pairs_100: dataset_100 is empty")
     for run in runs:
         if run.method != cycle.ALL:
             cycle.check_sizes(run.options, datasets.info(run.dataset).train)
@@ -330,6 +338,11 @@ def grid(
         if name and asked:
             two = pseudo_labels.grid(name, asked, shares, chosen, STUDY.name, values | own)
             runs += two + [cycle.retrained_run(run, STUDY.name) for run in two if retrain]
+    names: dict[str, str] = {}
+    for run in runs:
+        if run.key in names:
+            raise BadRequest(f"{names[run.key]} and {run} are the same run: give it once")
+        names[run.key] = str(run)
     return sorted(runs, key=lambda run: run.seed)
 
 

@@ -217,12 +217,17 @@ def grid(
 def _run(dataset: str, pair: str, share: float, seed: int, first: str, settings: Mapping[str, Any]) -> Run:
     known = study(first).types
     needs = {cycle.FIRST: cycle.first_run(first, dataset, seed, {n: v for n, v in settings.items() if n in known})}
+    if settings.get("annotator", "truth") != "truth":
+        raise BadRequest(f"pair {pair!r}: annotator {settings['annotator']!r} is not for pairs; accepted: 'truth'")
     if pair == CEAL:
-        return Run(STUDY.name, dataset, CEAL, seed, settings, needs)
+        run = Run(STUDY.name, dataset, CEAL, seed, settings, needs)
+        if run.options.delta < 0 or run.options.decay < 0:
+            raise BadRequest(f"delta = {run.options.delta}, decay = {run.options.decay}: expected 0 or more")
+        return run
     pseudo, _, query = pair.partition("+")
+    if not (pseudo and query):
+        raise BadRequest(f"pair {pair!r}; accepted: {CEAL} or <pseudo-label criterion>+<query criterion>")
     for name in (pseudo, query):
-        if not name:
-            raise BadRequest(f"pair {pair!r}; accepted: {CEAL} or <pseudo-label criterion>+<query criterion>")
         if acquisition.describe(name).oracle:
             raise BadRequest(f"pair {pair!r}: {name} sees the labels of the pool")
         if {"committee", "dropout_probabilities"} & set(acquisition.describe(name).needs):

@@ -48,6 +48,8 @@ def check(settings: Settings) -> None:
             raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {least}")
     if not all(0 < m < 1 for m in settings.milestones):
         raise BadRequest(f"milestones = {settings.milestones}: expected fractions of the epochs, between 0 and 1")
+    if settings.lr == 0:
+        raise BadRequest("lr = 0: nothing would be learnt")
     if not 0 <= settings.dropout < 1:
         raise BadRequest(f"dropout = {settings.dropout}: expected a probability, 0 or more and under 1")
 
