@@ -80,6 +80,10 @@ class Notebook:
             reasons = [*before.lacking.values(), *(str(why) for why in self.failed.values())]
             raise BadRequest("no run is done, nothing can be drawn: " + " ".join(reasons))
         self._note()
+        for where, kinds in mixed_devices(pairs).items():
+            print(
+                f"{where}: its runs are from {' and '.join(kinds)}; differences within it are not of the method alone"
+            )
         return frame(pairs)
 
     def load(self, name: str):
@@ -222,6 +226,17 @@ class Notebook:
             "failed": {str(run): why for run, why in self.failed.items()},
             "runs": {key: str(run) for key, run in self._ran.items()}, "reruns": self._reruns,
         }, indent=1))  # fmt: skip
+
+
+def mixed_devices(pairs) -> dict[str, list[str]]:
+    """ "<dataset> seed <n>" -> the kinds of device, where (run, steps) of one seed come from more than one."""
+    found: dict[str, set[str]] = {}
+    for run, steps in pairs:
+        devices = {step["provenance"].get("device") for step in steps} - {None}
+        found.setdefault(f"{run.dataset} seed {run.seed}", set()).update(
+            "cpu" if d == "cpu" else "gpu" for d in devices
+        )
+    return {where: sorted(kinds) for where, kinds in found.items() if len(kinds) > 1}
 
 
 def drawing_only() -> bool:

@@ -115,3 +115,12 @@ def test_a_misspelt_parameter_in_the_cell_is_refused(monkeypatch):
         "__annotations__": dict.fromkeys(plans.parameters(FIRST), int) | {"epoch": int}
     }  # a cell's own name
     assert notebooks.notebook(FIRST, later).parameters == known
+
+
+def test_a_seed_whose_runs_come_from_cpu_and_gpu_is_named():
+    runs = plans.plan(FIRST, "smoke").runs[:3]
+    step = lambda device: [{"provenance": {}}, {"provenance": {"device": device}}]
+    assert notebooks.mixed_devices([(run, step("cpu")) for run in runs]) == {}
+    pairs = list(zip(runs, map(step, ("cpu", "NVIDIA H200", "NVIDIA H200"))))
+    assert notebooks.mixed_devices(pairs) == {"digits seed 0": ["cpu", "gpu"]}
+    assert notebooks.mixed_devices(pairs[1:]) == {}
