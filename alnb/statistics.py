@@ -395,10 +395,9 @@ def overview(frame, baseline: str = "random", level: float = LEVEL):
 
 SETTINGS = ("real data", "world", "null world", "placebo")
 INTERIM = " (interim)"  # behind a verdict on fewer seeds than the claim planned: part of the text, so no table loses it
-_LEDGER = ["id", "quote", "place", "setting", "dataset", "kind", "metric", "method", "comparator", "direction",
-           "difference", "sd", "low",
-           "high", "half_width", "level", "p", "p_holm", "seeds", "planned", "band", "published_effect", "verdict",
-           "aa_difference", "aa_low", "aa_high", "note"]  # fmt: skip
+_LEDGER = ["id", "setting", "quote", "dataset", "method", "comparator", "metric", "difference", "low", "high", "seeds",
+           "planned", "verdict", "kind", "direction", "sd", "half_width", "level", "p", "p_holm", "band",
+           "published_effect", "aa_difference", "aa_low", "aa_high", "place", "note"]  # fmt: skip
 
 
 def ledger(frame, claims, level: float = LEVEL, last: int | None = None):
