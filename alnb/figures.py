@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,20 @@ from alnb.errors import BadRequest
 if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a function of `alnb.drawn` gives and `nb.save` takes: a figure, the frame behind it, what it shows in words.
+
+    rows: the results it rests on (they say which runs, which data, real or stand-in); None: it rests on no run.
+    """
+
+    figure: Figure
+    data: pandas.DataFrame
+    alt: str
+    rows: pandas.DataFrame | None = None
+
 
 # Okabe and Ito's palette, told apart with any common colour blindness; black first, for the baseline
 PALETTE = ["#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999933", "#882255", "#44AA99"]

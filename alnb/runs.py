@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy
     import torch
 
+    from alnb.tasks import Metric
+
 
 # --- settings: typed, with defaults -----------------------------------------------------------------------------
 
@@ -104,7 +106,8 @@ class Study:
     """How runs of one name are answered. `revision` is bumped when their results change.
 
     step(run, state) -> Step · settings: a dataclass of typed defaults · steps(run): how many steps are planned ·
-    seconds(run): rough seconds on one core, for the estimate before a grid starts.
+    seconds(run): rough seconds on one core, for the estimate before a grid starts · metrics(dataset): what its rows of
+    kind "test" hold, the primary one first (tasks.Metric) · network(run): what is trained, for the column `network`.
     """
 
     name: str
@@ -113,6 +116,8 @@ class Study:
     settings: type
     steps: Callable[[Run], int]
     seconds: Callable[[Run], float] = lambda run: 0.0
+    metrics: Callable[[str], tuple[Metric, ...]] = lambda dataset: ()
+    network: Callable[[Run], str] = lambda run: getattr(run.options, "network", "")
 
     @functools.cached_property
     def types(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from alnb import cycle, datasets
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, numpy_stream, stream
-from alnb.tasks import classification
+from alnb.tasks import accuracy, classification
 from alnb.tasks import points as plane
 from alnb.tasks.classification import Classification
 from alnb.tasks.points import Points, Settings
@@ -144,7 +144,7 @@ def steps(run: Run) -> int:
     return 1 if run.method == FORGETTING else cycle.steps(run)
 
 
-STUDY = Study("active_learning", 1, step, Settings, steps, seconds)
+STUDY = Study("active_learning", 1, step, Settings, steps, seconds, accuracy)
 
 
 def grid(

@@ -13,7 +13,7 @@ from alnb.acquisition import describe, score
 from alnb.errors import BadRequest
 from alnb.methods import pseudo_labels
 from alnb.runs import Run, State, Step, Study, torch_stream
-from alnb.tasks import classification
+from alnb.tasks import accuracy, classification
 from alnb.tasks.classification import Classification
 
 # --- the method ---------------------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def seconds(run: Run) -> float:
     return classification.seconds(run, sizes, sum(pool - size for size in sizes[:-1]) if recorded else 0)
 
 
-STUDY = Study("label_dispersion", 1, step, classification.Settings, cycle.steps, seconds)
+STUDY = Study("label_dispersion", 1, step, classification.Settings, cycle.steps, seconds, accuracy)
 
 
 def grid(

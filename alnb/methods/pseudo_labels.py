@@ -13,7 +13,7 @@ from typing import Any, Literal
 from alnb import acquisition, cycle, datasets
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, coerce, study, torch_stream
-from alnb.tasks import classification
+from alnb.tasks import accuracy, classification
 from alnb.tasks.classification import Classification
 
 TWO_MODELS, CEAL = "two_models", "ceal"
@@ -185,7 +185,7 @@ def seconds(run: Run) -> float:
     return classification.seconds(run, sizes[1:] + [size + pseudo for size in sizes], watched)
 
 
-STUDY = Study("pseudo_labels", 1, step, Settings, lambda run: run.options.cycles + 1, seconds)
+STUDY = Study("pseudo_labels", 1, step, Settings, lambda run: run.options.cycles + 1, seconds, accuracy)
 
 
 def grid(
