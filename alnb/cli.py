@@ -140,7 +140,7 @@ def compute(options) -> int:
     made, store = _plan(options), Store()
     runs = _retraining(made, options.selections) if options.selections else made.runs
     now = plans.standing(runs, made.profile, store)
-    runnable = [r for r in now.missing if r.dataset not in now.lacking]
+    runnable = [r for r in now.missing if not plans.lacks(r, now.lacking, store)]
     for text in now.lacking.values():
         print(f"alnb: {text}", file=sys.stderr)
     if now.missing and not runnable:

@@ -63,7 +63,7 @@ class Notebook:
         traceback and kept in `failed`; what cannot run for want of data is named. Raises if nothing is there to draw.
         """
         before = plans.standing(runs, self.plan.profile, self.store)
-        runnable = [run for run in before.missing if run.dataset not in before.lacking and not drawing_only()]
+        runnable = [] if drawing_only() else [r for r in before.missing if not plans.lacks(r, before.lacking, self.store)]
         self._announce(runs, before, runnable, workers or default_workers())
         outcome = self._drive(runnable, workers, oracle) if runnable else None
         for run, why in (outcome.failed if outcome else {}).items():

@@ -51,10 +51,10 @@ class Recipe:
         return self.lr * self.gamma ** sum(epoch >= round(m * self.epochs) for m in self.milestones)
 
 
-def batches(n: int, size: int) -> list[slice]:
-    """Consecutive slices of `size` that cover n; a last one under 8 samples joins the one before it."""
+def batches(n: int, size: int, smallest: int = SMALLEST_BATCH) -> list[slice]:
+    """Consecutive slices of `size` that cover n; a last one under `smallest` samples joins the one before it."""
     starts = list(range(0, n, size))
-    if len(starts) > 1 and n - starts[-1] < SMALLEST_BATCH:
+    if len(starts) > 1 and n - starts[-1] < smallest:
         starts.pop()
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], n])]
 
@@ -159,6 +159,7 @@ def train(
     augment: torch.Generator,
     device,
     after_epoch=None,
+    smallest: int = SMALLEST_BATCH,
 ) -> dict:
     """Train `network` in place for `recipe.epochs`; the last epoch counts, never the best.
 
@@ -189,7 +190,7 @@ def train(
         rows = torch.randperm(n, generator=order).to(device)
         drawn = draw(n, crop, flip, augment).to(device)
         total = torch.zeros((), device=device)
-        for part in batches(n, recipe.batch):
+        for part in batches(n, recipe.batch, smallest):
             x = normalise(gather(crops, rows[part], drawn[:, part]), mean, std)
             loss, right = step(x, targets[rows[part]])
             total += loss * (part.stop - part.start)
