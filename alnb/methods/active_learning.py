@@ -123,7 +123,7 @@ def step(run: Run, state: State) -> Step:
     task = Points(run)
     result = cycle.step(run, state, lambda run: task)
     if run.method not in (cycle.FIRST, cycle.ALL):
-        from alnb.learning.perceptron import to_text
+        from alnb.learning.networks.perceptron import to_text
 
         labelled, about = result.state["labelled"], {"cycle": state.index}
         new = labelled if state.index == 0 else labelled[-run.options.budget :]

@@ -16,7 +16,7 @@ from alnb.runs import Run, torch_stream
 
 @dataclass(frozen=True)
 class Settings(CycleSettings):
-    """The cycle's sizes, the network and its recipe (see learning.engine.Recipe); milestones are fractions of epochs.
+    """The cycle's sizes, the network and its recipe (see learning.recipe.Recipe); milestones are fractions of epochs.
 
     dropout: probability on the features before the head, in training (BALD keeps it on for its passes).
     acquisition_transform: what the pool is scored on, the test transform or (as some public code does) one random
@@ -37,10 +37,6 @@ class Settings(CycleSettings):
     acquisition_transform: Literal["test", "train"] = "test"
 
 
-# seconds on one AVX2 core per 1,000 images: a training step, a forward pass (research: small net 95k weights)
-COST = {"small": (0.39, 0.11), "resnet18": (52.0, 14.0)}
-
-
 def check(settings: Settings) -> None:
     """BadRequest for a recipe that cannot train."""
     for name, least in (("epochs", 1), ("batch", 2), ("lr", 0.0), ("weight_decay", 0.0), ("gamma", 0.0)):
@@ -56,7 +52,9 @@ def check(settings: Settings) -> None:
 
 def seconds(run: Run, labelled: Sequence[int], recorded: int) -> float:
     """Rough seconds on one core: one training per entry of `labelled`, `recorded` images looked at every epoch."""
-    train, forward = COST[run.options.network]
+    from alnb.learning import networks
+
+    train, forward = networks.cost(run.options.network)
     return run.options.epochs * (sum(labelled) * train + recorded * forward) / 1000
 
 
@@ -115,7 +113,10 @@ class Classification:
         """
         import torch
 
-        from alnb.learning.engine import Recipe, Recorder, train
+        from alnb.learning.feed import Images
+        from alnb.learning.infer import Recorder
+        from alnb.learning.recipe import Recipe
+        from alnb.learning.train import train
 
         o = self.options
         recipe = Recipe(
@@ -127,13 +128,12 @@ class Classification:
         if candidates is not None:
             recorder = Recorder(self._acquisition_images(candidates, cycle), classes=self.classes, **self.look)
         watch = recorder and self._timed(recorder)
-        trained = train(
-            network, self.images[list(indices)], labels, recipe,
-            mean=self.data.mean, std=self.data.std, crop=self.data.crop, flip=self.data.flip,
-            order=self._stream("data order", cycle, member),
-            augment=self._stream("augmentation", cycle, member), device=self.device, after_epoch=watch,
+        feed = Images(
+            self.images[list(indices)], labels, mean=self.data.mean, std=self.data.std,
+            crop=self.data.crop, flip=self.data.flip, device=self.device,
         )  # fmt: skip
-        network.presented = trained["correct"]
+        order, augment = (self._stream(name, cycle, member) for name in ("data order", "augmentation"))
+        network.presented = train(network, feed, recipe, order=order, augment=augment, after_epoch=watch).correct
         network.eval()
         if recorder is None:
             return network, None
@@ -179,7 +179,7 @@ class Classification:
 
     def infer(self, network, indices, cycle: int):
         """Logits (n, C) fp32 and embeddings (n, D) of pool samples, eval mode."""
-        from alnb.learning.engine import infer
+        from alnb.learning.infer import infer
 
         return infer(network, self._acquisition_images(indices, cycle), embeddings=True, **self.look)
 
@@ -209,7 +209,7 @@ class Classification:
 
     def evaluate(self, network) -> dict[str, float]:
         """{"accuracy": percent of the test set} of the last epoch's network."""
-        from alnb.learning.engine import infer
+        from alnb.learning.infer import infer
 
         logits = infer(network, self.test_images, **self.look)
         correct = int((logits.argmax(1) == self.test_targets).sum())

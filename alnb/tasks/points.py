@@ -56,10 +56,10 @@ class Points(Classification):
         self.timings: dict[str, float] = {}
 
     def _build(self, cycle: int, member: int = 0):
-        from alnb.learning import perceptron
+        from alnb.learning import networks
 
         init = self._stream("model init", cycle, member)
-        network = perceptron.build(2, self.options.hidden, self.classes, generator=init)
+        network = networks.build("perceptron", self.classes, 2, hidden=self.options.hidden, generator=init)
         network.dropout = self.options.dropout
         return network
 
@@ -69,8 +69,9 @@ class Points(Classification):
         """As Classification.train: a perceptron, and what each step predicted for `candidates` (None: no record)."""
         import torch
 
-        from alnb.learning.engine import Recipe
-        from alnb.learning.perceptron import fit
+        from alnb.learning.feed import Tensors
+        from alnb.learning.recipe import Recipe
+        from alnb.learning.train import train
 
         o = self.options
         recipe = Recipe(o.epochs, len(labels), o.lr, o.momentum, o.weight_decay, o.nesterov, o.milestones, o.gamma)
@@ -86,7 +87,8 @@ class Points(Classification):
             predictions.append(predicted.to(torch.uint8))
             confidence = confidence + best
 
-        fit(network, self.images[list(indices)], labels, recipe, None if seen is None else look)
+        feed, watch = Tensors(self.images[list(indices)], labels), None if seen is None else look
+        train(network, feed, recipe, order=None, augment=None, after_epoch=watch)
         network.eval()
         if member == 0:
             self.network = network
