@@ -141,7 +141,7 @@ def step(run: Run, state: State) -> Step:
 
     result = cycle.step(run, state, Points, fit=fit)
     if run.method not in (cycle.FIRST, cycle.ALL):
-        from alnb.learning.perceptron import to_text
+        from alnb.learning.networks.perceptron import to_text
 
         labelled, about = result.state["labelled"], {"cycle": state.index}
         new = labelled if state.index == 0 else labelled[-run.options.budget :]

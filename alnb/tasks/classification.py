@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,14 +43,12 @@ class Settings(PoolSettings):
     smallest_batch: int = 8
 
 
-# seconds on one AVX2 core per 1,000 images: a training step, a forward pass (research: small net 95k weights)
-COST = {"small": (0.39, 0.11), "resnet18": (52.0, 14.0)}
-
-
 def check(settings: Settings, dataset: str) -> None:
     """BadRequest for a recipe that cannot train, or a pool that the dataset does not have."""
-    if settings.network not in COST:
-        raise BadRequest(f"network = {settings.network!r}: expected one of {', '.join(map(repr, COST))}")
+    from alnb.learning import networks
+
+    if settings.network not in networks.names():
+        raise BadRequest(f"network = {settings.network!r}: expected one of {', '.join(map(repr, networks.names()))}")
     check_recipe(settings)
     for name, least in (("batch", 2), ("smallest_batch", 1)):
         if getattr(settings, name) < least:
@@ -70,9 +69,19 @@ def check_recipe(settings) -> None:
         raise BadRequest(f"dropout = {settings.dropout}: expected a probability, 0 or more and under 1")
 
 
+def recipe(settings, batch: int | None = None):
+    """The settings' learning.recipe.Recipe; `batch` where they have none."""
+    from alnb.learning.recipe import Recipe
+
+    names = [f.name for f in dataclasses.fields(Recipe) if hasattr(settings, f.name)]
+    return Recipe(**{name: getattr(settings, name) for name in names} | ({"batch": batch} if batch else {}))
+
+
 def seconds(run: Run, labelled: Sequence[int], recorded: int) -> float:
     """Rough seconds on one core: one training per entry of `labelled`, `recorded` images looked at every epoch."""
-    train, forward = COST[run.options.network]
+    from alnb.learning import networks
+
+    train, forward = networks.cost(run.options.network)
     return run.options.epochs * (sum(labelled) * train + recorded * forward) / 1000
 
 
@@ -118,25 +127,23 @@ class Classification(Classes):
 
         The network's `presented` (T, L) bool: whether sample l was classified correctly when epoch t presented it.
         """
-        from alnb.learning.engine import Recipe, Recorder, train
+        from alnb.learning.feed import Images
+        from alnb.learning.infer import Recorder
+        from alnb.learning.train import train
 
-        o = self.options
-        recipe = Recipe(
-            o.epochs, o.batch, o.lr, o.momentum, o.weight_decay, o.nesterov, o.milestones, o.gamma, o.precision
-        )
         network, recorder = self.build(cycle, member), None
         if start is not None:
             network.load_state_dict(start.state_dict())
         if watched is not None:
             recorder = Recorder(self._acquisition_images(watched, cycle), classes=self.classes, **self.look_with)
-        trained = train(
-            network, self.images[list(samples)], labels, recipe,
-            mean=self.data.mean, std=self.data.std, crop=self.data.crop, flip=self.data.flip,
-            order=self._stream("data order", cycle, member),
-            augment=self._stream("augmentation", cycle, member), device=self.device,
-            after_epoch=recorder and self._timed(recorder), smallest=o.smallest_batch,
+        feed = Images(
+            self.images[list(samples)], labels, mean=self.data.mean, std=self.data.std, crop=self.data.crop,
+            flip=self.data.flip, device=self.device,
         )  # fmt: skip
-        network.presented = trained["correct"]
+        order, augment = (self._stream(name, cycle, member) for name in ("data order", "augmentation"))
+        watch = recorder and self._timed(recorder)
+        trained = train(network, feed, recipe(self.options), order=order, augment=augment, after_epoch=watch)
+        network.presented = trained.correct
         network.eval()
         if recorder is None:
             return network, None
@@ -173,13 +180,13 @@ class Classification(Classes):
 
     def infer(self, network, samples, cycle: int):
         """Logits (n, C) fp32 and embeddings (n, D) of pool samples, eval mode."""
-        from alnb.learning.engine import infer
+        from alnb.learning.infer import infer
 
         return infer(network, self._acquisition_images(samples, cycle), embeddings=True, **self.look_with)
 
     def evaluate(self, network) -> dict[str, float]:
         """{"accuracy": percent of the test set} of the last epoch's network."""
-        from alnb.learning.engine import infer
+        from alnb.learning.infer import infer
 
         logits = infer(network, self.test_images, **self.look_with)
         correct = int((logits.argmax(1) == self.test_targets).sum())

@@ -11,7 +11,7 @@ from alnb.machine import device
 from alnb.runs import Run, State
 from alnb.tasks import Metric
 from alnb.tasks.classes import Classes
-from alnb.tasks.classification import check_recipe
+from alnb.tasks.classification import check_recipe, recipe
 from alnb.tasks.pool import PoolSettings, pool_rows
 from alnb.tasks.pool import check as check_pool
 from alnb.worlds import points
@@ -69,10 +69,10 @@ class Points(Classes):
 
     def build(self, cycle: int, member: int = 0):
         """The untrained perceptron of a cycle."""
-        from alnb.learning import perceptron
+        from alnb.learning import networks
 
         init = self._stream("model init", cycle, member)
-        network = perceptron.build(2, self.options.hidden, self.classes, generator=init)
+        network = networks.build("perceptron", self.classes, 2, hidden=self.options.hidden, generator=init)
         network.dropout = self.options.dropout
         return network
 
@@ -80,11 +80,9 @@ class Points(Classes):
         """See tasks.Task: a perceptron, and what each step predicted for `watched`."""
         import torch
 
-        from alnb.learning.engine import Recipe
-        from alnb.learning.perceptron import fit
+        from alnb.learning.feed import Tensors
+        from alnb.learning.train import train
 
-        o = self.options
-        recipe = Recipe(o.epochs, len(labels), o.lr, o.momentum, o.weight_decay, o.nesterov, o.milestones, o.gamma)
         network = self.build(cycle, member)
         if start is not None:
             network.load_state_dict(start.state_dict())
@@ -97,11 +95,12 @@ class Points(Classes):
             predictions.append(predicted.to(torch.uint8))
             confidence = confidence + best
 
-        fit(network, self.images[list(samples)], labels, recipe, None if seen is None else look)
+        feed, watch = Tensors(self.images[list(samples)], labels), None if seen is None else look
+        train(network, feed, recipe(self.options, len(labels)), order=None, augment=None, after_epoch=watch)
         network.eval()
         if seen is None:
             return network, None
-        return network, self._record(torch.stack(predictions), confidence / o.epochs, watched)
+        return network, self._record(torch.stack(predictions), confidence / self.options.epochs, watched)
 
     def infer(self, network, samples, cycle: int):
         """Logits (n, C) fp32 and the coordinates (n, 2) of pool samples, eval mode."""
