@@ -47,8 +47,8 @@ def check(settings: Settings, dataset: str) -> None:
     """BadRequest for a recipe that cannot train, or a pool that the dataset does not have."""
     from alnb.learning import networks
 
-    if settings.network not in networks.names():
-        raise BadRequest(f"network = {settings.network!r}: expected one of {', '.join(map(repr, networks.names()))}")
+    if settings.network not in networks.names("images"):
+        raise BadRequest(f"network = {settings.network!r}: expected one of {', '.join(map(repr, networks.names("images")))}")
     check_recipe(settings)
     for name, least in (("batch", 2), ("smallest_batch", 1)):
         if getattr(settings, name) < least:
