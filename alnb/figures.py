@@ -69,7 +69,7 @@ def title(fig: Figure, caption: str, artefact: str, datasets, marks=()) -> None:
     import textwrap
 
     wide, high = fig.get_size_inches()
-    small = "  ·  ".join([artefact, ", ".join(datasets), *marks])
+    small = "  ·  ".join(filter(None, [artefact, ", ".join(datasets), *marks]))
     blocks = [(textwrap.wrap(caption, max(20, int(wide / 0.082))), 11, 0.19, "#000000")]
     colour = "#a04000" if STAND_IN in marks else "#505050"
     blocks.append((textwrap.wrap(small, max(20, int(wide / 0.064))), 8, 0.145, colour))
@@ -113,6 +113,7 @@ def places(values) -> int:
 # --- drawings ----------------------------------------------------------------------------------------------------------
 
 SQUASHED = 0.6  # of the height: less than this is left to the others
+CROWD = 7  # more lines than this have their legend beside the axes
 
 
 def apart(lines: dict[str, tuple[float, float]]) -> list[str]:
@@ -150,21 +151,24 @@ def curves(
     panels += [[name for name in order if name in (*alone, beside)]] if alone else []
     with style():
         if ax is None:
-            size = (6.4 + 4.2 * bool(alone), 4.0)
+            crowd = max(map(len, panels)) > CROWD
+            size = (6.4 + 4.2 * bool(alone) + 2 * crowd, 4.0)
             fig, axes = subplots(1, len(panels), figsize=size, squeeze=False, width_ratios=[3, 2][: len(panels)])
         else:
             fig, axes = ax.figure, [[ax]]
         for panel, names in zip(axes[0], panels):
             lines(panel, rows, x, y, by, looks(order), names, sd, low, high)
             panel.set(xlabel=x, ylabel=label or y)
-            panel.legend(fontsize=9)
+            outside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(names) > CROWD else {}
+            panel.legend(fontsize=9, **outside)
         if alone:
             axes[0][1].set_title("on a scale of its own" if len(alone) == 1 else "on a scale of their own")
             axes[0][1].set_ylabel("")
     return fig
 
 
-def lines(ax, rows, x, y, by, look, names, sd, low, high) -> None:
+def lines(ax, rows, x, y, by, look, names, sd=True, low=-math.inf, high=math.inf) -> None:
+    """`curves` on an `ax` that is there: the lines `names`, in the looks that `look` gives them."""
     import matplotlib.pyplot as plt
     import seaborn
 
