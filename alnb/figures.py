@@ -7,6 +7,7 @@ sidecars. The same data gives the same bytes, PNG and SVG, with the same matplot
 from __future__ import annotations
 
 import json
+import math
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alnb.errors import BadRequest
+from alnb.looks import GREY, PALETTE, look, looks
 
 if TYPE_CHECKING:
     import pandas
@@ -33,14 +35,12 @@ class Drawing:
     rows: pandas.DataFrame | None = None
 
 
-# Okabe and Ito's palette, told apart with any common colour blindness; black first, for the baseline
-PALETTE = ["#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999933", "#882255", "#44AA99"]
-MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*", "<", ">"]
 STYLE = {
     "figure.figsize": (6.4, 4.0), "figure.dpi": 110, "savefig.dpi": 150, "figure.constrained_layout.use": True,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3, "legend.frameon": False,
     "font.size": 10, "axes.titlesize": 11, "svg.hashsalt": "alnb", "svg.fonttype": "path",
 }  # fmt: skip
+STAND_IN = "STAND-IN DATA"
 
 
 @contextmanager
@@ -52,14 +52,6 @@ def style():
         yield
 
 
-def looks(names) -> dict[str, dict]:
-    """name -> colour and marker, the same for the same list in every figure of a notebook."""
-    return {
-        name: {"color": PALETTE[i % len(PALETTE)], "marker": MARKERS[(i + i // len(PALETTE)) % len(MARKERS)]}
-        for i, name in enumerate(names)  # up to a hundred are told apart
-    }
-
-
 def subplots(*args, **kwargs):
     """pyplot.subplots in the house style."""
     import matplotlib.pyplot as plt
@@ -68,81 +60,206 @@ def subplots(*args, **kwargs):
         return plt.subplots(*args, **kwargs)
 
 
-def curves(results: pandas.DataFrame, x: str, y: str, by: str, *, ax=None, order=None, sd: bool = True) -> Figure:
-    """Mean of `y` over the seeds against `x`, a line per value of `by` (order of first appearance), bars of one
-    standard deviation over the seeds. Rows that lack x or y are left out. Returns the figure."""
-    import matplotlib.pyplot as plt
+# --- what every figure says ------------------------------------------------------------------------------------------
 
+
+def title(fig: Figure, caption: str, artefact: str, datasets, marks=()) -> None:
+    """The caption as the figure's title, wrapped; small beneath it the id, the data and `marks` (`STAND_IN`, the
+    profile's). The figure grows by what they need, so that they meet no axes' title. Call it once, last."""
+    import textwrap
+
+    wide, high = fig.get_size_inches()
+    small = "  ·  ".join(filter(None, [artefact, ", ".join(datasets), *marks]))
+    blocks = [(textwrap.wrap(caption, max(20, int(wide / 0.082))), 11, 0.19, "#000000")]
+    colour = "#a04000" if STAND_IN in marks else "#505050"
+    blocks.append((textwrap.wrap(small, max(20, int(wide / 0.064))), 8, 0.145, colour))
+    above = 0.14 + sum(len(lines) * each for lines, _, each, _ in blocks)
+    fig.set_size_inches(wide, high + above)
+    place = high + above - 0.06
+    for lines, size, each, colour in blocks:
+        for line in lines:
+            fig.text(0.08 / wide, place / (high + above), line, ha="left", va="top", fontsize=size, color=colour)
+            place -= each
+    fig.set_layout_engine("constrained", rect=(0, 0, 1, high / (high + above)))
+
+
+def note(fig: Figure, text: str) -> None:
+    """A small line below the axes: how many seeds, and what a bar or a band means."""
+    import textwrap
+
+    lines = textwrap.wrap(text, max(20, int(fig.get_size_inches()[0] / 0.068)))
+    fig.supxlabel("\n".join(lines), fontsize=8, color="#505050", x=0.5)
+
+
+def seeds(rows, by: str = "method") -> str:
+    """How many seeds the rows rest on, in words: "10 seeds", "10 seeds (qbc, vaal: 5)", "one seed"."""
+    counts = rows.groupby(by, sort=False)["seed"].nunique() if len(rows) else {}
+    if not len(counts):
+        return "no seed"
+    most = counts.max()
+    fewer = [
+        f"{', '.join(map(str, counts[counts == n].index))}: {n}" for n in sorted(set(counts) - {most}, reverse=True)
+    ]
+    said = "one seed" if most == 1 else f"{most} seeds"
+    return said + f" ({'; '.join(fewer)})" * bool(fewer)
+
+
+def places(values) -> int:
+    """Decimals that numbers of this size are worth: 83.1, 5.28, 0.341."""
+    largest = max((abs(v) for v in values if v == v and abs(v) < math.inf), default=0)
+    return 1 if largest <= 0 else min(6, max(1, 2 - math.floor(math.log10(largest))))
+
+
+# --- drawings ----------------------------------------------------------------------------------------------------------
+
+SQUASHED = 0.6  # of the height: less than this is left to the others
+CROWD = 7  # more lines than this have their legend beside the axes
+
+
+def apart(lines: dict[str, tuple[float, float]]) -> list[str]:
+    """The arms that squash the rest: the fewest, at most a third of them, all lowest or all highest, without which the
+    others span less than `SQUASHED` of the height. lines: name -> (lowest, highest) mean; [] where there are none."""
+
+    def height(names):
+        return max(lines[n][1] for n in names) - min(lines[n][0] for n in names)
+
+    low, high = sorted(lines, key=lambda n: lines[n][0]), sorted(lines, key=lambda n: -lines[n][1])
+    for count in range(1, len(lines) // 3 + 1):
+        for order in (low, high):
+            if len(lines) - count > 1 and height(order[count:]) < SQUASHED * height(order):
+                return [name for name in lines if name in order[:count]]
+    return []
+
+
+def curves(
+    results: pandas.DataFrame, x: str, y: str, by: str, *, ax=None, order=None, sd: bool = True,
+    low: float = -math.inf, high: float = math.inf, label: str = "", beside: str = "",
+) -> Figure:  # fmt: skip
+    """Mean of `y` over the seeds against `x`, a line per value of `by` (order of first appearance), its band one standard
+    deviation over the seeds, cut at `low` and `high`. Rows that lack x or y are left out. Returns the figure.
+
+    label: of the y axis. Arms that squash the rest (`apart`) have a panel of their own, with the line `beside` in it for
+    comparison; not on an `ax` that is given.
+    """
     rows = results.dropna(subset=[x, y])
     if rows.empty:
         raise BadRequest(f"no row has both {x} and {y}: nothing to draw")
-    order = list(order if order is not None else rows[by].unique())
+    order = [name for name in (order if order is not None else rows[by].unique()) if (rows[by] == name).any()]
+    means = rows.groupby([by, x])[y].mean()
+    alone = apart({n: (means[n].min(), means[n].max()) for n in order if n != beside}) if ax is None else []
+    panels = [[name for name in order if name not in alone]]
+    panels += [[name for name in order if name in (*alone, beside)]] if alone else []
     with style():
         if ax is None:
-            _, ax = plt.subplots()
-        for name, look in looks(order).items():
-            line = rows[rows[by] == name].groupby(x)[y].agg(["mean", "std"])
-            if line.empty:
-                continue
-            error = line["std"] if sd and line["std"].notna().all() else None
-            ax.errorbar(line.index, line["mean"], yerr=error, label=name, capsize=2, lw=1.5, ms=5, **look)
-        ax.set(xlabel=x, ylabel=y)
-        if (rows[x] % 1 == 0).all():  # labels are counted
-            ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        ax.legend()
-    return ax.figure
+            crowd = max(map(len, panels)) > CROWD
+            size = (6.4 + 4.2 * bool(alone) + 2 * crowd, 4.0)
+            fig, axes = subplots(1, len(panels), figsize=size, squeeze=False, width_ratios=[3, 2][: len(panels)])
+        else:
+            fig, axes = ax.figure, [[ax]]
+        for panel, names in zip(axes[0], panels):
+            lines(panel, rows, x, y, by, looks(order), names, sd, low, high)
+            panel.set(xlabel=x, ylabel=label or y)
+            outside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(names) > CROWD else {}
+            panel.legend(fontsize=9, **outside)
+        if alone:
+            axes[0][1].set_title("on a scale of its own" if len(alone) == 1 else "on a scale of their own")
+            axes[0][1].set_ylabel("")
+    return fig
 
 
-def describe_curves(results: pandas.DataFrame, x: str, y: str, by: str, unit: str = "%") -> str:
-    """Alt text of `curves`: where each line starts and ends, best first."""
+def lines(ax, rows, x, y, by, look, names, sd=True, low=-math.inf, high=math.inf) -> None:
+    """`curves` on an `ax` that is there: the lines `names`, in the looks that `look` gives them."""
+    import matplotlib.pyplot as plt
+    import seaborn
+
+    def band(values):
+        mean, deviation = values.mean(), values.std()
+        return max(low, mean - deviation), min(high, mean + deviation)
+
+    for name in names:
+        part = rows[rows[by] == name]
+        several = sd and (part.groupby(x)[y].count() > 1).all()
+        seaborn.lineplot(
+            part, x=x, y=y, ax=ax, label=name, errorbar=band if several else None, err_kws={"alpha": 0.12, "lw": 0},
+            lw=1.5, ms=6, mec=look[name]["color"], **look[name],
+        )  # fmt: skip
+    if (rows[x] % 1 == 0).all():  # labels are counted
+        ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+
+
+def describe_curves(
+    results: pandas.DataFrame, x: str, y: str, by: str, unit: str = "%", better: str = "higher", name: str = ""
+) -> str:
+    """Alt text of `curves`: where each line starts and ends, best first: highest, or lowest where lower is better.
+    name: what y is called, if not by its column."""
     rows = results.dropna(subset=[x, y])
-    seeds = rows["seed"].nunique()
+    count = rows["seed"].nunique()
     means = rows.groupby([by, x])[y].mean()
+    sign = -1 if better == "higher" else 1
+    n, space = places(means), f" {unit}" if unit else ""
     ends = {name: means[name] for name in rows[by].unique()}
     lines = [
-        f"{name} {line.iloc[0]:.1f} to {line.iloc[-1]:.1f} {unit}"
-        for name, line in sorted(ends.items(), key=lambda item: -item[1].iloc[-1])
+        f"{arm} {line.iloc[0]:.{n}f} to {line.iloc[-1]:.{n}f}{space}"
+        for arm, line in sorted(ends.items(), key=lambda item: sign * item[1].iloc[-1])
     ]
-    low, high = rows[x].min(), rows[x].max()
+    start, end = rows[x].min(), rows[x].max()
     names = ", ".join(sorted(rows["dataset"].unique()))
-    runs = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
-    return f"Lines of {y} against {x} from {low:g} to {high:g} on {names}, {runs}, highest at the end first: {'; '.join(lines)}."
+    runs = f"mean of {seeds(rows, by)}" if count > 1 else "one seed"
+    first = "highest" if better == "higher" else "lowest"
+    return (
+        f"Lines of {name or y} against {x} from {start:g} to {end:g} on {names}, {runs}, {first} at the end first: "
+        f"{'; '.join(lines)}."
+    )
 
 
-def forest(rows: pandas.DataFrame, *, label: str, mean: str, low: str, high: str, x: str) -> Figure:
-    """A dot and its interval per row, the first row on top, against the line of no difference; `x` names the axis."""
+def forest(rows: pandas.DataFrame, *, label: str, mean: str, low: str, high: str, x: str, band=None) -> Figure:
+    """A dot and its interval per row, the first row on top, against the line of no difference; `x` names the axis.
+    band: (low, high) shaded over the whole height: what no difference looks like."""
     rows = rows.dropna(subset=[mean])
     if rows.empty:
         raise BadRequest(f"no row has a {mean}: nothing to draw")
     fig, ax = subplots(figsize=(6.4, 1.2 + 0.3 * len(rows)))
+    if band is not None and band[0] == band[0]:
+        ax.axvspan(*band, color=GREY, alpha=0.18, lw=0)
     for place, row in enumerate(rows.to_dict("records")):
         known = row[low] == row[low]
         reach = [[row[mean] - row[low]], [row[high] - row[mean]]] if known else None
-        ax.errorbar(row[mean], place, xerr=reach, fmt="o", color=PALETTE[5], capsize=3, ms=5)
+        own = look(row[label]) | {"linestyle": "none"}
+        ax.errorbar(row[mean], place, xerr=reach, capsize=3, ms=6, **own)
     ax.axvline(0, color=PALETTE[0], lw=1)
     ax.set(yticks=range(len(rows)), yticklabels=rows[label], xlabel=x, ylim=(len(rows) - 0.5, -0.5))
     return fig
 
 
-def matrix(means: pandas.DataFrame, half_widths: pandas.DataFrame) -> Figure:
+def matrix(means: pandas.DataFrame, half_widths: pandas.DataFrame, *, better: str = "higher", unit: str = "") -> Figure:
     """Row minus column in colour and in numbers, with the half-width of the interval beneath; bold where the interval
-    leaves out 0."""
+    leaves out 0. One scale, the same on either side of 0; blue: the row is better."""
+    import numpy
+    import seaborn
+
     names, values = list(means.index), means.to_numpy(float)
-    reach = max(1e-9, float(abs(values[values == values]).max()))
-    side = 1.6 + 0.62 * len(names)
-    fig, ax = subplots(figsize=(side + 1, side))
-    ax.imshow(values, cmap="RdBu_r", vmin=-reach, vmax=reach)
-    for i, row in enumerate(names):
-        for j, column in enumerate(names):
-            mean, half = means.loc[row, column], half_widths.loc[row, column]
-            if i == j or mean != mean:
-                continue
-            text = f"{mean:+.1f}" + (f"\n±{half:.1f}" if half == half else "")
-            weight = "bold" if abs(mean) > half else "normal"
-            shade = "white" if abs(mean) > 0.6 * reach else "black"
-            ax.text(j, i, text, ha="center", va="center", fontsize=7, color=shade, weight=weight)
-    ax.set(xticks=range(len(names)), yticks=range(len(names)), yticklabels=names)
-    ax.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    own = numpy.eye(len(names), dtype=bool) | numpy.isnan(values)
+    reach = max([1e-9, *abs(values[~own])])
+    n = places(values.flat)
+
+    def text(mean, half):
+        return f"{mean:+.{n}f}" + (f"\n±{half:.{n}f}" if half == half else "")
+
+    halves = half_widths.loc[names, names].to_numpy(float)
+    said = numpy.array([[text(m, h) for m, h in zip(*pair)] for pair in zip(values, halves)]).reshape(values.shape)
+    side = 1.8 + 0.62 * len(names)
+    fig, ax = subplots(figsize=(side + 1.6, side))
+    with style():
+        seaborn.heatmap(
+            values, annot=said, fmt="", mask=own, cmap="RdBu" if better == "higher" else "RdBu_r", vmin=-reach,
+            vmax=reach, square=True, ax=ax, xticklabels=names, yticklabels=names, annot_kws={"fontsize": 8},
+            cbar_kws={"label": "row minus column" + f", {unit}" * bool(unit) + "; blue: the row is better", "shrink": 0.7},
+        )  # fmt: skip
+    for cell, (i, j) in zip(ax.texts, numpy.argwhere(~own)):
+        cell.set_weight("bold" if abs(values[i, j]) > halves[i, j] else "normal")
+    ax.tick_params(length=0)
+    ax.set_xticks(ax.get_xticks(), names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(ax.get_yticks(), names, rotation=0)
     ax.grid(False)
     return fig
 
