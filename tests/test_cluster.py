@@ -16,6 +16,7 @@ from alnb.executor import backend, drive
 from alnb.store import Store
 from tests import toy_study
 
+pytestmark = pytest.mark.alone
 # what Dask's defaults get wrong here: a worker's step may start processes, memory is the user's business, a step that
 # killed a few workers is given up, and the dashboard has no business on a fixed port
 SETTINGS = {

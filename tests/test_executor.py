@@ -13,6 +13,8 @@ from alnb.executor import backend, drive
 from alnb.store import Store
 from tests import toy_study
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(autouse=True, scope="module")
 def no_worker_outlives_the_module():

@@ -19,6 +19,7 @@ from alnb import REPOSITORY, plans
 from alnb.executor import drive
 from alnb.store import Store
 
+pytestmark = pytest.mark.alone
 KILLS = int(os.environ.get("ALNB_KILLS", 6))
 TINY = {"methods": "[random, dispersion]", "pool": "90", "initial": "20", "budget": "10", "cycles": "2", "epochs": "4"}
 

@@ -17,6 +17,7 @@ from alnb import REPOSITORY
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is missing: make setup")
 
+pytestmark = pytest.mark.alone
 FOLDER = REPOSITORY / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("[0-9]*.ipynb"))
 TOKEN = secrets.token_hex()
