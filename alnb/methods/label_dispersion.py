@@ -7,11 +7,11 @@ network is unsure, however confident its last softmax is: that sample is asked f
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from alnb import cycle, races, statistics
+from alnb import cycle, races
 from alnb.acquisition import describe, score
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
@@ -137,122 +137,6 @@ def examples(view, truth, d, correct) -> list[dict]:
             **{f"epoch_{t + 1 - len(last)}": label for t, label in enumerate(last)},
         })  # fmt: skip
     return rows
-
-
-# --- the arms of a figure -------------------------------------------------------------------------------------------------
-
-PRINTED = ("random", "dispersion", "margin", "bald", "k_center", "core_set", "vaal")
-RIVALS = ("random", "dispersion", "mean_confidence", "count_entropy", "late_dispersion", "qbc")
-
-
-def arms(rows, names: Sequence[str]) -> list[str]:
-    """For each strategy of `names` the arm that ran: the plain one, else the one with options, "bald(dropout=0.5)"."""
-    ran = list(rows["method"].unique())
-    first = lambda name: next((arm for arm in ran if arm == name or arm.startswith(f"{name}(")), None)
-    return [name if name in ran else first(name) for name in names if name in ran or first(name)]
-
-
-def single_model(results):
-    """The rows of sec. 3.4: without the pairs of sec. 3.5 and what was retrained on their queries."""
-    return results[(results["study"] == STUDY.name) & ~results["method"].str.endswith(" retrained")]
-
-
-# --- the figures ----------------------------------------------------------------------------------------------------------
-
-
-def draw_examples(rows, data):
-    """Fig. 3.1: the samples, their last predictions, confidence and dispersion. rows: kind "example" of one run; data:
-    the dataset they index."""
-    from alnb.figures import subplots
-
-    fig, axes = subplots(1, len(rows), figsize=(2.1 * len(rows), 3.1), squeeze=False)
-    names = data.class_names
-    for ax, row in zip(axes[0], rows.to_dict("records")):
-        ax.imshow(data.train_images[int(row["sample"])].transpose(1, 2, 0), interpolation="nearest")
-        ax.set_title(f"({row['panel']}) true: {names[int(row['true'])]}")
-        ax.set(xticks=[], yticks=[])
-        last = _last_classes(row, names)
-        ax.set_xlabel(
-            f"last {len(last)}: {' '.join(last)}\nconfidence {row['confidence']:.2f}\ndispersion {row['dispersion']:.2f}"
-        )
-        ax.grid(False)
-    return fig
-
-
-def _last_classes(row: dict, names: Sequence[str]) -> list[str]:
-    """Names of the classes predicted in the last epochs (up to five), the last one last."""
-    epochs = (row.get(f"epoch_{t}") for t in range(1 - LAST_EPOCHS, 1))
-    return [names[int(label)] for label in epochs if label is not None and label == label]
-
-
-def describe_examples(rows, data) -> str:
-    names, parts = data.class_names, []
-    for row in rows.to_dict("records"):
-        last = ", ".join(_last_classes(row, names))
-        parts.append(f"({row['panel']}) a {names[int(row['true'])]}, last predicted {last}, confidence "
-                     f"{row['confidence']:.2f}, dispersion {row['dispersion']:.2f}")  # fmt: skip
-    return f"Samples of {data.name}: {'; '.join(parts)}."
-
-
-def draw_histograms(rows):
-    """Fig. 3.3 and 3.4: bars, the share of the pool in each tenth of dispersion; line, the share the model gets right.
-    rows: kind "histogram" of any number of seeds, pooled."""
-    from alnb.figures import PALETTE, subplots
-
-    cycles = sorted(rows["cycle"].unique())
-    fig, axes = subplots(1, len(cycles), figsize=(3.2 * len(cycles), 3.2), sharey=True, squeeze=False)
-    for ax, cycle_ in zip(axes[0], cycles):
-        bins = _pooled(rows[rows["cycle"] == cycle_])
-        ax.bar(bins.index + 0.5 / BINS, bins["share"], width=0.9 / BINS, color=PALETTE[2], label="samples")
-        ax.plot(bins.index + 0.5 / BINS, bins["right"], color=PALETTE[0], marker="o", ms=4, label="correct")
-        ax.set(title=f"cycle {int(cycle_)}", xlabel="dispersion", xlim=(0, 1), ylim=(0, 100))
-    axes[0, 0].set_ylabel("% of the pool; % correct")
-    axes[0, -1].legend()
-    return fig
-
-
-def _pooled(rows):
-    bins = rows.groupby("low")[["samples", "correct"]].sum()
-    bins["share"] = 100 * bins["samples"] / bins["samples"].sum()
-    bins["right"] = 100 * bins["correct"] / bins["samples"].where(bins["samples"] >= 10)  # fewer say nothing
-    return bins
-
-
-def describe_histograms(rows) -> str:
-    parts = []
-    for cycle_, part in rows.groupby("cycle"):
-        bins = _pooled(part).dropna()
-        line = ", ".join(f"{low:.1f}: {b.share:.0f} % of the pool, {b.right:.0f} % right" for low, b in bins.iterrows())
-        parts.append(f"cycle {int(cycle_)}, by the lower edge of dispersion: {line}")
-    return f"Bars and a line on {', '.join(rows['dataset'].unique())}. {'. '.join(parts)}."
-
-
-def table_3_1(results):
-    """Accuracy at the last budget (mean, sd, seeds) and relative to `all_data`; thesis Table 3.1. One row per dataset
-    and method."""
-    accuracy = results[results["kind"] == "test"]
-    rows = []
-    for dataset, part in accuracy.groupby("dataset", sort=False):
-        full = part.loc[part["method"] == cycle.ALL, "accuracy"].mean()
-        arms = part[part["method"] != cycle.ALL]
-        last = arms[arms["cycle"] == statistics.horizon(arms)]  # Random may have gone on
-        for method, runs in [(cycle.ALL, part[part["method"] == cycle.ALL]), *last.groupby("method", sort=False)]:
-            if len(runs):
-                mean = runs["accuracy"].mean()
-                rows.append({"dataset": dataset, "method": method, "labels": int(runs["labelled"].max()), "acc": mean,
-                             "sd": runs["accuracy"].std(), "rel": 100 * mean / full, "seeds": len(runs)})  # fmt: skip
-    import pandas
-
-    return pandas.DataFrame(rows).sort_values(["dataset", "acc"], ascending=[True, False], ignore_index=True)
-
-
-def describe_table_3_1(table) -> str:
-    """The table's rows in words."""
-    parts = [
-        f"{r.dataset}, {r.method}: {r.acc:.2f} %" + (f", {r.rel:.1f} % of all data" if r.rel == r.rel else "")
-        for r in table.itertuples()
-    ]
-    return f"Table of accuracy at the last budget. {'; '.join(parts)}."
 
 
 # --- the study ----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ asks the next queries among the rest. The pseudo-labelled samples return to the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -226,80 +226,3 @@ STUDY = Study(
     "pseudo_labels", 1, step, Settings, lambda run: run.options.cycles + 1, seconds,
     Classification.metrics, lambda dataset: Classification.offers, check, arm=arm,
 )  # fmt: skip
-
-
-# --- results and figures ------------------------------------------------------------------------------------------------
-
-
-def by_model(results):
-    """The same rows with the model in the method's name, "dispersion+entropy 10% B": what figures and tables join. Rows
-    that are of no one model (choices, timings) are B's, who asks."""
-    two = (results["study"] == STUDY.name) & (results["method"] != CEAL)
-    model = results["model"].fillna("B") if "model" in results else "B"
-    return results.assign(method=results["method"].where(~two, results["method"] + " " + model))
-
-
-def draw(results, beside: Sequence[str]):
-    """Fig. 3.8 and 3.9. Left: accuracy of model B (full line) and A (dashed) of each pair, CEAL, and the arms `beside`.
-    Right: the plain network trained from scratch on what each asked, so that only the queries differ. rows: `by_model`
-    of one dataset."""
-    from alnb.figures import looks, subplots
-
-    rows = results[results["kind"] == "test"]
-    arms = _arms(rows)
-    look = looks([*beside, *arms])
-    fig, (left, right) = subplots(1, 2, figsize=(9, 4.2), sharey=True)
-    for arm in beside:
-        for ax in (left, right):
-            _line(ax, rows, arm, arm, look[arm])
-    for arm in arms:
-        _line(left, rows, arm if arm == CEAL else f"{arm} B", arm, look[arm])
-        _line(left, rows, f"{arm} A", "", look[arm] | {"ls": "--", "alpha": 0.6})
-        _line(right, rows, f"{arm} retrained", arm, look[arm])
-    left.set(xlabel="labelled", ylabel="test accuracy, %", title="models B (full) and A (dashed)")
-    right.set(xlabel="labelled", title="the plain network on what each asked")
-    left.legend(fontsize=8)
-    return fig
-
-
-def _arms(rows) -> list[str]:
-    """ "ceal" and the pairs with their share, in the order of the rows."""
-    own = rows.loc[rows["study"] == STUDY.name, "method"]
-    return list(dict.fromkeys(arm if arm == CEAL else arm.rpartition(" ")[0] for arm in own))
-
-
-def _line(ax, rows, method: str, label: str, look: dict) -> None:
-    line = rows[rows["method"] == method].groupby("labelled")["accuracy"].agg(["mean", "std"])
-    if len(line):
-        ax.errorbar(line.index, line["mean"], yerr=line["std"], label=label, capsize=2, lw=1.5, ms=4, **look)
-
-
-def table(results):
-    """One row per pair and CEAL: pseudo-labels in the last cycle, the share of them that is right (mean over cycles),
-    accuracy at the last budget of A, of B and of the plain network on the same queries, seeds."""
-    import pandas
-
-    rows = results[results["kind"] == "test"]
-    budget = rows.loc[rows["study"] == STUDY.name, "labelled"].max()
-    last = rows[rows["labelled"] == budget].groupby("method")["accuracy"].mean()
-    found = []
-    for arm in _arms(rows):
-        b = arm if arm == CEAL else f"{arm} B"
-        own = rows[rows["method"] == b]
-        pseudo = round(own.loc[own["labelled"] == budget, "pseudo"].mean())
-        names = {"A": f"{arm} A", "B": b, "retrained": f"{arm} retrained"}
-        found.append({"pair": arm, "pseudo-labels": pseudo, "% right": own["pseudo_right"].mean(),
-                      **{column: last.get(name) for column, name in names.items()}, "seeds": own["seed"].nunique()})  # fmt: skip
-    return pandas.DataFrame(found)
-
-
-def describe(frame) -> str:
-    """The rows of `table` in words."""
-
-    def known(row):
-        numbers = [("A", row["A"]), ("B", row["B"]), ("the plain network on its queries", row["retrained"])]
-        return ", ".join(f"{name} {value:.1f} %" for name, value in numbers if value == value and value is not None)
-
-    parts = [f"{row['pair']}: {known(row)}; {row['% right']:.1f} % of its pseudo-labels right"
-             for row in frame.to_dict("records")]  # fmt: skip
-    return f"Accuracy at the last budget. {'. '.join(parts)}."

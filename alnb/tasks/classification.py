@@ -48,7 +48,8 @@ def check(settings: Settings, dataset: str) -> None:
     from alnb.learning import networks
 
     if settings.network not in networks.names("images"):
-        raise BadRequest(f"network = {settings.network!r}: expected one of {', '.join(map(repr, networks.names("images")))}")
+        known = ", ".join(map(repr, networks.names("images")))
+        raise BadRequest(f"network = {settings.network!r}: expected one of {known}")
     check_recipe(settings)
     for name, least in (("batch", 2), ("smallest_batch", 1)):
         if getattr(settings, name) < least:
