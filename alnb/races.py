@@ -262,7 +262,12 @@ def check_cycles(run: Run, pool: int) -> None:
     if 0 < o.subset < o.budget:
         raise BadRequest(f"subset = {o.subset}: smaller than the budget of {o.budget}")
     if o.initial_labels not in ("random", "balanced"):
-        needs = set(acquisition.describe(o.initial_labels).needs)
+        about = acquisition.describe(o.initial_labels)
+        needs = set(about.needs)
+        if "@" in about.name:  # its source is not in the key, and it does not travel
+            raise BadRequest(f"initial_labels = {o.initial_labels!r} is of a notebook cell; accepted: a strategy of alnb")
         check_offered(run, needs, f"initial_labels = {o.initial_labels!r}")
+        if "dropout_probabilities" in needs and not getattr(o, "dropout", 1):
+            raise BadRequest(f"initial_labels = {o.initial_labels!r} wants a network with dropout: give dropout, e.g., 0.5")
         if trained := needs & {"predictions", "counts", "mean_confidence", "committee", "labelled_targets"}:
             raise BadRequest(f"initial_labels = {o.initial_labels!r} needs {min(trained)}, and nothing is trained yet")
