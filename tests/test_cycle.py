@@ -402,3 +402,147 @@ def test_a_published_selection_of_unequal_batches_is_trained_on_batch_by_batch(t
         list(range(30, 30 + n)) for n in numpy.cumsum(sizes)
     ]
     assert (run.seed, run.arm) == (3, "theirs retrained")
+
+
+# --- the first labels ---------------------------------------------------------------------------------------------------
+
+
+def first_labels(store, **settings):
+    (run,) = grid(["random"], **settings)
+    assert not drive([run.needs[cycle.FIRST]], store, workers=1).failed
+    return store.read(run.needs[cycle.FIRST]).steps[-1]["state"]["labelled"]
+
+
+def test_random_first_labels_are_the_draw_they_always_were(tmp_path):
+    store = Store(tmp_path)
+    plain = numpy_stream(0, "initial pool").choice(120, 20, replace=False).tolist()
+    assert first_labels(store) == first_labels(store, initial_labels="random") == plain
+    assert first_labels(store, initial_pool="once", initial_labels="random") == plain
+    assert grid(["random"], initial_labels="random")[0].key == grid(["random"])[0].key
+    keys = {
+        grid(["random"], initial_labels=how)[0].needs[cycle.FIRST].key for how in ("random", "balanced", "k_center")
+    }
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize("count", [10, 17, 20])
+def test_balanced_first_labels_are_as_many_of_each_class_as_can_be(tmp_path, count):
+    targets = Classification(grid(["random"])[0]).targets
+    chosen = [first_labels(Store(tmp_path), initial=count, initial_labels="balanced", seeds=[s]) for s in (0, 1)]
+    for labelled in chosen:
+        assert len(set(labelled)) == len(labelled) == count
+        counts = targets[labelled].bincount(minlength=10)
+        assert counts.max() - counts.min() <= 1
+    assert chosen[0] != chosen[1]
+    once = [first_labels(Store(tmp_path), initial=count, initial_labels="balanced", initial_pool="once", seeds=[s])
+            for s in (0, 1)]  # fmt: skip
+    assert once[0] == once[1] == chosen[0]
+
+
+def test_balanced_labels_of_classes_that_run_out_are_all_of_them_and_then_the_others():
+    classes = numpy.array([0] * 3 + [1] * 40 + [2] * 57)
+    for seed in range(5):
+        labelled = Pool.initial(100, 33, seed, once=False, classes=classes).labelled
+        assert len(set(labelled)) == 33
+        assert numpy.bincount(classes[labelled]).tolist() == [3, 15, 15]
+        assert numpy.bincount(classes[labelled[:9]]).tolist() == [3, 3, 3]
+    drawn = {tuple(Pool.initial(100, 3, seed, once=False, classes=classes).labelled) for seed in range(9)}
+    assert len(drawn) > 5  # and which of a class is drawn
+
+
+def test_first_labels_by_a_strategy_are_its_choice_from_the_whole_pool_through_an_untrained_network(tmp_path):
+    """k-center from scikit-free distances: each next sample is the one farthest from those before it."""
+    labelled = first_labels(Store(tmp_path), initial_labels="k_center")
+    assert len(set(labelled)) == len(labelled) == 20
+    task = Classification(grid(["random"])[0])
+    embedded = by_hand(task, task.build(0), range(120)).embedded.double()
+    covered = torch.cdist(embedded, embedded[labelled[:1]]).amin(1)
+    for sample in labelled[1:]:
+        assert covered[sample] >= covered.max() - 1e-4
+        covered = torch.minimum(covered, (embedded - embedded[sample]).norm(dim=1))
+    other = first_labels(Store(tmp_path), initial_labels="k_center", seeds=[1])
+    assert other != labelled
+    assert first_labels(Store(tmp_path), initial_labels="k_center", initial_pool="once", seeds=[1]) != labelled
+    assert first_labels(Store(tmp_path), initial_labels="random_again") != first_labels(Store(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("dispersion", "needs counts, and nothing is trained yet"),
+        ("late_dispersion", "needs predictions, and nothing is trained yet"),
+        ("qbc", "needs committee, and nothing is trained yet"),
+        ("bald", "initial_labels = 'bald' wants a network with dropout"),
+        ("k_centr", "did you mean 'k_center'"),
+        ("by_hand", "initial_labels = 'by_hand' is of a notebook cell"),
+    ],
+)
+def test_first_labels_by_what_cannot_choose_them_are_refused_before_anything_runs(how, says, monkeypatch):
+    @acquisition.score("by_hand")
+    def by_hand(view):
+        return -view.priority
+
+    monkeypatch.setattr(acquisition, "local", {"by_hand": by_hand})
+    with pytest.raises(BadRequest, match=says) as refusal:
+        grid(["random"], initial_labels=how)
+    assert "\n" not in str(refusal.value)
+
+
+# --- a run that goes on from its last weights ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arm", ["random", "dispersion"])
+def test_weights_go_on_from_cycle_to_cycle_and_a_further_run_joins_them(tmp_path, monkeypatch, arm):
+    plain, began = Classification.train, []
+
+    def watched(self, samples, labels, c, watched=None, **kwargs):
+        start = kwargs.get("start")
+        model, record = plain(self, samples, labels, c, watched, **kwargs)
+        began.append((self.run.key, c, start and copy.deepcopy(start.state_dict()), copy.deepcopy(model.state_dict())))
+        return model, record
+
+    monkeypatch.setattr(Classification, "train", watched)
+    store = Store(tmp_path)
+    (run,), (longer,) = grid([arm], start="last"), grid([arm], start="last", cycles=4)
+    further = races.further_run(run, 2)
+    assert not drive([run, further, longer], store, workers=1).failed
+    equal = lambda a, b: all(torch.equal(a[name], b[name]) for name in b)
+    first = store.final(run.needs[cycle.FIRST]).blobs["weights"]
+    for key in (run.key, longer.key):
+        before = first
+        for _, c, start, end in [one for one in began if one[0] == key]:
+            assert equal(start, before), c
+            assert not equal(end, before)
+            before = end
+    assert [c for key, c, *_ in began if key == further.key] == [3, 4]
+    assert labelled(store, further) == labelled(store, longer)
+    rows = {name: [row for row in store.read(one).rows if row["kind"] == "test"]
+            for name, one in (("run", run), ("further", further), ("longer", longer))}  # fmt: skip
+    assert rows["run"] + rows["further"] == rows["longer"]
+    scratch = grid([arm])[0]
+    assert not drive([scratch], store, workers=1).failed
+    assert store.read(scratch).rows[0] == rows["run"][0]
+    assert [row["accuracy"] for row in store.read(scratch).rows if row["kind"] == "test"][1:] != [
+        row["accuracy"] for row in rows["run"]
+    ][1:]
+
+
+def test_start_is_not_in_the_key_of_cycle_0_and_in_that_of_every_later_cycle():
+    scratch, last = grid(["margin"])[0], grid(["margin"], start="last")[0]
+    assert scratch.needs[cycle.FIRST].key == last.needs[cycle.FIRST].key
+    assert scratch.key != last.key
+    assert grid(["margin"], start="scratch")[0].key == scratch.key
+    with pytest.raises(BadRequest, match=r"start = 'first'.*'scratch', 'last'"):
+        grid(["margin"], start="first")
+
+
+def test_only_a_run_that_goes_on_leaves_weights(tmp_path):
+    store, (scratch,), (last,) = Store(tmp_path), grid(["random"]), grid(["random"], start="last")
+    assert not drive([scratch, last], store, workers=1).failed
+    assert [set(step["blobs"]) for step in store.read(scratch).steps] == [set()] * 3
+    assert [set(step["blobs"]) for step in store.read(last).steps] == [{"weights"}] * 3
+
+
+def test_what_a_run_chose_that_went_on_is_retrained_from_scratch():
+    again = races.retrained_run(grid(["random"], start="last")[0])
+    assert again.options.start == "scratch"
