@@ -29,12 +29,16 @@ def pytest_xdist_auto_num_workers(config):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.get_closest_marker("alone"):
-            item.add_marker(pytest.mark.xdist_group("alone"))
-        elif shares_a_fixture(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+def pytest_collection_modifyitems(config, items):
+    groups = {
+        item: "alone" if item.get_closest_marker("alone") else shares_a_fixture(item) and item.path.stem
+        for item in items
+    }
+    for item, group in groups.items():
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+    if hasattr(config, "workerinput"):  # on several cores: what takes longest begins first
+        items.sort(key=lambda item: (groups[item] != "alone", not groups[item]))
 
 
 def shares_a_fixture(item) -> bool:
