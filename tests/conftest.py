@@ -30,15 +30,18 @@ def pytest_xdist_auto_num_workers(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    groups = {
-        item: "alone" if item.get_closest_marker("alone") else shares_a_fixture(item) and item.path.stem
-        for item in items
-    }
+    """On several cores: which tests go to one worker; the longest begin first."""
+    if not hasattr(config, "workerinput"):
+        return
+    groups = {item: "alone" if alone(item) else shares_a_fixture(item) and item.path.stem for item in items}
     for item, group in groups.items():
         if group:
             item.add_marker(pytest.mark.xdist_group(group))
-    if hasattr(config, "workerinput"):  # on several cores: what takes longest begins first
-        items.sort(key=lambda item: (groups[item] != "alone", not groups[item]))
+    items.sort(key=lambda item: (groups[item] != "alone", not groups[item]))
+
+
+def alone(item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("alone", "bench"))
 
 
 def shares_a_fixture(item) -> bool:
@@ -49,7 +52,7 @@ def shares_a_fixture(item) -> bool:
 
 @pytest.fixture(autouse=True)
 def one_at_a_time(request):
-    if request.node.get_closest_marker("alone"):
+    if alone(request.node):
         with FileLock(LOCK):
             yield
     else:
