@@ -208,9 +208,10 @@ def reproduce(options) -> int:
             if profile in plans.profiles(name):
                 made = plans.plan(name, profile)
                 now = plans.standing(made.runs, profile, store)
-                if {*now.recorded, *now.done} - own:
-                    drawn.append(made)
-    code = max(code, _draw(drawn, min(cores(), MOST_DRAWN)))
+                if more := len({*now.recorded, *now.done} - own):
+                    drawn.append((more, made))
+    longest_first = [made for _, made in sorted(drawn, key=lambda one: -one[0])]
+    code = max(code, _draw(longest_first, min(cores(), MOST_DRAWN)))
     report(options)
     return code
 

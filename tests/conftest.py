@@ -29,12 +29,19 @@ def pytest_xdist_auto_num_workers(config):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.get_closest_marker("alone"):
-            item.add_marker(pytest.mark.xdist_group("alone"))
-        elif shares_a_fixture(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+def pytest_collection_modifyitems(config, items):
+    """On several cores: which tests go to one worker; the longest begin first."""
+    if not hasattr(config, "workerinput"):
+        return
+    groups = {item: "alone" if alone(item) else shares_a_fixture(item) and item.path.stem for item in items}
+    for item, group in groups.items():
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (groups[item] != "alone", not groups[item]))
+
+
+def alone(item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("alone", "bench"))
 
 
 def shares_a_fixture(item) -> bool:
@@ -45,7 +52,7 @@ def shares_a_fixture(item) -> bool:
 
 @pytest.fixture(autouse=True)
 def one_at_a_time(request):
-    if request.node.get_closest_marker("alone"):
+    if alone(request.node):
         with FileLock(LOCK):
             yield
     else:
