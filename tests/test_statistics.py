@@ -679,3 +679,10 @@ def test_an_overview_needs_no_random_and_no_second_seed(make):
     assert statistics.overview(with_random)["gain"].notna().sum() == 3
     assert statistics.overview(with_random.drop(columns="kind"))["choosing"].isna().all()
     assert statistics.overview(with_random, "absent")["gain"].isna().all()
+
+
+def test_where_no_run_is_finished_tables_are_empty():
+    frame = results({("margin", 0): [50, 60, math.nan], ("random", 0): [50, math.nan]})
+    with pytest.warns(statistics.Incomplete):
+        assert len(statistics.overview(frame)) == 0
+    assert statistics.summary(frame[:0])["mean"].tolist() == []
