@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alnb import published
-from alnb.acquisition import parse_arm
 from alnb.errors import BadRequest
+from alnb.methods.label_dispersion import granularity
 from tests import result_frames
 
 TABLE = published.published("thesis", "Table 3.1")
@@ -66,34 +66,6 @@ def test_unknown_names_are_refused_with_what_there_is():
         published.published("theses")
     with pytest.raises(BadRequest, match=r"Table 3\.1"):
         published.published("thesis", "Table 3.2")
-    with pytest.raises(BadRequest, match="3"):
-        published.claims("thesis", 33)
-
-
-@pytest.mark.parametrize("source", sorted(path.stem for path in (published.DATA / "claims").glob("*.csv")))
-def test_claims_are_complete_and_hold_no_verdict(source):
-    claims = published.claims(source)
-    assert claims["id"].is_unique
-    assert "verdict" not in claims
-    assert claims["kind"].isin(["primary", "secondary"]).all()
-    assert claims["direction"].isin(["higher", "lower"]).all()
-    assert (claims[["quote", "place", "metric", "dataset", "method"]] != "").all().all()
-    assert (claims[["planned_seeds", "planned_world_seeds"]] >= 2).all().all()
-    for one in claims[claims["metric"] == "aubc"].itertuples():
-        half = abs(one.published_effect) / 2
-        assert one.band == pytest.approx(min(0.3, half) if half == half else 0.3), one.id
-        if one.pilot_half_width > one.published_effect:
-            assert "exceeds the published effect" in one.note
-
-
-def test_published_effects_of_claims_are_differences_of_the_table():
-    cells = TABLE[TABLE["metric"] == "accuracy"].set_index(["dataset", "method"])["value"]
-    claims = published.claims("thesis", 3)
-    printed = claims[claims["published_effect"].notna()]
-    assert len(printed) >= 4
-    for one in printed.itertuples():
-        method, comparator = (parse_arm(arm)[0] for arm in (one.method, one.comparator))
-        assert one.published_effect == pytest.approx(cells[one.dataset, method] - cells[one.dataset, comparator])
 
 
 # --- beside -------------------------------------------------------------------------------------------------
@@ -234,7 +206,7 @@ def test_an_arm_is_named_on_each_dataset_by_what_ran_there():
 
 # --- audit --------------------------------------------------------------------------------------------------
 
-AUDIT = published.audit("thesis").set_index("check")
+AUDIT = published.audit("thesis", "3", checks=(granularity,)).set_index("check")
 
 
 def test_cifar_10_ratios_follow_from_the_printed_full_accuracy():

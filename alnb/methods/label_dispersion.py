@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alnb import cycle, datasets, statistics
+from alnb import cycle, datasets, published, statistics
 from alnb.acquisition import describe, score
 from alnb.errors import BadRequest
 from alnb.methods import pseudo_labels
@@ -352,3 +352,37 @@ def _check(dataset: str, methods: Sequence[str], seeds: Sequence[int]) -> None:
             raise BadRequest(f"{what} of {dataset} is empty: give at least one")
         if len(set(values)) < len(values):
             raise BadRequest(f"{what} of {dataset} repeats {max(values, key=list(values).count)!r}")
+
+
+# --- what is special in the chapter's claims and audit --------------------------------------------------------------------
+
+
+def trend(histogram):
+    """Does the share of correct samples rise or fall along dispersion (Fig. 3.3, 3.4)? Spearman's rank correlation
+    between the bins' lower edges and correct / samples, over the bins that hold a sample, averaged over cycles.
+
+    histogram: results with rows of kind "histogram". Returns a frame over race, dataset, world, method, seed: `trend`
+    (-1: falls at every bin; NaN with fewer than three bins, or the same share in all) and `trend_resolution`, its
+    step: two neighbours exchanged change rho by 12 / (n (n^2 - 1)) in one of the cycles.
+    """
+    import pandas
+
+    of_run, found = ["race", "dataset", "world", "method", "seed"], []
+    bins = histogram[(histogram["kind"] == "histogram") & (histogram["samples"] > 0)]
+    for run, part in bins.groupby([*of_run, "cycle"]):
+        share, n = part["correct"] / part["samples"], len(part)
+        known = n > 2 and share.nunique() > 1
+        rho = part["low"].rank().corr(share.rank()) if known else float("nan")
+        found.append((*run, rho, 12 / (n * (n * n - 1)) if known else float("nan")))
+    rows = pandas.DataFrame(found, columns=[*of_run, "cycle", "trend", "step"])
+    runs = rows.groupby(of_run).agg(trend=("trend", "mean"), step=("step", "min"), cycles=("trend", "count"))
+    return runs.assign(trend_resolution=runs["step"] / runs["cycles"])[["trend", "trend_resolution"]]
+
+
+def granularity(frame):
+    """For `published.audit`: a dispersion over T epochs (setting `epochs=`) is a multiple of 1 / T."""
+    for row in frame[frame["metric"] == "dispersion"].itertuples():
+        epochs = float(published.settings(row.setting)["epochs"])
+        off = round(row.value * epochs)
+        note = f"a multiple of 1 / {epochs:g}: {off} of {epochs:g} epochs off the mode (none off gives 0)"
+        yield published.compared(row, off / epochs, note)
