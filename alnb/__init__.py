@@ -10,7 +10,8 @@ __version__ = "0.1.0"
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 _HOME = {
-    "notebook": "notebooks", "show": "notebooks", "check": "notebooks",
+    "notebook": "notebooks", "show": "notebooks", "offers": "notebooks",
+    "check": "exercises", "exercise": "exercises", "sealed": "exercises", "loop": "cycle",
     "score": "acquisition", "select": "acquisition",
     "curves": "figures", "table": "figures",
     "Run": "runs", "Study": "runs", "Step": "runs", "Store": "store", "drive": "executor",

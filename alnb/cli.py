@@ -10,6 +10,8 @@ import time
 from alnb.errors import BadRequest
 
 OK, FAILED, BAD = 0, 1, 2
+MOST_DRAWN = 8  # notebooks side by side: each is two processes and a gigabyte
+SECONDS_TO_END = 5  # an interrupted one has to leave
 
 
 def parser() -> argparse.ArgumentParser:
@@ -119,11 +121,11 @@ def run(options) -> int:
     return _execute(made, options)
 
 
-def _execute(made, options, draw: bool = False) -> int:
+def _execute(made, options) -> int:
     from alnb import notebooks, plans
 
     began = time.time()
-    well, done = notebooks.execute(made, workers=options.workers, cluster=options.cluster, draw=draw)
+    well, done = notebooks.execute(made, workers=options.workers, cluster=options.cluster)
     print(f"{made.name}, {made.label}: {done['computed']} steps computed, {time.time() - began:.0f} s, "
           f"figures in {plans.figures_folder() / made.label}")  # fmt: skip
     for name, why in done["failed"].items():
@@ -140,7 +142,7 @@ def compute(options) -> int:
     made, store = _plan(options), Store()
     runs = _retraining(made, options.selections) if options.selections else made.runs
     now = plans.standing(runs, made.profile, store)
-    runnable = [r for r in now.missing if r.dataset not in now.lacking]
+    runnable = [r for r in now.missing if not plans.lacks(r, now.lacking, store)]
     for text in now.lacking.values():
         print(f"alnb: {text}", file=sys.stderr)
     if now.missing and not runnable:
@@ -193,10 +195,11 @@ def _print_accuracy(frame) -> None:
 
 def reproduce(options) -> int:
     from alnb import plans
+    from alnb.machine import cores
     from alnb.store import Store
 
     chosen = [plans.resolve(name) for name in options.notebook] or plans.names()
-    code, store = OK, Store()
+    code, store, drawn = OK, Store(), []
     for name in chosen:
         code = max(code, _execute(plans.plan(name), options))
     for name in chosen:  # then every profile of which more is known than laptop's runs, computing nothing
@@ -205,9 +208,54 @@ def reproduce(options) -> int:
             if profile in plans.profiles(name):
                 made = plans.plan(name, profile)
                 now = plans.standing(made.runs, profile, store)
-                if {*now.recorded, *now.done} - own:
-                    code = max(code, _execute(made, options, draw=True))
+                if more := len({*now.recorded, *now.done} - own):
+                    drawn.append((more, made))
+    longest_first = [made for _, made in sorted(drawn, key=lambda one: -one[0])]
+    code = max(code, _draw(longest_first, min(cores(), MOST_DRAWN)))
     report(options)
+    return code
+
+
+def _draw(drawn: list, at_once: int) -> int:
+    """Draw plans from what is kept, computing nothing, `at_once` side by side, each in a process of its own: what one
+    says is printed in one piece when it ends. Returns the worst exit code. An interrupt ends all, kernels too."""
+    import signal
+    import subprocess
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    waiting, working, code = list(drawn), [], OK
+    with TemporaryDirectory() as folder:
+        try:
+            while waiting or working:
+                while waiting and len(working) < at_once:
+                    made = waiting.pop(0)
+                    command = [sys.executable, "-u", "-m", "alnb.cli", "run", made.name, "--profile", made.profile]
+                    log = Path(folder) / f"{made.name}-{made.profile}"
+                    with log.open("wb") as said:
+                        process = subprocess.Popen(
+                            command, env=os.environ | {"ALNB_DRAW": "1"}, stdin=subprocess.DEVNULL, stdout=said,
+                            stderr=subprocess.STDOUT, start_new_session=True,
+                        )  # fmt: skip
+                    working.append((made, process, log))
+                time.sleep(0.1)
+                for ended in [one for one in working if one[1].poll() is not None]:
+                    working.remove(ended)
+                    made, process, log = ended
+                    print(f"== {made.name}, {made.profile}\n{log.read_text(errors='replace').rstrip()}", flush=True)
+                    if process.returncode:
+                        print(f"alnb: drawing {made.name} at {made.profile} failed", file=sys.stderr)
+                        code = max(code, process.returncode if process.returncode > 0 else FAILED)
+        finally:  # nothing works any more, but at an interrupt; a kernel whose process was killed ends by itself
+            for _, process, _ in working:
+                process.send_signal(signal.SIGINT)
+            until = time.monotonic() + SECONDS_TO_END
+            for _, process, _ in working:
+                try:
+                    process.wait(max(0, until - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
     return code
 
 

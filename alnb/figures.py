@@ -334,10 +334,15 @@ def save(folder: Path, artefact: str, fig: Figure, data: pandas.DataFrame, alt: 
 
 
 def rebuild(folder: Path) -> list[dict]:
-    """manifest.json of `folder` from the sidecars of its artefacts, in order of id."""
-    entries = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json")) if path.name != "manifest.json"]
-    body = json.dumps(entries, indent=1, sort_keys=True)
-    _write(folder / "manifest.json", lambda path: path.write_text(body + "\n"))
+    """manifest.json of `folder` from the sidecars of its artefacts, in order of id. One process at a time: notebooks that
+    are drawn side by side share a folder, and who writes last must have seen the sidecars of all."""
+    from filelock import FileLock
+
+    with FileLock(folder / ".manifest.lock"):
+        paths = [path for path in sorted(folder.glob("*.json")) if path.name != "manifest.json"]
+        entries = [json.loads(path.read_text()) for path in paths]
+        body = json.dumps(entries, indent=1, sort_keys=True)
+        _write(folder / "manifest.json", lambda path: path.write_text(body + "\n"))
     return entries
 
 

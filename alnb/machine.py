@@ -6,6 +6,11 @@ import functools
 import os
 
 
+def cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @functools.cache
 def versions() -> dict[str, str]:
     """What must be the same on driver and worker."""

@@ -6,6 +6,7 @@ What a notebook is asked to do (parameters, profiles, runs) is in `alnb.plans`.
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 from alnb import datasets, plans, records
 from alnb.errors import BadRequest
 from alnb.executor import default_workers, drive
-from alnb.runs import Run, with_needs
+from alnb.runs import Run, study, with_needs
 from alnb.store import Store, frame
 
 # --- what a notebook holds -----------------------------------------------------------------------------------------------------
@@ -41,13 +42,14 @@ def notebook(name: str, namespace: dict[str, Any]) -> Notebook:
         overrides = {n: namespace[n] for n, p in known.items() if n in namespace and namespace[n] != p.default}
     made = plans.plan(name, profile, overrides)
     namespace.update(made.values)
-    return Notebook(made)
+    return Notebook(made, namespace)
 
 
 class Notebook:
-    """A notebook at work: `parameters`, `profile`, `run(runs)`, `save(id, figure, data, alt)`."""
+    """A notebook at work: `parameters`, `profile`, `run(runs)`, `save(id, drawing)`, `race("mine")`."""
 
-    def __init__(self, made: plans.Plan):
+    def __init__(self, made: plans.Plan, namespace: dict[str, Any] | None = None):
+        self._namespace = namespace or {}
         self.plan, self.name, self.profile, self.parameters = made, made.name, made.label, dict(made.values)
         self.config, self.store = plans.config(made.name), Store()
         self.failed: dict[Run, str] = {}
@@ -62,8 +64,9 @@ class Notebook:
         Says first what is done, recorded and missing and how long it will take. What failed is shown with its
         traceback and kept in `failed`; what cannot run for want of data is named. Raises if nothing is there to draw.
         """
+        self._check_defined(runs)
         before = plans.standing(runs, self.plan.profile, self.store)
-        runnable = [run for run in before.missing if run.dataset not in before.lacking and not drawing_only()]
+        runnable = [] if drawing_only() else [r for r in before.missing if not plans.lacks(r, before.lacking, self.store)]
         self._announce(runs, before, runnable, workers or default_workers())
         outcome = self._drive(runnable, workers, oracle) if runnable else None
         for run, why in (outcome.failed if outcome else {}).items():
@@ -84,10 +87,54 @@ class Notebook:
             print(
                 f"{where}: its runs are from {' and '.join(kinds)}; differences within it are not of the method alone"
             )
-        return frame(pairs)
+        results = frame(pairs)
+        say_ties(results)
+        return results
 
-    def load(self, name: str):
-        """The dataset; None, and a line that says why, where it is missing: what needs no image can still be drawn."""
+    def _check_defined(self, runs: list[Run]) -> None:
+        """BadRequest where a cell has defined a strategy's function anew and not made a strategy of it."""
+        for name in {run.method.partition("@")[0] for run in runs if "@" in run.method}:
+            if inspect.isfunction(self._namespace.get(name)):
+                raise BadRequest(f'{name} is a plain function now; put @alnb.score("{name}", needs=(...)) above it')
+
+    def race(self, name: str, race: str = ""):
+        """Your own strategy `name` in a race of this notebook (default: its first), beside Random: curve, paired
+        difference and table at once. Only its own runs are computed. Returns the results."""
+        from alnb.drawn import standard
+
+        races = [key for key, p in plans.parameters(self.name).items() if p.kind is dict and self.parameters[key]]
+        race = race or races[0]
+        if race not in races:
+            raise BadRequest(f"{self.name} has no race {race!r} at {self.profile}: it has {', '.join(races)}")
+        own = self.parameters[race] | {"arms": list(dict.fromkeys(["random", name])), "more": {}}
+        alone = {other: own if other == race else {} for other in races}
+        results = self.run(plans.method(self.name).grid(**self.parameters | alone))
+        for drawn in (standard.race, standard.gains, standard.overview):
+            if (drawing := drawn(results, race)) is not None:
+                self.show(drawing)
+        return results
+
+    def show(self, drawing) -> None:
+        """Display a drawing that is no artefact, with its alt text."""
+        import io
+
+        import matplotlib.pyplot as plt
+
+        from alnb import figures
+
+        picture = io.BytesIO()
+        with figures.style():
+            drawing.figure.savefig(picture, format="png", metadata={"Software": None})
+        plt.close(drawing.figure)
+        self._display(picture.getvalue(), drawing.alt)
+
+    def load(self, which: str | dict):
+        """The dataset of that name, or of a race; None, and a line that says why, where it is missing or left out: what
+        needs no image can still be drawn."""
+        name = which.get("dataset", "") if isinstance(which, dict) else which
+        if not name:
+            print("drawn without images: the race has no dataset")
+            return None
         try:
             return datasets.load(name)
         except datasets.Missing as missing:
@@ -143,39 +190,41 @@ class Notebook:
         if log := error.get("log", ""):
             print("    it printed: " + log.rstrip().replace("\n", "\n    "))
 
-    def save(self, artefact: str, fig, results, alt: str, *, data=None, show: bool = True):
-        """Save an artefact and display it with its alt text.
+    def save(self, artefact: str, drawing, *, show: bool = True):
+        """Save what a function of `alnb.drawn` gave (figures.Drawing) and display it with its alt text.
 
-        results: the rows it rests on, as `run` gave them (or a part): they say which runs, which data, real or
-        stand-in. data: what is drawn, if that is another frame. The title names a stand-in, and what only tests the
-        machinery (digits, the profile `smoke`). Returns the manifest entry.
+        Its title is the caption of nbconfig; it names the data, a stand-in, what only tests the machinery (digits, the
+        profile `smoke`), a reduced network and pool. None, which a drawing is that cannot be made, saves nothing.
+        Returns the manifest entry.
         """
         from alnb import figures
 
         if artefact not in self.config["artefacts"]:
             raise BadRequest(f"{artefact!r} is not in nbconfig/{self.name}.yaml: {', '.join(self.config['artefacts'])}")
-        names = sorted(results["dataset"].dropna().unique())
-        stand_in = bool(results["world"].any())
-        caption = self.config["artefacts"][artefact]
-        title = f"{artefact}  ·  {', '.join(names)}" + ("  ·  STAND-IN DATA" if stand_in else "")
+        if drawing is None:
+            return None
         known = set(datasets.names())  # a study may have data of its own
-        keys = sorted(results["key"].dropna().unique())
+        rows = drawing.rows
+        names = [] if rows is None else sorted(rows["dataset"].dropna().unique())
+        keys = [] if rows is None or "key" not in rows else sorted(rows["key"].dropna().unique())
+        stand_in = rows is not None and bool(rows["world"].any())
         plumbing = any(datasets.info(name).plumbing for name in names if name in known)
         plumbing |= self.plan.profile == "smoke" and len(keys) > 0
-        title += "  ·  plumbing, never evidence" if plumbing else ""
-        title += "  ·  reduced: small net and pool" if self.plan.profile == "reduced" else ""
-        fig.suptitle(title, fontsize=9, color="#a04000" if stand_in else "#404040")
+        marks = [figures.STAND_IN] * stand_in + ["plumbing, never evidence"] * plumbing
+        marks += ["reduced: small net and pool"] * (self.plan.profile == "reduced")
+        caption = self.config["artefacts"][artefact]
+        figures.title(drawing.figure, caption, artefact, names, marks)
         about = {
             "notebook": self.name, "profile": self.profile, "caption": caption, "source": self.config["source"],
             "datasets": names, "real": not stand_in, "plumbing": plumbing, "runs": [key[:16] for key in keys],
             **self._computed_with(keys),
         }  # fmt: skip
-        entry = figures.save(self.folder, artefact, fig, results if data is None else data, alt, about)
+        entry = figures.save(self.folder, artefact, drawing.figure, drawing.data, drawing.alt, about)
         if show:
-            self._display(self.folder / f"{artefact}.png", alt)
+            self._display((self.folder / f"{artefact}.png").read_bytes(), drawing.alt)
         import matplotlib.pyplot as plt
 
-        plt.close(fig)
+        plt.close(drawing.figure)
         return entry
 
     def _computed_with(self, keys) -> dict:
@@ -205,13 +254,12 @@ class Notebook:
         return pandas.DataFrame({"this notebook": lines})
 
     @staticmethod
-    def _display(picture: Path, alt: str) -> None:
-        """As HTML: JupyterLab and nbconvert both drop the alt text of an image output."""
+    def _display(body: bytes, alt: str) -> None:
+        """A PNG as HTML: JupyterLab and nbconvert both drop the alt text of an image output."""
         from base64 import b64encode
 
         from IPython.display import HTML, display
 
-        body = picture.read_bytes()
         width = int.from_bytes(body[16:20], "big") * 2 // 3  # saved at 150 dots an inch, shown at 100
         source = f"data:image/png;base64,{b64encode(body).decode()}"
         display(HTML(f'<img alt="{escape(alt)}" width="{width}" style="max-width: 100%" src="{source}">'))
@@ -246,8 +294,6 @@ def drawing_only() -> bool:
 
 def show(thing) -> None:
     """The live source of a function, class or strategy, highlighted, under its equation."""
-    import inspect
-
     from IPython.display import HTML, Code, display
 
     function = getattr(thing, "function", thing)
@@ -255,23 +301,23 @@ def show(thing) -> None:
     display(HTML(f'<div style="overflow-x: auto; white-space: pre">{code._repr_html_()}</div>'))
 
 
-def check(what: str, given, expected, tolerance: float = 1e-9) -> bool:
-    """Exercise check: prints whether `given` is `expected`, and what is wrong if not; never raises. None is unsolved."""
-    import numpy
+def offers(study_name: str, dataset: str):
+    """A frame: the fields that a strategy may ask of the view (needs=...), with their shapes."""
+    import pandas
 
-    if given is None:
-        print(f"{what}: not solved yet (expected {type(expected).__name__})")
-        return False
-    try:
-        yours, right = numpy.asarray(given, dtype=float), numpy.asarray(expected, dtype=float)
-        if yours.shape != right.shape:
-            print(f"{what}: the shape is {yours.shape}, expected {right.shape}")
-            return False
-        good = bool(numpy.allclose(yours, right, atol=tolerance, rtol=tolerance))
-    except (TypeError, ValueError):
-        good = given == expected
-    print(f"{what}: correct" if good else f"{what}: you have {given}, expected {expected}")
-    return good
+    fields = {"size": "U, the number of candidates", "priority": "(U,) int, the shared random order: smaller = earlier"}
+    fields |= study(study_name).offers(dataset)
+    return pandas.DataFrame({"field of the view": fields.keys(), "what it is": fields.values()}).style.hide(axis="index")
+
+
+def say_ties(results) -> None:
+    """One line for each arm of which a whole batch was decided by ties: its scores were all equal, or infinite."""
+    if "tied_share" not in results:
+        return
+    choices = results[results["kind"] == "choice"]
+    for (race, method), part in choices[choices["tied_share"] == 1].groupby(["race", "method"]):
+        of = ((choices["race"] == race) & (choices["method"] == method)).sum()
+        print(f"{method}: in {len(part)} of {of} choices its best scores were all equal; the shared random order decided")
 
 
 # --- headless ---------------------------------------------------------------------------------------------------------------------

@@ -13,12 +13,16 @@ import functools
 import importlib
 import json
 import os
+import re
+import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from alnb import REPOSITORY, datasets, records
 from alnb.errors import BadRequest
+from alnb.races import WORDS
 from alnb.runs import Run, coerce, study, with_needs
 from alnb.store import Store
 
@@ -54,13 +58,14 @@ def resolve(given: str) -> str:
 
 @dataclass(frozen=True)
 class Parameter:
-    kind: Any  # int, float, str, bool or list[one of these]
+    kind: Any  # int, float, str, bool, list[one of these], or dict: a race
     default: Any
     help: str
 
 
 _KINDS = {"int": int, "float": float, "str": str, "bool": bool}
 _KINDS |= {f"list[{name}]": list[kind] for name, kind in _KINDS.items()}
+_KINDS["dict"] = dict
 
 
 @functools.cache
@@ -89,8 +94,42 @@ def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
         except ValueError:
             raise BadRequest(f"{where}: parameters cell: {shown!r}: the value is not a literal") from None
         comment = lines[node.end_lineno - 1].partition("  # ")[2]
-        found[node.target.id] = Parameter(kind, coerce(value, kind, node.target.id), comment.strip())
+        found[node.target.id] = Parameter(kind, _typed(value, kind, node.target.id), comment.strip())
     return found
+
+
+def _typed(value: Any, kind: Any, where: str) -> Any:
+    """`value` as `kind`; the words of a race are checked as well (alnb/races.py), its settings when its runs are made."""
+    if kind is not dict:
+        return coerce(value, kind, where)
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise BadRequest(f"{where} = {value!r}: expected a race, {{'dataset': ..., 'seeds': ..., 'arms': [...]}}, or {{}}")
+    return {key: _word(item, key, f"{where}.{key}") for key, item in value.items()}
+
+
+def _word(value: Any, key: str, where: str) -> Any:
+    if key == "seeds":
+        return coerce(value, list[int] if isinstance(value, list) else int, where)
+    if key == "more":
+        return _typed(value, dict, where)
+    return coerce(value, WORDS[key], where) if key in WORDS else value
+
+
+def _changed(name: str, base: dict[str, Any], values: dict[str, Any], where: str) -> dict[str, Any]:
+    """`base` with `values` in their declared types. A race replaces the whole race; `few.seeds` changes one entry of it.
+    BadRequest names what is unknown or of the wrong type, and what is accepted."""
+    known, changed = parameters(name), dict(base)
+    for key, value in values.items():
+        race, dot, entry = key.partition(".")
+        if race not in known or (dot and (known[race].kind is not dict or not entry)):
+            near = difflib.get_close_matches(race, known, 1)
+            hint = f"did you mean {near[0]}? " if near and near[0] != race else ""
+            raise BadRequest(f"{where}: unknown parameter {key!r}; {hint}{name} has {', '.join(known)}")
+        if dot:
+            changed[race] = changed[race] | _typed({entry: value}, dict, f"{where}: {race}")
+        else:
+            changed[key] = _typed(value, known[key].kind, f"{where}: {key}")
+    return changed
 
 
 @functools.cache
@@ -112,9 +151,11 @@ def config(name: str) -> dict:
         if not isinstance(content.get(key), kind):
             raise BadRequest(f"{path.name}: {key} should be a {kind.__name__}, is {content.get(key)!r}")
     for profile, overrides in content["profiles"].items():
+        if isinstance(overrides, dict) and None in overrides:  # YAML reads the race `null` as nothing
+            overrides = content["profiles"][profile] = {"null" if k is None else k: v for k, v in overrides.items()}
         if not isinstance(overrides, dict):
             raise BadRequest(f"{path.name}: profile {profile} should be a mapping, is {overrides!r}")
-        _check_values(name, overrides, f"{path.name}, profile {profile}")
+        _changed(name, _defaults(name), overrides, f"{path.name}, profile {profile}")
     return content
 
 
@@ -122,29 +163,52 @@ def profiles(name: str) -> list[str]:
     return [LAPTOP, *config(name)["profiles"]]
 
 
-def _check_values(name: str, values: dict, where: str) -> dict:
-    """`values` in the declared types; BadRequest names what is unknown or of the wrong type, and what is accepted."""
-    known, checked = parameters(name), {}
-    for key, value in values.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise BadRequest(f"{where}: unknown parameter {key!r}; {hint}{name} has {', '.join(known)}")
-        checked[key] = coerce(value, known[key].kind, f"{where}: {key}")
-    return checked
-
-
 def parse_override(name: str, key: str, text: str) -> Any:
-    """A value from the command line, as its parameter's type: 50, 0.1, true, glyphs-10, [random, margin]."""
-    import yaml
+    """A value from the command line as its declared type: 5, 5e-4, true, glyphs-10, [random, bald(passes=20, dropout=0.5)]."""
+    race, _, entry = key.partition(".")
+    kind = parameters(name)[race].kind if race in parameters(name) else str
+    if entry:  # seeds and settings of a race are literals, the words of WORDS have their own types
+        kind = {"seeds": None}.get(entry, WORDS.get(entry))
+    return parse_value(text, kind)
 
-    known = parameters(name)
-    if key in known and known[key].kind is str:
+
+def parse_value(text: str, kind: Any) -> Any:
+    """`text` as `kind`: a text to the letter, a list cut at the commas outside of brackets and quotes, else a literal; what
+    is none stays text, for the type to refuse. No YAML: there 5e-4 is a text and 012 is ten."""
+    text = text.strip() if kind is not str else text
+    if kind is str:
         return text
+    if typing.get_origin(kind) is list:
+        (inner,) = typing.get_args(kind)
+        items = [_unquoted(item, inner) for item in _split(text)] if re.fullmatch(r"\[.*\]", text, re.DOTALL) else None
+        return text if items is None else items
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
+
+
+def _unquoted(item: str, kind: Any) -> Any:
+    quoted = len(item) > 1 and item[0] == item[-1] and item[0] in "\"'"
+    return item[1:-1] if quoted and kind is str else parse_value(item, kind)
+
+
+def _split(text: str) -> list[str]:
+    """The items of "[a, b(c=1, d=[2]), 'e, f']"."""
+    items, depth, quote, item = [], 0, "", ""
+    for mark in text[1:-1]:
+        if quote:
+            quote = "" if mark == quote else quote
+        elif mark in "\"'":
+            quote = mark
+        depth += (mark in "([{") - (mark in ")]}") if not quote else 0
+        if mark == "," and not depth and not quote:
+            items, item = [*items, item.strip()], ""
+        else:
+            item += mark
+    return [*items, item.strip()] if item.strip() or items else []
 
 
 @dataclass(frozen=True)
@@ -165,6 +229,10 @@ class Plan:
         return method(self.name).grid(**self.values)
 
 
+def _defaults(name: str) -> dict[str, Any]:
+    return {key: parameter.default for key, parameter in parameters(name).items()}
+
+
 def method(name: str):
     """The module of alnb.methods that the notebook is about."""
     return importlib.import_module(f"alnb.methods.{config(name)['method']}")
@@ -176,9 +244,8 @@ def plan(name: str, profile: str = LAPTOP, overrides: dict[str, Any] | None = No
         near = difflib.get_close_matches(profile, profiles(name), 1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise BadRequest(f"{name} has no profile {profile!r}; {hint}it has {', '.join(profiles(name))}")
-    base = {key: parameter.default for key, parameter in parameters(name).items()}
-    base |= _check_values(name, config(name)["profiles"].get(profile, {}), f"profile {profile}")
-    values = base | _check_values(name, overrides or {}, name)
+    base = _changed(name, _defaults(name), config(name)["profiles"].get(profile, {}), f"profile {profile}")
+    values = _changed(name, base, overrides or {}, name)
     made = Plan(name, profile, values, values != base)
     made.runs  # noqa: B018  impossible values are refused here
     return made
@@ -199,6 +266,7 @@ class Standing:
 def standing(runs: list[Run], profile: str, store: Store) -> Standing:
     """Where runs stand; records count for profiles that draw from them."""
     use_records = profile in FROM_RECORDS
+    runs = list({run.key: run for run in runs}.values())  # one may stand in several races
     done, recorded, failed, missing = [], [], [], []
     for run in runs:
         progress = store.read(run)
@@ -212,11 +280,17 @@ def standing(runs: list[Run], profile: str, store: Store) -> Standing:
     todo = [run for run in with_needs(missing) if run in missing or not store.read(run).done]
     seconds = sum(study(run.study).seconds(run) * (1 - len(store.read(run).steps) / run.steps) for run in todo)
     lacking = {}
-    for name in sorted({run.dataset for run in missing}):
+    for name in sorted({run.dataset for run in todo}):
         state, text = dataset_status(name)
         if state in ("missing", "damaged"):
             lacking[name] = text
     return Standing(done, recorded, failed, missing, seconds, lacking)
+
+
+def lacks(run: Run, lacking: Iterable[str], store: Store) -> bool:
+    """Whether `run`, or a run it needs that is not done, is on a dataset that is not here."""
+    todo = (one for one in with_needs([run]) if one == run or not store.read(one).done)
+    return any(one.dataset in lacking for one in todo)
 
 
 @functools.lru_cache(maxsize=32)
@@ -230,7 +304,7 @@ def dataset_status(name: str) -> tuple[str, str]:
 def refuse_if_nothing_to_draw(made: Plan, store: Store) -> None:
     """A profile whose data is absent and of which no run is known: one clear line, before a kernel starts."""
     now = standing(made.runs, made.profile, store)
-    if now.lacking and not now.done and not now.recorded and {run.dataset for run in now.missing} <= set(now.lacking):
+    if now.lacking and not now.done and not now.recorded and all(lacks(run, now.lacking, store) for run in now.missing):
         raise BadRequest("nothing can be drawn: " + " ".join(now.lacking.values()))
 
 

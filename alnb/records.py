@@ -16,7 +16,7 @@ from pathlib import Path
 
 from alnb.errors import BadRequest
 from alnb.runs import Run, canonical
-from alnb.store import Store
+from alnb.store import Store, current
 
 SHORT = 16  # hex digits of the key that name a run in the file
 MEASURED = ("cpu", "torch", "python", "numpy", "device", "threads")
@@ -65,6 +65,7 @@ def _parse(path: Path) -> dict[str, list[dict]]:
             continue
         provenance = {name: about.get(name) for name in MEASURED}
         provenance["timings"] = {name: about[name] for name in TIMINGS if name in about}
+        rows[key] = current(rows[key])
         indices = sorted({row["step"] for row in rows[key]})
         found[key] = [
             {"index": i, "rows": [_without_step(r) for r in rows[key] if r["step"] == i],
@@ -119,7 +120,8 @@ def export(runs: Iterable[Run], store: Store, where: Path | None = None) -> int:
                 if known := [s for s in seconds if s is not None]:
                     about[name] = round(sum(known), 2)
             key = run.key[:SHORT]
-            if lines.get(key, [{}])[0].get("sha256") != about["sha256"]:
+            kept = lines.get(key, [{}])
+            if kept[0].get("sha256") != about["sha256"] and current(kept[1:]) != rows:
                 changed += 1
                 lines[key] = [about, *rows]
                 if selection := _selection(run, progress.steps):
@@ -170,7 +172,16 @@ def _selection(run: Run, steps: list[dict]) -> dict | None:
     labelled = steps[-1]["state"].get("labelled", asked)
     about = {"dataset": run.dataset, "method": run.arm or run.method, "seed": run.seed}
     about |= {"pool": getattr(run.options, "pool", 0), "labelled": labelled}
-    return about | {"batches": [len(labelled) - len(asked), *map(len, queries)]}
+    return about | {"batches": [*_before(run, len(labelled) - len(asked)), *map(len, queries)]}
+
+
+def _before(run: Run, known: int) -> list[int]:
+    """The batches of the `known` labels that a run begins with: its first labels, or those of the run it goes on from."""
+    before = run.needs.get("before")
+    if before is None:
+        return [known]
+    asked = [before.options.budget] * (before.steps - 1)
+    return [*_before(before, known - sum(asked)), *asked]
 
 
 def selections(where: Path, study: str) -> dict[str, dict]:

@@ -107,7 +107,9 @@ class Study:
 
     step(run, state) -> Step · settings: a dataclass of typed defaults · steps(run): how many steps are planned ·
     seconds(run): rough seconds on one core, for the estimate before a grid starts · metrics(dataset): what its rows of
-    kind "test" hold, the primary one first (tasks.Metric) · network(run): what is trained, for the column `network`.
+    kind "test" hold, the primary one first (tasks.Metric) · offers(dataset): the fields that its strategies may need, with
+    their shapes · check(run): BadRequest for settings that cannot be · network(run): what is trained, for the column `network` ·
+    arm: runs of arms that are no strategy, which another study's races may have (races.Special).
     """
 
     name: str
@@ -117,7 +119,10 @@ class Study:
     steps: Callable[[Run], int]
     seconds: Callable[[Run], float] = lambda run: 0.0
     metrics: Callable[[str], tuple[Metric, ...]] = lambda dataset: ()
+    offers: Callable[[str], Mapping[str, str]] = lambda dataset: {}
+    check: Callable[[Run], None] = lambda run: None
     network: Callable[[Run], str] = lambda run: getattr(run.options, "network", "")
+    arm: Callable[..., list[Run] | None] | None = None
 
     @functools.cached_property
     def types(self) -> dict[str, Any]:
@@ -145,7 +150,8 @@ class Run:
 
     `carry` is an object that travels with the run to the worker (a strategy written in a notebook cell); its identity
     is in `method`, so it is no part of the key. `arm` is what figures call the run, where that says more than its
-    method. Raises BadRequest for unknown settings and wrong types.
+    method; `race` names the comparison of a notebook it stands in: neither is in the key. Raises BadRequest for unknown
+    settings and wrong types.
     """
 
     study: str
@@ -156,6 +162,7 @@ class Run:
     needs: Mapping[str, Run] = field(default_factory=dict)
     carry: Any = field(default=None, repr=False)
     arm: str = ""
+    race: str = ""
 
     def __post_init__(self):
         known = study(self.study)

@@ -24,7 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alnb.errors import BadRequest
-from alnb.runs import Run, State, canonical
+from alnb.runs import Run, State, canonical, study, with_needs
+
+
+def current(rows: list[dict]) -> list[dict]:
+    """Rows as they are written today: what was once of kind "accuracy" is of kind "test"."""
+    return [row | {"kind": "test"} if row["kind"] == "accuracy" else row for row in rows]
 
 
 class Busy(Exception):
@@ -84,7 +89,7 @@ class Store:
             step = json.loads(path.read_bytes())
             body = step.pop("sha256")
             if body == hashlib.sha256(canonical(step)).hexdigest() and step["key"] == run.key:
-                return step
+                return step | {"rows": current(step["rows"])}
             reason = "its checksum does not match"
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"unreadable ({type(error).__name__})"
@@ -240,26 +245,30 @@ class Store:
 
 
 def frame(pairs):
-    """(run, steps) pairs -> one tidy pandas frame; `world` is True for embedded stand-ins."""
+    """(run, steps) pairs -> one tidy pandas frame; `world` is True where a stand-in had a part in it."""
     import pandas
-
-    from alnb import datasets
 
     rows = []
     for run, steps in pairs:
-        about = {"study": run.study, "dataset": run.dataset, "world": is_world(datasets, run.dataset)}
+        about = {"study": run.study, "dataset": run.dataset, "world": is_world(run), "race": run.race}
         about |= {"method": run.arm or run.method.split("@")[0], "seed": run.seed, "key": run.key}
-        about |= {"network": run.options.network} if hasattr(run.options, "network") else {}
+        about |= {"network": study(run.study).network(run)}
         for step in steps:
             rows += [about | {"step": step["index"]} | row for row in step["rows"]]
             timings = step["provenance"].get("timings", {})
             rows += [about | {"step": step["index"], "kind": "timing", **timings}] if timings else []
-    columns = ["study", "dataset", "world", "method", "seed", "key", "step", "kind"]
+    columns = ["study", "dataset", "world", "race", "method", "seed", "key", "network", "step", "kind"]
     return pandas.DataFrame(rows) if rows else pandas.DataFrame(columns=columns)
 
 
-def is_world(datasets, name: str) -> bool:
-    try:
-        return not datasets.info(name).real
-    except BadRequest:  # a study with data of its own
-        return True
+def is_world(run: Run) -> bool:
+    """Whether `run`, or a run that it starts from, is on a stand-in: a stand-in source model makes a stand-in result."""
+    from alnb import datasets
+
+    for one in with_needs([run]):
+        try:
+            if not datasets.info(one.dataset).real:
+                return True
+        except BadRequest:  # a study with data of its own
+            return True
+    return False

@@ -157,15 +157,15 @@ def test_what_was_not_recorded_is_refused_by_name(setting):
 
 @pytest.mark.parametrize("name", sorted(acquisition.catalogue()))
 def test_every_strategy_is_unmoved_by_the_inference_batch_size(setting, name, monkeypatch):
-    from alnb.learning import engine
+    from alnb.learning import infer as module
 
     strategy = acquisition.get(name)
     rng = lambda: torch.Generator().manual_seed(5)
     if "dropout_probabilities" in strategy.needs:
         monkeypatch.setattr(setting[0], "options", dataclasses.replace(setting[0].options, dropout=0.5))
     large = strategy.choose(view(setting, strategy.oracle), 15, rng()).rows
-    plain = engine.infer
-    monkeypatch.setattr(engine, "infer", lambda *args, **kwargs: plain(*args, **kwargs | {"batch": 7}))
+    plain = module.infer
+    monkeypatch.setattr(module, "infer", lambda *args, **kwargs: plain(*args, **kwargs | {"batch": 7}))
     small = strategy.choose(view(setting, strategy.oracle), 15, rng()).rows
     assert len(set(large.tolist()) & set(small.tolist())) >= 14  # two equal scores may round apart
 

@@ -8,6 +8,10 @@ import yaml
 from alnb import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+CONDA = {  # where conda-forge has another name, or where its name of PyPI's brings more than we need
+    "dask": "dask-core", "jupyter-core": "jupyter_core", "matplotlib": "matplotlib-base", "nbconvert": "nbconvert-core",
+    "playwright": "playwright-python", "torch": "pytorch",
+}  # fmt: skip
 
 
 def names(requirements):
@@ -31,10 +35,18 @@ def test_the_lock_holds_a_pair_of_torch_and_torchvision_that_match():
     assert set(pairs) <= {line.partition(" ;")[0] for line in locked()}
 
 
-def test_conda_installs_the_same_package_for_the_same_pythons():
+def test_conda_installs_what_pyproject_declares_within_the_same_bounds_and_pip_alnb_alone():
     conda = yaml.safe_load((REPOSITORY / "environment.yml").read_text())["dependencies"]
-    assert f"python{PROJECT['project']['requires-python']}" in conda
-    assert {"pip": ["-e .[test]"]} in conda
+    declared = {
+        f"python{PROJECT['project']['requires-python']}",
+        *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["test"],
+    }
+    at_conda = {CONDA.get(name := re.match(r"[\w.-]+", line).group(), name) + line[len(name) :] for line in declared}
+    packages = [line for line in conda if isinstance(line, str)]
+    assert len(set(packages)) == len(packages)
+    assert set(packages) - {"pip"} == at_conda
+    assert [line for line in conda if not isinstance(line, str)] == [{"pip": ["-e ."]}]
 
 
 def test_no_file_in_git_is_larger_than_a_megabyte_but_figures_and_records():

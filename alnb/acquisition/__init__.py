@@ -8,7 +8,9 @@ A strategy is one function with one decorator, in a file of alnb/acquisition or 
     @select("k_center", needs=("embeddings", "labelled_embeddings"))
     def k_center(view, budget, rng): ...          # rows of the candidates, best first
 
-`view` describes the U candidates of one cycle (see `FIELDS`); a row is an index into them. What every strategy
+`view` describes the U candidates of one cycle; a row is an index into them. Which fields it has is the task's matter
+(`offers`, see alnb/tasks); always there are `size`, `device` and `priority`, (U,) distinct, smaller = first in the shared
+random order. A grid refuses, before it starts, a strategy that needs what its task does not offer. What every strategy
 owes its caller (exactly `budget` distinct rows, no NaN, ties settled by the shared random order) is checked in
 one place, `Strategy.choose`. There is no list to edit: the catalogue is read from the sources, unimported.
 
@@ -37,24 +39,6 @@ from pathlib import Path
 
 from alnb.errors import BadRequest
 
-# What a strategy may need: U candidates, C classes, D features, T epochs of this cycle's training, L labelled.
-# Always there: `size`, `classes`, `device`, `priority` ((U,) distinct, smaller = first in the shared random order).
-FIELDS = {
-    "probabilities": "(U, C) float, softmax",
-    "log_probabilities": "(U, C) float, log-softmax",
-    "embeddings": "(U, D) float, penultimate features",
-    "predictions": "(T, U) int, class predicted after each epoch, last epoch last",
-    "counts": "(U, C) int, how often each class was predicted over the T epochs",
-    "mean_confidence": "(U,) float, mean over the T epochs of the largest probability",
-    "images": "(U, 3, H, W) uint8",
-    "labelled_embeddings": "(L, D) float",
-    "labelled_images": "(L, 3, H, W) uint8",
-    "labelled_targets": "(L,) int",
-    "dropout_probabilities": "function: (passes) -> (passes, U, C) float, dropout on, one mask a pass for all candidates",
-    "committee": "function: (members) -> (members, U) int, classes predicted by networks that differ in their seed",
-    "truth": "(U,) int, true classes: for strategies marked oracle=True only",
-}
-
 local: dict[str, Strategy] = {}
 """Strategies defined outside alnb, by name: in a notebook cell, which replaces its own when run again."""
 
@@ -65,10 +49,14 @@ class Choice:
 
     `tied_share`: share of the batch whose place was decided by the tie-break, that is those at the cut-off score
     if more candidates have that score than were taken; NaN where a strategy gives rows, not scores.
+    `ranking`: (n,) rows, of which `rows` is the beginning: all candidates by their score, or what `choose` was asked for
+    beyond the batch; `scores`: (U,) on the CPU, None where a strategy gives rows.
     """
 
     rows: object
     tied_share: float
+    ranking: object
+    scores: object = None
 
 
 @dataclass(frozen=True)
@@ -93,8 +81,9 @@ class Strategy:
     def __call__(self, *args, **kwargs):
         return self.function(*args, **kwargs)
 
-    def choose(self, view, budget: int, rng, **parameters) -> Choice:
-        """The `budget` candidates to label. `rng`: the torch.Generator (CPU) of this strategy and cycle.
+    def choose(self, view, budget: int, rng, *, ranked: int = 0, **parameters) -> Choice:
+        """The `budget` candidates to label. `rng`: the torch.Generator (CPU) of this strategy and cycle. `ranked`: how
+        many a figure wants ranked; asked of a nested strategy only, whose batch is the beginning of a larger one.
 
         Raises BadRequest for a budget outside 1..U, for NaN in what the strategy needs or gives, and for a result
         of the wrong shape, out of range or with a repeated row.
@@ -105,8 +94,9 @@ class Strategy:
                 raise self._refused(f"view.{field} holds NaN", "numbers only")
         if self.kind == "score":
             return self._best(self.function(view, **parameters), view, budget)
-        rows = self.function(view, budget, rng, **parameters)
-        return Choice(self._checked_rows(rows, view.size, budget), float("nan"))
+        wanted = max(budget, min(ranked, view.size)) if self.nested else budget
+        ranking = self._checked_rows(self.function(view, wanted, rng, **parameters), view.size, wanted)
+        return Choice(ranking[:budget], float("nan"), ranking)
 
     def _refused(self, given, accepted):
         return BadRequest(f"strategy {self.label!r}: {given}; accepted: {accepted}")
@@ -136,7 +126,8 @@ class Strategy:
         best = scores[shared].sort(descending=True, stable=True)
         at_cut = best.values == best.values[budget - 1]
         taken, equal = int(at_cut[:budget].sum()), int(at_cut.sum())
-        return Choice(shared[best.indices[:budget]].cpu(), taken / budget if equal > taken else 0.0)
+        ranking = shared[best.indices].cpu()
+        return Choice(ranking[:budget], taken / budget if equal > taken else 0.0, ranking, scores.cpu())
 
     def _checked_rows(self, rows, size, budget):
         import torch
@@ -166,13 +157,20 @@ class Strategy:
 
 
 def score(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = ""):
-    """Decorator of `f(view) -> (U,)` scores, larger = ask first. `needs`: names of `FIELDS`; `source`: a citation."""
-    return functools.partial(_strategy, name, "score", needs, oracle, source, True)
+    """Decorator of `f(view) -> (U,)` scores, larger = ask first. `needs`: fields of the view; `source`: a citation.
+    BadRequest where the parentheses are missing: @score takes a name."""
+    return functools.partial(_strategy, _named(name, "score"), "score", needs, oracle, source, True)
 
 
 def select(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = "", nested: bool = False):
     """Decorator of `f(view, budget, rng) -> rows` of the candidates, best first. `nested`: see `Strategy`."""
-    return functools.partial(_strategy, name, "select", needs, oracle, source, nested)
+    return functools.partial(_strategy, _named(name, "select"), "select", needs, oracle, source, nested)
+
+
+def _named(name, kind):
+    if isinstance(name, types.FunctionType):
+        raise BadRequest(f'@{kind} stands without its name; accepted: @{kind}("{name.__name__}", needs=(...))')
+    return name
 
 
 # --- what alnb itself has -----------------------------------------------------------------------------------
@@ -193,11 +191,12 @@ class Entry:
 
 
 def parse_arm(arm: str) -> tuple[str, dict]:
-    """An arm of a race, `name` or `name(option=value, ...)` with literal values -> the name and its options.
+    """An arm of a race, `name` or `name(option=value, ...)` with literal values -> the name and its options. A name may
+    join two, `dispersion+entropy`.
 
-    BadRequest for anything else. What the options are is for the strategy and the study to say.
+    BadRequest for anything else. What name and options mean is for the strategy and the study to say.
     """
-    form = re.fullmatch(r"([a-z][a-z0-9_]*(?:@[0-9a-f]{8})?)\s*(\(.*\))?", arm.strip())
+    form = re.fullmatch(r"([a-z][a-z0-9_]*(?:@[0-9a-f]{8}|\+[a-z][a-z0-9_]*)?)\s*(\(.*\))?", arm.strip())
     try:
         call = ast.parse(f"arm{form[2] or '()'}", mode="eval").body
         options = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
@@ -207,6 +206,11 @@ def parse_arm(arm: str) -> tuple[str, dict]:
     except (SyntaxError, ValueError, TypeError, AttributeError):
         raise BadRequest(f"arm {arm!r}; accepted: name or name(option=value, ...), values literal") from None
     return form[1], options
+
+
+def write_arm(name: str, options: dict) -> str:
+    """The arm that `parse_arm` reads so: its name in every figure."""
+    return name + f"({', '.join(f'{key}={value!r}' for key, value in options.items())})" * bool(options)
 
 
 def catalogue() -> dict[str, str]:
@@ -292,13 +296,14 @@ def _read(path, module, changed):
 
 def _strategy(name, kind, needs, oracle, source, nested, function):
     needs = _names(needs)
+    local.pop(name, None) if isinstance(name, str) else None  # a definition that fails never races the one before it
     if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9_]*", name):
         raise BadRequest(f"strategy name {name!r}; accepted: lower-case letters, digits and _, a letter first")
     if not isinstance(function, types.FunctionType):
         raise BadRequest(f"strategy {name!r}: @{kind} takes a function, not {type(function).__name__}")
     for field in needs:
-        if field not in FIELDS:
-            raise BadRequest(f"strategy {name!r} needs {field!r}; accepted: {', '.join(FIELDS)}")
+        if not isinstance(field, str) or not field.isidentifier():
+            raise BadRequest(f"strategy {name!r} needs {field!r}; accepted: names of fields of the view")
     if "truth" in needs and not oracle:
         raise BadRequest(f"strategy {name!r} needs the true classes: only a strategy marked oracle=True may")
     try:

@@ -16,7 +16,7 @@ MARKERS = ("o", "*", "^")
 
 def classifier(rows, cycle_: int):
     """The perceptron of one run after cycle `cycle_`, from its rows."""
-    from alnb.learning.perceptron import from_text
+    from alnb.learning.networks.perceptron import from_text
 
     row = rows[(rows["kind"] == "classifier") & (rows["cycle"] == cycle_)].iloc[0]
     world = worlds.load(row["dataset"])

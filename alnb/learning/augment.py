@@ -44,13 +44,6 @@ def gather(windows: torch.Tensor, rows: torch.Tensor, drawn: torch.Tensor) -> to
     return torch.from_numpy(windows.numpy()[tuple(index.numpy() for index in at)]).permute(0, 3, 1, 2)
 
 
-def random_crop_flip(images: torch.Tensor, padding: int, flip: bool, generator: torch.Generator) -> torch.Tensor:
-    """(B, C, H, W) uint8: each image mirrored with chance 1/2, zero-padded, and cropped at random to its own size."""
-    rows = torch.arange(len(images), device=images.device)
-    drawn = draw(len(images), padding, flip, generator).to(images.device)
-    return gather(windows(images, padding, flip), rows, drawn)
-
-
 def normalise(images: torch.Tensor, mean, std) -> torch.Tensor:
     """(B, C, H, W) uint8 -> fp32 channels_last, (x / 255 - mean) / std per channel. Quickest from channels_last."""
     scale, shift = _affine(tuple(mean), tuple(std), *images.shape[2:], images.device)

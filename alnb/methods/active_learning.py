@@ -4,15 +4,18 @@ representative queries, samples that training forgets (Toneva et al. 2019), and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from alnb import cycle, datasets
+from alnb import cycle, datasets, races
+from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, numpy_stream, stream
-from alnb.tasks import accuracy, classification
+from alnb.tasks import classification
 from alnb.tasks import points as plane
 from alnb.tasks.classification import Classification
-from alnb.tasks.points import Points, Settings
+from alnb.tasks.points import Points
 from alnb.worlds import points as worlds
 
 FORGETTING = "forgetting"  # the method of a run that trains on every label of the pool and counts what it forgets
@@ -72,13 +75,13 @@ def forgetting_rows(correct, targets, parts: Sequence[str], seed: int) -> list[d
     return rows
 
 
-def _parts(data, size: int) -> list[str]:
+def _parts(data, rows) -> list[str]:
     """What each sample of the pool is, where a world knows it (easy, medium, rare, ambiguous); else "all"."""
     if "mode" not in data.details:
-        return ["all"] * size
+        return ["all"] * len(rows)
     from alnb.worlds.glyphs import MODES
 
-    known = zip(data.details["mode"][:size], data.details["ambiguous"][:size])
+    known = zip(data.details["mode"][rows], data.details["ambiguous"][rows])
     return ["ambiguous" if double else MODES[mode] for mode, double in known]
 
 
@@ -111,24 +114,39 @@ def augmented_views(image, seed: int) -> dict:
 # --- the study ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Settings(CycleSettings, plane.Settings, classification.Settings):
+    """The cycle on points, and the training on images that is watched for what it forgets."""
+
+
+def task(dataset: str) -> type:
+    return Points if dataset in worlds.PRESETS else Classification
+
+
 def step(run: Run, state: State) -> Step:
     """A training that is watched for what it forgets, or one cycle on points. Rows of a cycle also hold what it
     labelled anew and the weights of its classifier: all that its picture needs."""
     if run.method == FORGETTING:
-        task = Classification(run)
-        network, _ = task.train(range(task.size), task.targets, 0)
-        targets = task.targets.cpu().numpy()
-        rows = forgetting_rows(network.presented.cpu(), targets, _parts(task.data, task.size), run.seed)
+        watched = Classification(run)
+        network, _ = watched.train(range(watched.size), watched.targets, 0)
+        targets = watched.targets.cpu().numpy()
+        rows = forgetting_rows(network.presented.cpu(), targets, _parts(watched.data, watched.rows), run.seed)
         return Step(rows, done=True)
-    task = Points(run)
-    result = cycle.step(run, state, lambda run: task)
+    kept = []
+
+    def fit(now: Now) -> Fitted:
+        fitted = cycle.plain(now)
+        kept.append(fitted.model)
+        return fitted
+
+    result = cycle.step(run, state, Points, fit=fit)
     if run.method not in (cycle.FIRST, cycle.ALL):
-        from alnb.learning.perceptron import to_text
+        from alnb.learning.networks.perceptron import to_text
 
         labelled, about = result.state["labelled"], {"cycle": state.index}
         new = labelled if state.index == 0 else labelled[-run.options.budget :]
         result.rows.extend({"kind": "labelled", **about, "sample": sample} for sample in new)
-        weights = {"hidden": run.options.hidden, "weights": to_text(task.network)}
+        weights = {"hidden": run.options.hidden, "weights": to_text(kept[0])}
         result.rows.append({"kind": "classifier", **about, **weights})
     return result
 
@@ -136,7 +154,7 @@ def step(run: Run, state: State) -> Step:
 def seconds(run: Run) -> float:
     """Rough seconds of a whole run on one core."""
     if run.method == FORGETTING:
-        return classification.seconds(run, [run.options.pool or datasets.info(run.dataset).train], 0)
+        return classification.seconds(run, [classification.pool_size(run)], 0)
     return plane.seconds(run, 1 if run.method in (cycle.FIRST, cycle.ALL) else run.options.cycles)
 
 
@@ -144,75 +162,53 @@ def steps(run: Run) -> int:
     return 1 if run.method == FORGETTING else cycle.steps(run)
 
 
-STUDY = Study("active_learning", 1, step, Settings, steps, seconds, accuracy)
+def check(run: Run) -> None:
+    """BadRequest for a recipe or sizes that cannot be."""
+    if run.method == FORGETTING:
+        return classification.check(run.options, run.dataset)
+    if run.options.acquisition_transform != "test":
+        raise BadRequest("acquisition_transform = 'train': points have no training transform; expected 'test'")
+    plane.check(run.options, run.dataset)
+    races.check_cycles(run, run.options.pool or worlds.size(run.dataset))
+
+
+STUDY = Study(
+    "active_learning", 1, step, Settings, steps, seconds,
+    lambda dataset: task(dataset).metrics(dataset), lambda dataset: task(dataset).offers, check,
+    lambda run: plane.network(run.options) if task(run.dataset) is Points else run.options.network,
+)  # fmt: skip
 
 
 def grid(
-    points: str = "",
-    methods: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-    initial: int = 9,
-    budget: int = 6,
-    cycles: int = 6,
-    points_2: str = "",
-    points_null: str = "",
-    methods_2: Sequence[str] = (),
-    beta_2: int = 0,
-    seeds_2: Sequence[int] = (),
-    initial_2: int = 6,
-    budget_2: int = 6,
-    cycles_2: int = 2,
-    steps: int = 200,
-    lr_points: float = 0.3,
-    hidden: int = 16,
-    dataset: str = "",
-    seeds_forgetting: Sequence[int] = (0,),
-    pool: int = 0,
-    images: Sequence[int] = (0,),
-    **recipe,
+    first: Mapping[str, Any] = {},
+    islands: Mapping[str, Any] = {},
+    null: Mapping[str, Any] = {},
+    watched: Mapping[str, Any] = {},
+    images: Sequence[int] = (),
+    **shared,
 ) -> list[Run]:
-    """Every run of the notebook: the training that is watched first, since it is the longest, then seed by seed.
+    """Every run of the notebook (see alnb/races.py): the training that is watched first, since it is the longest.
 
-    `points` is the world of Fig. 1.1, `points_2` and `points_null` those of Fig. 1.2, `dataset` the images of Fig. 1.4
-    and 1.6, of which `images` are shown; "" leaves one out. `beta_2`: one more arm of Fig. 1.2, diverse_margin with that
-    beta; 0: none. `recipe`: network, epochs, batch, ... of tasks.classification, for the images. Raises BadRequest for
-    unknown names and impossible values.
+    first: the race of Fig. 1.1, islands and null those of Fig. 1.2, on points; watched: the images of Fig. 1.4 and 1.6,
+    with settings of tasks.classification, of which `images` are shown. shared: settings of the races on points. Raises
+    BadRequest for unknown names and impossible values.
     """
-    runs = []
-    if dataset:
-        about, settings = datasets.info(dataset), {"pool": pool, **recipe}
-        size = pool or about.train
-        if not 0 <= pool <= about.train:
-            raise BadRequest(f"pool = {pool}: {dataset} has {about.train} training samples; 0 means all")
+    if watched.get("dataset"):
+        about = datasets.info(watched["dataset"])
+        size = watched.get("pool", 0) or about.train
         if wrong := [i for i in images if not 0 <= i < size]:
             raise BadRequest(f"images = {list(images)}: {wrong[0]} is not in the pool of {size}")
-        _check("seeds_forgetting", seeds_forgetting)
-        runs += [Run(STUDY.name, dataset, FORGETTING, seed, settings) for seed in seeds_forgetting]
-        classification.check(runs[0].options)
-    if beta_2 < 0:
-        raise BadRequest(f"beta_2 = {beta_2}: expected at least 1, or 0 to leave it out")
-    methods_2 = [*methods_2, *([f"diverse_margin(beta={beta_2})"] if beta_2 else [])]
-    about = {"epochs": steps, "lr": lr_points, "weight_decay": 1e-3, "hidden": hidden}
-    sizes = {"initial": initial, "budget": budget, "cycles": cycles}
-    sizes_2 = {"initial": initial_2, "budget": budget_2, "cycles": cycles_2}
-    for name, arms, chosen, size, which in (
-        (points, methods, seeds, sizes, ""), (points_2, methods_2, seeds_2, sizes_2, "_2"),
-        (points_null, methods_2, seeds_2, sizes_2, "_2"),
-    ):  # fmt: skip
-        if name:
-            _check(f"methods{which}", arms)
-            _check(f"seeds{which}", chosen)
-            cycle.check_sizes(Run(STUDY.name, name, cycle.ALL, 0, size).options, worlds.size(name))
-            made = [cycle.method_run(STUDY.name, name, arm, seed, about | size) for seed in chosen for arm in arms]
-            plane.check(made[0].options)
-            runs += made
-    if not runs:
-        raise BadRequest("points, points_2, points_null and dataset are all empty: give at least one")
-    return runs
+    on_points = {name: race for name, race in (("first", first), ("islands", islands), ("null", null))}
+    for race in on_points.values():
+        if race.get("dataset"):
+            worlds.size(race["dataset"])
+    if not watched.get("dataset"):
+        return races.grid(STUDY.name, on_points, shared)
+    made = races.grid(STUDY.name, {"watched": watched}, {}, _forgetting)
+    return made + (races.grid(STUDY.name, on_points, shared) if any(r.get("dataset") for r in on_points.values()) else [])
 
 
-def _check(what: str, values: Sequence) -> None:
-    if not values:
-        raise BadRequest(f"{what} is empty: give at least one")
-    if len(set(values)) < len(values):
-        raise BadRequest(f"{what} repeats {max(values, key=list(values).count)!r}")
+def _forgetting(name: str, options: Mapping, dataset: str, seed: int, settings: Mapping) -> list[Run]:
+    if name != FORGETTING or options:
+        raise BadRequest(f"arm {name!r}; accepted: {FORGETTING}")
+    return [Run(STUDY.name, dataset, FORGETTING, seed, settings)]

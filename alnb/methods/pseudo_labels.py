@@ -6,26 +6,27 @@ asks the next queries among the rest. The pseudo-labelled samples return to the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from alnb import acquisition, cycle, datasets
+from alnb import acquisition, cycle, races
+from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, coerce, study, torch_stream
-from alnb.tasks import accuracy, classification
+from alnb.tasks import classification
 from alnb.tasks.classification import Classification
 
 TWO_MODELS, CEAL = "two_models", "ceal"
 
 
 @dataclass(frozen=True)
-class Settings(classification.Settings):
+class Settings(CycleSettings, classification.Settings):
     """pseudo, query: strategies whose least score says which samples A is certain of, and whose greatest what B asks.
 
     share: pseudo-labelled samples, of the whole pool ("10% to 25% of the dataset").
-    start: what a model is trained on from: the latest model before it, whichever that was (to the letter of sec. 3.5),
-    the model of its own name (A from A, B from B), or scratch.
+    pair_start: what a model is trained on from: the latest model before it, whichever that was (to the letter of sec.
+    3.5), the model of its own name (A from A, B from B), or scratch.
     delta, decay: CEAL labels what has less entropy than delta - decay * cycle, in nats (Wang et al. 2017: 0.005 and
     0.00033 on Caltech-256).
     """
@@ -33,7 +34,7 @@ class Settings(classification.Settings):
     pseudo: str = "dispersion"
     query: str = "entropy"
     share: float = 0.10
-    start: Literal["latest", "own", "scratch"] = "latest"
+    pair_start: Literal["latest", "own", "scratch"] = "latest"
     delta: float = 0.005
     decay: float = 0.00033
 
@@ -52,94 +53,76 @@ def below(view, delta: float):
     return (acquisition.get("entropy")(view) < delta).nonzero().flatten().cpu()
 
 
-def two_models(run: Run, state: State) -> Step:
-    """One cycle: A on the oracle's labels, B on those and A's pseudo-labels; B asks."""
-    task, options, c = Classification(run), run.options, state.index
-    labelled, labels, pool = _labelled(run, state, task)
-    candidates, last = pool.candidates(run.seed, c, options.subset), c == options.cycles
+def fit_two(now: Now) -> Fitted:
+    """One cycle: A on the oracle's labels, B on those and A's pseudo-labels; B asks among the rest."""
+    run, task, options, c = now.run, now.task, now.run.options, now.cycle
     if c == 0:
-        a, record = _first(task, state)
+        a, record = _first(now)
     else:
-        wanted = _needs_record(options.pseudo)
-        a, record = task.train(labelled, labels, c, candidates if wanted else None, start=_start(task, state, "A"))
-    view = cycle.View(task, a, c, candidates, labelled, labels, record, oracle=False)
+        watched = now.watched(acquisition.get(options.pseudo))
+        a, record = task.train(now.labelled, now.labels, c, watched, start=_start(now, "A"))
+    view = cycle.View(task, a, c, now.candidates, now.labelled, now.labels, record, oracle=False)
     count = _pseudo_count(options, task.size)
     chosen = certain(view, options.pseudo, count, torch_stream(run.seed, f"strategy {options.pseudo}", c))
     guessed = view.probabilities.argmax(1)[chosen.to(view.device)]
-    rest = _without(candidates, chosen)
+    pseudo, rest = now.candidates[chosen.numpy()], _without(now.candidates, chosen)
     b, record = task.train(
-        *_joined(labelled, labels, candidates[chosen.numpy()], guessed), c,
-        rest if not last and _needs_record(options.query) else None,
-        member=1, start=a if options.start == "latest" else _start(task, state, "B"),
+        *_joined(now, pseudo, guessed), c,
+        rest if not now.last and now.watched() is not None else None,
+        member=1, start=a if options.pair_start == "latest" else _start(now, "B"),
     )  # fmt: skip
-    right = (guessed == task.targets[candidates[chosen.numpy()]]).float().mean().item()
+    right = (guessed == task.targets[pseudo]).float().mean().item()
     about = {"pseudo": count, "pseudo_right": 100 * right}
-    rows = [_row(task, model, name, c, labelled) | about for name, model in (("A", a), ("B", b))]
-    if last:
-        return Step(rows, {"labelled": labelled}, done=True)
-    view = cycle.View(task, b, c, rest, labelled, labels, record, oracle=False)
-    choice, row = _asked(view, run, c, task.timings)
-    rows.append({**row, "cycle": c})
-    blobs = {} if options.start == "scratch" else {"A": a.state_dict(), "B": b.state_dict()}
-    queries = [int(rest[row]) for row in choice.rows]
-    return Step(rows, {"labelled": labelled}, queries, blobs, timings=task.timings)
+    rows = [_row(now, model, name) | about for name, model in (("A", a), ("B", b))]
+    blobs = {} if options.pair_start == "scratch" else {"A": a.state_dict(), "B": b.state_dict()}
+    return Fitted(b, record, rows, rest, blobs)
 
 
-def ceal(run: Run, state: State) -> Step:
+def fit_ceal(now: Now) -> Fitted:
     """One cycle of cost-effective active learning (Wang et al. 2017): one model, fine-tuned on the oracle's labels and
-    on its own for the samples it is surest of, then asked what it is least sure of."""
+    on its own for the samples it is surest of (`sure_of`)."""
     import torch
 
-    task, options, c = Classification(run), run.options, state.index
-    labelled, labels, pool = _labelled(run, state, task)
-    candidates = pool.candidates(run.seed, c, options.subset)
-    if c == 0:
-        model, _ = _first(task, state)
+    task, data = now.task, now.state.data
+    if now.cycle == 0:
+        model, _ = _first(now)
         samples, guessed = [], []
     else:
-        samples, guessed = state.data["pseudo"], state.data["guessed"]
-        start = None if options.start == "scratch" else _start(task, state, "B")
+        samples, guessed = data["pseudo"], data["guessed"]
         pseudo = torch.tensor(guessed, dtype=torch.long, device=task.device)
-        model, _ = task.train(*_joined(labelled, labels, samples, pseudo), c, start=start)
+        model, _ = task.train(*_joined(now, samples, pseudo), now.cycle, start=_start(now, "B"))
     truth = task.targets[samples].tolist()
     right = 100 * sum(g == t for g, t in zip(guessed, truth)) / len(truth) if truth else float("nan")
-    rows = [_row(task, model, "B", c, labelled) | {"pseudo": len(samples), "pseudo_right": right}]
-    if c == options.cycles:
-        return Step(rows, {"labelled": labelled}, done=True)
-    view = cycle.View(task, model, c, candidates, labelled, labels, None, oracle=False)
-    choice, row = _asked(view, run, c, task.timings)
-    rows.append({**row, "cycle": c})
-    asked = set(choice.rows.tolist())
-    sure = [row for row in below(view, options.delta - options.decay * c).tolist() if row not in asked]
-    data = {"labelled": labelled, "pseudo": [int(candidates[row]) for row in sure]}
-    data["guessed"] = view.probabilities.argmax(1)[sure].tolist()
-    queries = [int(candidates[row]) for row in choice.rows]
-    return Step(rows, data, queries, {"B": model.state_dict()}, timings=task.timings)
+    rows = [_row(now, model, "B") | {"pseudo": len(samples), "pseudo_right": right}]
+    return Fitted(model, None, rows, blobs={"B": model.state_dict()})
 
 
-def _labelled(run: Run, state: State, task):
-    start = state.needs[cycle.FIRST].data["labelled"]
-    labelled = state.data["labelled"] + state.queries if state.index else start
-    return labelled, task.labels(labelled, {}), cycle.Pool(task.size, labelled)
+def sure_of(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
+    """What CEAL labels itself for its next training, once it is known what the oracle is asked: positions in the pool and
+    the classes."""
+    o, asked = now.run.options, set(choice.rows.tolist())
+    sure = [row for row in below(view, o.delta - o.decay * now.cycle).tolist() if row not in asked]
+    pseudo = [int(now.candidates[row]) for row in sure]
+    return [], {"pseudo": pseudo, "guessed": view.probabilities.argmax(1)[sure].tolist()}
 
 
-def _first(task, state: State):
-    blobs = state.needs[cycle.FIRST].blobs
-    return task.restore(blobs["weights"]), blobs["record"]
+def _first(now: Now):
+    blobs = now.state.needs[cycle.FIRST].blobs
+    return now.task.restore(blobs["weights"]), blobs["record"]
 
 
-def _start(task, state: State, name: str):
+def _start(now: Now, name: str):
     """The network the model `name` is trained on from, None for scratch."""
-    options = task.options
-    if options.start == "scratch" or not state.blobs:
+    how = now.run.options.pair_start
+    if how == "scratch" or not now.state.blobs:
         return None
-    return task.restore(state.blobs["B" if options.start == "latest" else name])
+    return now.task.restore(now.state.blobs["B" if how == "latest" else name])
 
 
-def _joined(labelled, labels, samples, guessed):
+def _joined(now: Now, samples, guessed):
     import torch
 
-    return [*labelled, *(int(sample) for sample in samples)], torch.cat([labels, guessed])
+    return [*now.labelled, *(int(sample) for sample in samples)], torch.cat([now.labels, guessed])
 
 
 def _without(candidates, rows):
@@ -148,85 +131,88 @@ def _without(candidates, rows):
     return numpy.delete(candidates, rows.numpy())
 
 
-def _asked(view, run: Run, c: int, timings: dict):
-    query = run.options.query
-    stream = torch_stream(run.seed, f"strategy {query}", c)
-    return cycle.choose(acquisition.get(query), view, run.options.budget, stream, timings)
-
-
-def _needs_record(strategy: str) -> bool:
-    return bool(cycle.RECORDED & set(acquisition.describe(strategy).needs))
-
-
 def _pseudo_count(options, size: int) -> int:
     return round(options.share * size)
 
 
-def _row(task, model, name: str, c: int, labelled) -> dict:
-    return {"kind": "accuracy", "cycle": c, "labelled": len(labelled), "model": name, **task.evaluate(model)}
+def _row(now: Now, model, name: str) -> dict:
+    return cycle.evaluation(now.task, model, now.cycle, now.labelled) | {"model": name}
 
 
 # --- the study ----------------------------------------------------------------------------------------------------------
 
 
 def step(run: Run, state: State) -> Step:
-    return (ceal if run.method == CEAL else two_models)(run, state)
+    fit, after = (fit_ceal, sure_of) if run.method == CEAL else (fit_two, None)
+    strategy = acquisition.get(run.options.query)
+    return cycle.step(run, state, Classification, fit=fit, after=after, strategy=strategy)
 
 
 def seconds(run: Run) -> float:
     """Rough seconds of a whole run on one core."""
-    o, pool = run.options, _size(run)
+    o, pool = run.options, classification.pool_size(run)
     sizes = [o.initial + o.budget * c for c in range(o.cycles + 1)]
     if run.method == CEAL:
         return classification.seconds(run, [size * 1.3 for size in sizes[1:]], 0)
-    pseudo = _pseudo_count(o, pool)
-    watched = sum(pool - size for size in sizes[1:]) * _needs_record(o.pseudo)
-    watched += sum(pool - pseudo - size for size in sizes[:-1]) * _needs_record(o.query)
+    pseudo, recorded = _pseudo_count(o, pool), lambda name: bool(
+        Classification.recorded & set(acquisition.describe(name).needs)
+    )  # fmt: skip
+    watched = sum(pool - size for size in sizes[1:]) * recorded(o.pseudo)
+    watched += sum(pool - pseudo - size for size in sizes[:-1]) * recorded(o.query)
     return classification.seconds(run, sizes[1:] + [size + pseudo for size in sizes], watched)
 
 
-STUDY = Study("pseudo_labels", 1, step, Settings, lambda run: run.options.cycles + 1, seconds, accuracy)
+def check(run: Run) -> None:
+    """BadRequest for a recipe, sizes or a share that cannot be."""
+    o, pool = run.options, classification.pool_size(run)
+    classification.check(o, run.dataset)
+    races.check_cycles(run, pool)
+    if o.delta < 0 or o.decay < 0:
+        raise BadRequest(f"delta = {o.delta}, decay = {o.decay}: expected 0 or more")
+    if o.start != "scratch":
+        raise BadRequest(f"start = {o.start!r} is not for pairs; accepted: pair_start")
+    if o.annotator != "truth":
+        raise BadRequest(f"annotator {o.annotator!r} is not for pairs; accepted: 'truth'")
+    pseudo, labels = _pseudo_count(o, pool), o.initial + o.budget * o.cycles
+    if run.method == TWO_MODELS and not 0 < pseudo <= pool - labels:
+        raise BadRequest(f"share = {o.share}: a pool of {pool} has no room for it beside {labels} labels")
+    if run.method == TWO_MODELS and o.subset and pseudo + o.budget > o.subset:
+        raise BadRequest(f"share = {o.share}: a subset of {o.subset} has no room for it beside {o.budget} queries")
 
 
-def grid(
-    dataset: str,
-    pairs: Sequence[str],
-    shares: Sequence[float],
-    seeds: Sequence[int],
-    first: str,
-    settings: Mapping[str, Any],
-) -> list[Run]:
-    """The runs of sec. 3.5, seed by seed, starting from the first training of the study `first`.
+def arm(
+    first: str, own: Mapping[str, Any], name: str, options: Mapping[str, Any], dataset: str, seed: int, settings: Mapping[str, Any]
+) -> list[Run] | None:  # fmt: skip
+    """The runs of an arm of section 3.5 on one seed, None for another arm (`races.Special`, once `first` and `own` are given).
 
-    pairs: "<pseudo-label criterion>+<query criterion>", e.g. "dispersion+entropy", or "ceal". shares: of the pool, for
-    each pair. settings: those of this study that all runs share. Raises BadRequest for what cannot be.
+    name: "<pseudo-label criterion>+<query criterion>", e.g. "dispersion+entropy", or "ceal". options: share, of the pool
+    (default 0.1), retrain (default True): also the plain network on what the pair asked. first: the study whose first
+    training the pair starts from. own: settings of this study that all its runs share.
     """
-    if not seeds:
-        raise BadRequest(f"the pairs {', '.join(pairs)} have no seeds: give at least one")
-    for what, values in (("pairs", pairs), ("shares", shares), ("seeds", seeds)):
-        if len(set(values)) < len(values):
-            raise BadRequest(f"{what} repeats {max(values, key=list(values).count)!r}")
-    runs = []
-    for seed in seeds:
-        for pair in pairs:
-            for share in [0.0] if pair == CEAL else shares:
-                runs.append(_run(dataset, pair, share, seed, first, settings))
-    return runs
-
-
-def _run(dataset: str, pair: str, share: float, seed: int, first: str, settings: Mapping[str, Any]) -> Run:
+    if name != CEAL and "+" not in name:
+        return None
+    options = dict(options)
+    retrain = coerce(options.pop("retrain", True), bool, f"{name}: retrain")
+    text = acquisition.write_arm(name, options)
+    if extra := set(options) - ({"share"} if name != CEAL else set()):
+        raise BadRequest(f"{text}: {min(extra)} is no option of it; accepted: {'' if name == CEAL else 'share, '}retrain")
+    values = {**settings, **own}
     known = study(first).types
-    needs = {cycle.FIRST: cycle.first_run(first, dataset, seed, {n: v for n, v in settings.items() if n in known})}
-    if settings.get("annotator", "truth") != "truth":
-        raise BadRequest(f"pair {pair!r}: annotator {settings['annotator']!r} is not for pairs; accepted: 'truth'")
-    if pair == CEAL:
-        run = Run(STUDY.name, dataset, CEAL, seed, settings, needs)
-        if run.options.delta < 0 or run.options.decay < 0:
-            raise BadRequest(f"delta = {run.options.delta}, decay = {run.options.decay}: expected 0 or more")
-        return run
-    pseudo, _, query = pair.partition("+")
-    if not (pseudo and query):
-        raise BadRequest(f"pair {pair!r}; accepted: {CEAL} or <pseudo-label criterion>+<query criterion>")
+    needs = {cycle.FIRST: races.first_run(first, dataset, seed, {n: v for n, v in settings.items() if n in known})}
+    if name == CEAL:
+        run = Run(STUDY.name, dataset, CEAL, seed, values, needs)
+    else:
+        pseudo, _, query = name.partition("+")
+        _check_pair(name, pseudo, query)
+        share = coerce(options.get("share", Settings.share), float, f"{name}: share")
+        values |= {"pseudo": pseudo, "query": query, "share": share}
+        run = Run(STUDY.name, dataset, TWO_MODELS, seed, values, needs, arm=f"{name} {100 * share:g}%")
+        for criterion in (pseudo, query):
+            races.check_offered(run, acquisition.describe(criterion).needs, f"{name}: {criterion}")
+    return [run] + [races.retrained_run(run, first)] * retrain
+
+
+def _check_pair(pair: str, pseudo: str, query: str) -> None:
     for name in (pseudo, query):
         if acquisition.describe(name).oracle:
             raise BadRequest(f"pair {pair!r}: {name} sees the labels of the pool")
@@ -234,96 +220,9 @@ def _run(dataset: str, pair: str, share: float, seed: int, first: str, settings:
             raise BadRequest(f"pair {pair!r}: {name} wants networks of its own; accepted: what one network gives")
     if acquisition.describe(pseudo).kind != "score":
         raise BadRequest(f"pair {pair!r}: {pseudo} gives no scores, so nothing says what it would ask last")
-    share = coerce(share, float, "share")
-    values = {**settings, "pseudo": pseudo, "query": query, "share": share}
-    arm = f"{pair} {100 * share:g}%"
-    run = Run(STUDY.name, dataset, TWO_MODELS, seed, values, needs, arm=arm)
-    o = run.options
-    size, labels = _size(run), o.initial + o.budget * o.cycles
-    pseudo_labelled = _pseudo_count(o, size)
-    if not 0 < pseudo_labelled <= size - labels:
-        raise BadRequest(f"share = {share}: a pool of {size} has no room for it beside {labels} labels")
-    if o.subset and pseudo_labelled + o.budget > o.subset:
-        raise BadRequest(f"share = {share}: a subset of {o.subset} has no room for it beside {o.budget} queries")
-    return run
 
 
-def _size(run: Run) -> int:
-    return run.options.pool or datasets.info(run.dataset).train
-
-
-# --- results and figures ------------------------------------------------------------------------------------------------
-
-
-def by_model(results):
-    """The same rows with the model in the method's name, "dispersion+entropy 10% B": what figures and tables join. Rows
-    that are of no one model (choices, timings) are B's, who asks."""
-    two = (results["study"] == STUDY.name) & (results["method"] != CEAL)
-    model = results["model"].fillna("B") if "model" in results else "B"
-    return results.assign(method=results["method"].where(~two, results["method"] + " " + model))
-
-
-def draw(results, beside: Sequence[str]):
-    """Fig. 3.8 and 3.9. Left: accuracy of model B (full line) and A (dashed) of each pair, CEAL, and the arms `beside`.
-    Right: the plain network trained from scratch on what each asked, so that only the queries differ. rows: `by_model`
-    of one dataset."""
-    from alnb.figures import looks, subplots
-
-    rows = results[results["kind"] == "accuracy"]
-    arms = _arms(rows)
-    look = looks([*beside, *arms])
-    fig, (left, right) = subplots(1, 2, figsize=(9, 4.2), sharey=True)
-    for arm in beside:
-        for ax in (left, right):
-            _line(ax, rows, arm, arm, look[arm])
-    for arm in arms:
-        _line(left, rows, arm if arm == CEAL else f"{arm} B", arm, look[arm])
-        _line(left, rows, f"{arm} A", "", look[arm] | {"ls": "--", "alpha": 0.6})
-        _line(right, rows, f"{arm} retrained", arm, look[arm])
-    left.set(xlabel="labelled", ylabel="test accuracy, %", title="models B (full) and A (dashed)")
-    right.set(xlabel="labelled", title="the plain network on what each asked")
-    left.legend(fontsize=8)
-    return fig
-
-
-def _arms(rows) -> list[str]:
-    """ "ceal" and the pairs with their share, in the order of the rows."""
-    own = rows.loc[rows["study"] == STUDY.name, "method"]
-    return list(dict.fromkeys(arm if arm == CEAL else arm.rpartition(" ")[0] for arm in own))
-
-
-def _line(ax, rows, method: str, label: str, look: dict) -> None:
-    line = rows[rows["method"] == method].groupby("labelled")["accuracy"].agg(["mean", "std"])
-    if len(line):
-        ax.errorbar(line.index, line["mean"], yerr=line["std"], label=label, capsize=2, lw=1.5, ms=4, **look)
-
-
-def table(results):
-    """One row per pair and CEAL: pseudo-labels in the last cycle, the share of them that is right (mean over cycles),
-    accuracy at the last budget of A, of B and of the plain network on the same queries, seeds."""
-    import pandas
-
-    rows = results[results["kind"] == "accuracy"]
-    budget = rows.loc[rows["study"] == STUDY.name, "labelled"].max()
-    last = rows[rows["labelled"] == budget].groupby("method")["accuracy"].mean()
-    found = []
-    for arm in _arms(rows):
-        b = arm if arm == CEAL else f"{arm} B"
-        own = rows[rows["method"] == b]
-        pseudo = round(own.loc[own["labelled"] == budget, "pseudo"].mean())
-        names = {"A": f"{arm} A", "B": b, "retrained": f"{arm} retrained"}
-        found.append({"pair": arm, "pseudo-labels": pseudo, "% right": own["pseudo_right"].mean(),
-                      **{column: last.get(name) for column, name in names.items()}, "seeds": own["seed"].nunique()})  # fmt: skip
-    return pandas.DataFrame(found)
-
-
-def describe(frame) -> str:
-    """The rows of `table` in words."""
-
-    def known(row):
-        numbers = [("A", row["A"]), ("B", row["B"]), ("the plain network on its queries", row["retrained"])]
-        return ", ".join(f"{name} {value:.1f} %" for name, value in numbers if value == value and value is not None)
-
-    parts = [f"{row['pair']}: {known(row)}; {row['% right']:.1f} % of its pseudo-labels right"
-             for row in frame.to_dict("records")]  # fmt: skip
-    return f"Accuracy at the last budget. {'. '.join(parts)}."
+STUDY = Study(
+    "pseudo_labels", 1, step, Settings, lambda run: run.options.cycles + 1, seconds,
+    Classification.metrics, lambda dataset: Classification.offers, check, arm=arm,
+)  # fmt: skip

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,39 @@ class Metric:
         return f"test {self.name}" + f", {self.unit}" * bool(self.unit)
 
 
-def accuracy(dataset: str) -> tuple[Metric, ...]:
-    """The metrics of classification: percent of the test set, in steps of one image."""
-    from alnb import datasets
-    from alnb.errors import BadRequest
+class Task(Protocol):
+    """One run's data, network and metrics, made by `TaskClass(run, state)`: a run it needs reaches it in `state.needs`.
 
-    try:
-        images = datasets.info(dataset).test
-    except BadRequest:  # a study with data of its own
-        images = 0
-    return (Metric("accuracy", "%", resolution=100 / images if images else 0.0, low=0, high=100),)
+    A task knows no cycle. Its samples are numbered 0 to size - 1 within the pool; `rows` (size,) says which samples of the
+    dataset these are. The cycle draws the order, asks the strategy and counts the labels.
+    """
+
+    offers: Mapping[str, str]  # fields of the view that a strategy may need -> their shapes, for U candidates
+    recorded: frozenset[str]  # those among them that training must record, epoch by epoch
+    rows: Any
+    size: int
+    device: str
+    timings: dict[str, float]  # seconds by name, of this step
+
+    @staticmethod
+    def metrics(dataset: str) -> tuple[Metric, ...]:
+        """What `evaluate` gives, the primary metric first."""
+
+    def labels(self, samples: Sequence[int], answers: Mapping[int, Any]) -> Any:
+        """What `samples` are labelled with: a human's answer where there is one, else the dataset's own labels."""
+
+    def train(self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None) -> tuple[Any, dict | None]:
+        """A model trained on `samples` and what training recorded of the samples `watched` (None: nothing). `start`: a
+        model from whose weights it goes on, None for scratch. `member` names the random streams of one of several."""
+
+    def restore(self, weights: dict) -> Any:
+        """The model whose `state_dict` another step stored."""
+
+    def look(self, model, cycle: int, candidates, labelled, labels, record: dict | None) -> Any:
+        """An object that has what `offers` names as attributes, each computed when it is first asked for."""
+
+    def evaluate(self, model) -> dict[str, float]:
+        """Metrics on the test set, by name."""
+
+    def cost(self, samples: Sequence[int]) -> dict[str, float]:
+        """What labelling `samples` cost, by unit (boxes, clicks); empty where a label is a label."""

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from alnb import datasets
-from alnb.cycle import CycleSettings
 from alnb.errors import BadRequest
 from alnb.machine import device
-from alnb.runs import Run, torch_stream
+from alnb.runs import Run, State, torch_stream
+from alnb.tasks.classes import Classes
+from alnb.tasks.pool import PoolSettings, pool_rows
+from alnb.tasks.pool import check as check_pool
 
 
 @dataclass(frozen=True)
-class Settings(CycleSettings):
-    """The cycle's sizes, the network and its recipe (see learning.engine.Recipe); milestones are fractions of epochs.
+class Settings(PoolSettings):
+    """The network and its recipe (see learning); milestones are fractions of epochs.
 
+    smallest_batch: a last batch of fewer samples joins the one before it. An epoch that ends on a small batch leaves
+    batch norm with the statistics of few samples, right before the pool is looked at.
     dropout: probability on the features before the head, in training (BALD keeps it on for its passes).
     acquisition_transform: what the pool is scored on, the test transform or (as some public code does) one random
     training transform of each image.
     """
 
-    network: Literal["small", "resnet18"] = "resnet18"
+    network: str = "resnet18"
     epochs: int = 100
     batch: int = 128
     lr: float = 0.02
@@ -35,15 +40,26 @@ class Settings(CycleSettings):
     precision: Literal["fp32", "bf16"] = "fp32"
     dropout: float = 0.0
     acquisition_transform: Literal["test", "train"] = "test"
+    smallest_batch: int = 8
 
 
-# seconds on one AVX2 core per 1,000 images: a training step, a forward pass (research: small net 95k weights)
-COST = {"small": (0.39, 0.11), "resnet18": (52.0, 14.0)}
+def check(settings: Settings, dataset: str) -> None:
+    """BadRequest for a recipe that cannot train, or a pool that the dataset does not have."""
+    from alnb.learning import networks
+
+    if settings.network not in networks.names("images"):
+        known = ", ".join(map(repr, networks.names("images")))
+        raise BadRequest(f"network = {settings.network!r}: expected one of {known}")
+    check_recipe(settings)
+    for name, least in (("batch", 2), ("smallest_batch", 1)):
+        if getattr(settings, name) < least:
+            raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {least}")
+    check_pool(settings, datasets.info(dataset).train)
 
 
-def check(settings: Settings) -> None:
-    """BadRequest for a recipe that cannot train."""
-    for name, least in (("epochs", 1), ("batch", 2), ("lr", 0.0), ("weight_decay", 0.0), ("gamma", 0.0)):
+def check_recipe(settings) -> None:
+    """BadRequest for epochs, rates or dropout that make no sense, whatever is trained."""
+    for name, least in (("epochs", 1), ("lr", 0.0), ("weight_decay", 0.0), ("gamma", 0.0)):
         if getattr(settings, name) < least:
             raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {least}")
     if not all(0 < m < 1 for m in settings.milestones):
@@ -54,49 +70,52 @@ def check(settings: Settings) -> None:
         raise BadRequest(f"dropout = {settings.dropout}: expected a probability, 0 or more and under 1")
 
 
+def recipe(settings, batch: int | None = None):
+    """The settings' learning.recipe.Recipe; `batch` where they have none."""
+    from alnb.learning.recipe import Recipe
+
+    names = [f.name for f in dataclasses.fields(Recipe) if hasattr(settings, f.name)]
+    return Recipe(**{name: getattr(settings, name) for name in names} | ({"batch": batch} if batch else {}))
+
+
 def seconds(run: Run, labelled: Sequence[int], recorded: int) -> float:
     """Rough seconds on one core: one training per entry of `labelled`, `recorded` images looked at every epoch."""
-    train, forward = COST[run.options.network]
+    from alnb.learning import networks
+
+    train, forward = networks.cost(run.options.network)
     return run.options.epochs * (sum(labelled) * train + recorded * forward) / 1000
 
 
+def pool_size(run: Run) -> int:
+    """Samples of the pool, without loading them; of a tail, what its largest pool would have."""
+    return run.options.pool or datasets.info(run.dataset).train
+
+
 @functools.lru_cache(maxsize=1)
-def _resident(name: str, pool: int, where: str):
-    """The dataset's images and labels as tensors on the device, once per process."""
+def _resident(name: str, pool: PoolSettings, seed: int, where: str):
+    """The dataset's rows, images and labels as tensors on the device, once per process."""
     import torch
 
     data = datasets.load(name)
-    size = pool or len(data.train_targets)
-    tensors = (data.train_images[:size], data.train_targets[:size], data.test_images, data.test_targets)
-    return data, *(torch.from_numpy(array).to(where) for array in tensors)
+    rows = pool_rows(pool, data.train_targets, seed)
+    tensors = (data.train_images[rows], data.train_targets[rows], data.test_images, data.test_targets)
+    return data, rows, *(torch.from_numpy(array).to(where) for array in tensors)
 
 
-class Classification:
-    """One run's data and network. Indices are positions in the pool, the first `pool` training samples."""
+class Classification(Classes):
+    """One run's data and network (see tasks.Task). Samples are positions in the pool."""
 
-    def __init__(self, run: Run):
-        self.run, self.options, self.device = run, run.options, device()
-        loaded = _resident(run.dataset, self.options.pool, self.device)
-        self.data, self.images, self.targets, self.test_images, self.test_targets = loaded
+    def __init__(self, run: Run, state: State | None = None):
+        super().__init__(run, state, device())
+        o = self.options
+        pool = PoolSettings(o.pool, o.tail, o.imbalance, o.tail_classes)
+        loaded = _resident(run.dataset, pool, run.seed if o.tail_classes == "per_seed" else 0, self.device)
+        self.data, self.rows, self.images, self.targets, self.test_images, self.test_targets = loaded
         self.size, self.classes = len(self.targets), self.data.info.classes
-        self.look = {"mean": self.data.mean, "std": self.data.std, "device": self.device}
-        self.look["precision"] = self.options.precision
-        self.timings: dict[str, float] = {}  # seconds by name, of this step
+        self.look_with = {"mean": self.data.mean, "std": self.data.std, "device": self.device, "precision": o.precision}
 
-    def labels(self, indices: Sequence[int], answers: Mapping[int, int]):
-        """(L,) int64: the human's answers where there are some, else the dataset's labels."""
-        labels = self.targets[list(indices)].clone()
-        for position, index in enumerate(indices):
-            if index in answers:
-                if not 0 <= int(answers[index]) < self.classes:
-                    raise BadRequest(f"answer {answers[index]!r} to sample {index}: expected 0 to {self.classes - 1}")
-                labels[position] = int(answers[index])
-        return labels
-
-    def _stream(self, name: str, cycle: int, member: int = 0):
-        return torch_stream(self.run.seed, f"{name}, member {member}" if member else name, cycle)
-
-    def _build(self, cycle: int, member: int = 0):
+    def build(self, cycle: int, member: int = 0):
+        """The untrained network of a cycle."""
         from alnb.learning import networks
 
         init, o = self._stream("model init", cycle, member), self.options
@@ -104,43 +123,32 @@ class Classification:
         network.dropout = o.dropout
         return network
 
-    def train(
-        self, indices: Sequence[int], labels, cycle: int, candidates=None, *, member: int = 0, start=None
-    ) -> tuple[Any, dict | None]:
-        """A network trained from scratch, or on from the weights of `start`, and what each epoch predicted for
-        `candidates` (None: not looked at). `member` names the random streams: members of a committee differ in them.
+    def train(self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None) -> tuple[Any, dict | None]:
+        """See tasks.Task; `watched`: every epoch's predictions are recorded.
 
-        The record holds predictions (T, n), mean_confidence (n,) and rows (pool size,), a sample's column, else -1. The
-        network's `presented` (T, L) bool: whether sample l was classified correctly when epoch t presented it.
+        The network's `presented` (T, L) bool: whether sample l was classified correctly when epoch t presented it.
         """
-        import torch
+        from alnb.learning.feed import Images
+        from alnb.learning.infer import Recorder
+        from alnb.learning.train import train
 
-        from alnb.learning.engine import Recipe, Recorder, train
-
-        o = self.options
-        recipe = Recipe(
-            o.epochs, o.batch, o.lr, o.momentum, o.weight_decay, o.nesterov, o.milestones, o.gamma, o.precision
-        )
-        network, recorder = self._build(cycle, member), None
+        network, recorder = self.build(cycle, member), None
         if start is not None:
             network.load_state_dict(start.state_dict())
-        if candidates is not None:
-            recorder = Recorder(self._acquisition_images(candidates, cycle), classes=self.classes, **self.look)
-        watch = recorder and self._timed(recorder)
-        trained = train(
-            network, self.images[list(indices)], labels, recipe,
-            mean=self.data.mean, std=self.data.std, crop=self.data.crop, flip=self.data.flip,
-            order=self._stream("data order", cycle, member),
-            augment=self._stream("augmentation", cycle, member), device=self.device, after_epoch=watch,
+        if watched is not None:
+            recorder = Recorder(self._acquisition_images(watched, cycle), classes=self.classes, **self.look_with)
+        feed = Images(
+            self.images[list(samples)], labels, mean=self.data.mean, std=self.data.std, crop=self.data.crop,
+            flip=self.data.flip, device=self.device,
         )  # fmt: skip
-        network.presented = trained["correct"]
+        order, augment = (self._stream(name, cycle, member) for name in ("data order", "augmentation"))
+        watch = recorder and self._timed(recorder)
+        trained = train(network, feed, recipe(self.options), order=order, augment=augment, after_epoch=watch)
+        network.presented = trained.correct
         network.eval()
         if recorder is None:
             return network, None
-        rows = torch.full((self.size,), -1, dtype=torch.long)
-        rows[torch.as_tensor(candidates)] = torch.arange(len(candidates))
-        record = {"predictions": recorder.predictions.cpu(), "mean_confidence": recorder.mean_confidence.cpu()}
-        return network, record | {"rows": rows}
+        return network, self._record(recorder.predictions, recorder.mean_confidence, watched)
 
     def _timed(self, recorder):
         """The recorder, with its seconds added to timings["watching"]: what looking at the pool every epoch costs."""
@@ -157,15 +165,9 @@ class Classification:
 
         return watch
 
-    def restore(self, weights: dict):
-        """The network of the shared first training."""
-        network = self._build(0)
-        network.load_state_dict(weights)
-        return network.to(self.device).eval()
-
-    def _acquisition_images(self, indices, cycle: int):
+    def _acquisition_images(self, samples, cycle: int):
         """Pool samples as the strategy's model sees them; a random transform is drawn once a cycle, for every sample."""
-        images = self.images[indices]
+        images = self.images[samples]
         if self.options.acquisition_transform == "test":
             return images
         import torch
@@ -174,43 +176,19 @@ class Classification:
 
         crop, flip = self.data.crop, self.data.flip
         drawn = draw(self.size, crop, flip, torch_stream(self.run.seed, "acquisition transform", cycle))
-        drawn = drawn[:, torch.as_tensor(indices)].to(self.device)
+        drawn = drawn[:, torch.as_tensor(samples)].to(self.device)
         return gather(windows(images, crop, flip), torch.arange(len(images), device=self.device), drawn)
 
-    def infer(self, network, indices, cycle: int):
+    def infer(self, network, samples, cycle: int):
         """Logits (n, C) fp32 and embeddings (n, D) of pool samples, eval mode."""
-        from alnb.learning.engine import infer
+        from alnb.learning.infer import infer
 
-        return infer(network, self._acquisition_images(indices, cycle), embeddings=True, **self.look)
-
-    def infer_dropout(self, network, indices, cycle: int, passes: int):
-        """(passes, n, C) logits with dropout on before the head, batch norm in eval mode: MC dropout (Gal and
-        Ghahramani 2016). A pass has one mask for all samples. BadRequest if the network was trained without dropout."""
-        import torch
-
-        p = self.options.dropout
-        if not p:
-            raise BadRequest("MC dropout wants a network trained with dropout: give the arm, e.g., dropout=0.5")
-        if passes < 2:
-            raise BadRequest(f"passes = {passes}: expected at least 2")
-        _, features = self.infer(network, indices, cycle)
-        kept = torch.rand(passes, features.shape[1], generator=self._stream("dropout", cycle)) >= p
-        with torch.no_grad():
-            return torch.stack([network.head(features * mask / (1 - p)) for mask in kept.to(features.device)])
-
-    def committee(self, network, members: int, labelled, labels, indices, cycle: int):
-        """(members, n) classes predicted by `network` and `members` - 1 others trained alike on the same labels."""
-        import torch
-
-        if members < 2:
-            raise BadRequest(f"members = {members}: expected at least 2")
-        others = (self.train(labelled, labels, cycle, member=member)[0] for member in range(1, members))
-        return torch.stack([self.infer(one, indices, cycle)[0].argmax(1) for one in (network, *others)])
+        return infer(network, self._acquisition_images(samples, cycle), embeddings=True, **self.look_with)
 
     def evaluate(self, network) -> dict[str, float]:
         """{"accuracy": percent of the test set} of the last epoch's network."""
-        from alnb.learning.engine import infer
+        from alnb.learning.infer import infer
 
-        logits = infer(network, self.test_images, **self.look)
+        logits = infer(network, self.test_images, **self.look_with)
         correct = int((logits.argmax(1) == self.test_targets).sum())
         return {"accuracy": 100 * correct / len(self.test_targets)}

@@ -3,82 +3,91 @@ are the embeddings: distance means distance on paper."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from alnb.errors import BadRequest
 from alnb.machine import device
-from alnb.runs import Run
-from alnb.tasks import classification
-from alnb.tasks.classification import Classification
+from alnb.runs import Run, State
+from alnb.tasks import Metric
+from alnb.tasks.classes import Classes
+from alnb.tasks.classification import check_recipe, recipe
+from alnb.tasks.pool import PoolSettings, pool_rows
+from alnb.tasks.pool import check as check_pool
 from alnb.worlds import points
 
 
 @dataclass(frozen=True)
-class Settings(classification.Settings):
-    """classification's settings, of which a perceptron reads epochs (steps on all samples at once), lr, momentum,
-    weight_decay, nesterov, milestones, gamma and dropout. hidden: its tanh units, 0: logistic regression."""
+class Settings(PoolSettings):
+    """A perceptron and its recipe: epochs (steps on all labelled samples at once), SGD with momentum and a step schedule
+    whose milestones are fractions of epochs; dropout on the hidden units. hidden: tanh units, 0: logistic regression."""
 
+    epochs: int = 100
+    lr: float = 0.02
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    nesterov: bool = False
+    milestones: tuple[float, ...] = (0.6, 0.8)
+    gamma: float = 0.2
+    dropout: float = 0.0
     hidden: int = 16
 
 
 SECONDS = 0.00035  # of one step on one core
 
 
-def check(settings: Settings) -> None:
-    """BadRequest for a recipe that cannot train a perceptron."""
-    classification.check(settings)
+def check(settings: Settings, dataset: str) -> None:
+    """BadRequest for a recipe that cannot train a perceptron, or a pool that the world does not have."""
+    check_recipe(settings)
     if settings.hidden < 0:
         raise BadRequest(f"hidden = {settings.hidden}: expected at least 0")
-    if settings.acquisition_transform != "test":
-        raise BadRequest("acquisition_transform = 'train': points have no training transform; expected 'test'")
+    check_pool(settings, points.size(dataset))
 
 
-class Points(Classification):
-    """One run's points and perceptron, with the interface of Classification. Indices are positions in the pool.
+def network(settings: Settings) -> str:
+    return f"perceptron, {settings.hidden} hidden units" if settings.hidden else "logistic regression"
 
-    network: the perceptron that was trained or restored last, members of a committee aside.
-    """
 
-    def __init__(self, run: Run):
+class Points(Classes):
+    """One run's points and perceptron (see tasks.Task). Samples are positions in the pool."""
+
+    @staticmethod
+    def metrics(dataset: str) -> tuple[Metric, ...]:
+        accuracy = Metric("accuracy", "%", resolution=100 / points.TEST, low=0, high=100)
+        return accuracy, Metric("pool_errors", "points", "lower", resolution=1, low=0)
+
+    def __init__(self, run: Run, state: State | None = None):
         import torch
 
-        self.run, self.options, self.device, self.network = run, run.options, device(), None
-        self.data = points.load(run.dataset)
-        size = self.options.pool or len(self.data.train_targets)
-        arrays = (self.data.train_points[:size], self.data.train_targets[:size])
-        tensors = [
-            torch.tensor(a, device=self.device) for a in (*arrays, self.data.test_points, self.data.test_targets)
-        ]
+        super().__init__(run, state, device())
+        data = points.load(run.dataset)
+        self.rows = pool_rows(self.options, data.train_targets, run.seed)
+        arrays = (data.train_points[self.rows], data.train_targets[self.rows], data.test_points, data.test_targets)
+        tensors = [torch.tensor(a, device=self.device) for a in arrays]
         self.images, self.targets, self.test_images, self.test_targets = tensors
-        self.size, self.classes = len(self.targets), self.data.classes
-        self.timings: dict[str, float] = {}
+        self.size, self.classes = len(self.targets), data.classes
 
-    def _build(self, cycle: int, member: int = 0):
-        from alnb.learning import perceptron
+    def build(self, cycle: int, member: int = 0):
+        """The untrained perceptron of a cycle."""
+        from alnb.learning import networks
 
         init = self._stream("model init", cycle, member)
-        network = perceptron.build(2, self.options.hidden, self.classes, generator=init)
+        network = networks.build("perceptron", self.classes, 2, hidden=self.options.hidden, generator=init)
         network.dropout = self.options.dropout
         return network
 
-    def train(
-        self, indices: Sequence[int], labels, cycle: int, candidates=None, *, member: int = 0, start=None
-    ) -> tuple[Any, dict | None]:
-        """As Classification.train: a perceptron, and what each step predicted for `candidates` (None: no record)."""
+    def train(self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None) -> tuple[Any, dict | None]:
+        """See tasks.Task: a perceptron, and what each step predicted for `watched`."""
         import torch
 
-        from alnb.learning.engine import Recipe
-        from alnb.learning.perceptron import fit
+        from alnb.learning.feed import Tensors
+        from alnb.learning.train import train
 
-        o = self.options
-        recipe = Recipe(o.epochs, len(labels), o.lr, o.momentum, o.weight_decay, o.nesterov, o.milestones, o.gamma)
-        network = self._build(cycle, member)
+        network = self.build(cycle, member)
         if start is not None:
             network.load_state_dict(start.state_dict())
         predictions, confidence = [], 0.0
-        seen = None if candidates is None else self.images[candidates]
+        seen = None if watched is None else self.images[watched]
 
         def look(epoch, network):
             nonlocal confidence
@@ -86,41 +95,24 @@ class Points(Classification):
             predictions.append(predicted.to(torch.uint8))
             confidence = confidence + best
 
-        fit(network, self.images[list(indices)], labels, recipe, None if seen is None else look)
+        feed, watch = Tensors(self.images[list(samples)], labels), None if seen is None else look
+        train(network, feed, recipe(self.options, len(labels)), order=None, augment=None, after_epoch=watch)
         network.eval()
-        if member == 0:
-            self.network = network
         if seen is None:
             return network, None
-        rows = torch.full((self.size,), -1, dtype=torch.long)
-        rows[torch.as_tensor(candidates)] = torch.arange(len(candidates))
-        mean = (confidence / o.epochs).cpu()
-        return network, {"predictions": torch.stack(predictions).cpu(), "mean_confidence": mean, "rows": rows}
+        return network, self._record(torch.stack(predictions), confidence / self.options.epochs, watched)
 
-    def restore(self, weights: dict):
-        """The perceptron of the shared first training."""
-        self.network = super().restore(weights)
-        return self.network
-
-    def infer(self, network, indices, cycle: int):
+    def infer(self, network, samples, cycle: int):
         """Logits (n, C) fp32 and the coordinates (n, 2) of pool samples, eval mode."""
         import torch
 
-        x = self.images[indices]
+        x = self.images[samples]
         with torch.no_grad():
             return network.eval()(x), x
 
-    def infer_dropout(self, network, indices, cycle: int, passes: int):
-        """As Classification.infer_dropout, but its features are the hidden units, not the coordinates."""
-        import torch
-
-        p = self.options.dropout
-        if not p or passes < 2:
-            raise BadRequest(f"MC dropout wants dropout over 0 and 2 passes or more; given {p} and {passes}")
-        features = network.embed(self.images[indices])
-        kept = torch.rand(passes, features.shape[1], generator=self._stream("dropout", cycle)) >= p
-        with torch.no_grad():
-            return torch.stack([network.head(features * mask / (1 - p)) for mask in kept.to(features.device)])
+    def features(self, network, samples, cycle: int):
+        """(n, hidden): what the head is given, not the coordinates."""
+        return network.embed(self.images[samples])
 
     def evaluate(self, network) -> dict[str, float]:
         """{"accuracy": percent of the test set, "pool_errors": points of the whole pool it gets wrong}."""

@@ -1,0 +1,66 @@
+"""What checks a reader: worked examples, which show what is expected, and exercises, which never do."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def check(what: str, given, expected, tolerance: float = 1e-9) -> bool:
+    """A worked example: prints whether `given` is `expected`, and what differs if not; never raises."""
+    good, why = _same(given, expected, tolerance)
+    print(f"{what}: correct" if good else f"{what}: {why}")
+    return good
+
+
+def _same(given, expected, tolerance) -> tuple[bool, str]:
+    import numpy
+
+    try:
+        yours, right = numpy.asarray(given, dtype=float), numpy.asarray(expected, dtype=float)
+        if yours.shape != right.shape:
+            return False, f"the shape is {yours.shape}, expected {right.shape}"
+        good = bool(numpy.allclose(yours, right, atol=tolerance, rtol=tolerance))
+    except (TypeError, ValueError):
+        good = given == expected
+    return good, f"you have {given}, expected {expected}"
+
+
+def exercise(what: str, given, answers: str | list[str], hint: str = "", inputs: list[tuple] | None = None) -> bool:
+    """An exercise: prints whether `given` is right, and a hint if not, but never the answer; never raises.
+
+    given: a value, or a function that is tried on each tuple of arguments in `inputs`; None, or a function that gives
+    None, is unsolved. answers: what `sealed` makes of the right value, one for each of the inputs.
+    """
+    seals, tries = ([answers], [None]) if inputs is None else (answers, inputs)
+    for number, (seal, arguments) in enumerate(zip(seals, tries, strict=True), 1):
+        where = f"{what}, input {number} of {len(tries)}" if inputs else what
+        try:
+            value = given if arguments is None else given(*arguments)
+        except Exception as error:  # a student's function may raise anything
+            print(f"{where}: it raised {type(error).__name__}: {error}. {hint}".rstrip())
+            return False
+        if value is None:
+            print(f"{what}: not solved yet. {hint}".rstrip())
+            return False
+        if sealed(value, seal.partition(":")[0]) != seal:
+            print(f"{where}: not right yet{_shape(value)}. {hint}".rstrip())
+            return False
+    print(f"{what}: correct")
+    return True
+
+
+def sealed(value, salt: str = "alnb") -> str:
+    """What an exercise keeps of its answer: a salted hash of the value, its numbers rounded to four decimals."""
+    import numpy
+
+    try:
+        array = numpy.round(numpy.asarray(value, dtype=float), 4) + 0.0  # no -0.0
+        text = f"{array.shape} {array.tolist()}"
+    except (TypeError, ValueError):
+        text = repr(value)
+    return f"{salt}:{hashlib.sha256(f'{salt} {text}'.encode()).hexdigest()[:16]}"
+
+
+def _shape(value) -> str:
+    shape = getattr(value, "shape", None)
+    return f" (it has the shape {tuple(shape)})" if shape else ""

@@ -1,0 +1,268 @@
+"""Which runs a notebook asks for: its races, their arms and seeds.
+
+A race is a small dict: `{"dataset": "glyphs-10", "seeds": 2, "arms": ["margin", "random(further=2)", "all_data(seeds=1)"]}`.
+Its words are WORDS; any further key is a setting in which it differs from the other races. An arm is a strategy by name
+with options, of the strategy, of the run, or one of ARM_WORDS, which say what is done with it:
+
+    seeds=3          on the first three seeds of the race only (or a list of them)
+    further=2        two more cycles of each run, so that "labels saved" can be told
+    retrain=True     also the plain model, trained from scratch on what the arm chose
+
+`all_data` trains on every label of the pool. A race that is {} or has no dataset is left out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from alnb import acquisition, datasets
+from alnb.cycle import ALL, BEFORE, FIRST, RETRAINED, CycleSettings
+from alnb.errors import BadRequest
+from alnb.runs import Run, canonical, coerce, study
+
+WORDS = {"dataset": str, "seeds": list[int], "arms": list[str], "more": dict, "like": str}  # seeds: or how many
+ARM_WORDS = ("seeds", "further", "retrain")
+LATER = ("budget", "cycles", "subset", "annotator", "start", "strategy", "selection")  # not in the first training's key
+CYCLIC = ("initial", "initial_pool", "initial_labels", *LATER)  # nor in that of a training on all data
+COMMON = ("strategy", "selection", "annotator", "pool", "initial", "budget", "cycles", "initial_pool", "initial_labels")
+
+Special = Callable[..., "list[Run] | None"]
+"""special(name, options, dataset, seed, settings) -> the runs of an arm that is no strategy, None if it is one."""
+
+
+# --- races ------------------------------------------------------------------------------------------------------------
+
+
+def grid(study_name: str, races: Mapping[str, Mapping], shared: Mapping[str, Any], special: Special | None = None) -> list[Run]:
+    """The runs of `races` (name -> race), each with its race's name; seed by seed, so that what is cut short is paired.
+
+    shared: settings of every race. A run may stand in several races: it is then listed once for each. Raises BadRequest
+    for what cannot be, naming the race.
+    """
+    runs: list[Run] = []
+    for name, race in races.items():
+        race = _like(name, races)
+        if not race.get("dataset"):
+            continue
+        try:
+            runs += _runs(study_name, name, race, shared, special)
+        except datasets.Missing:
+            raise
+        except BadRequest as error:
+            raise BadRequest(f"{name}: {error}") from None
+    if not runs:
+        raise BadRequest(f"every race is left out ({', '.join(races)}): give one a dataset")
+    return sorted(runs, key=lambda run: run.seed)
+
+
+def _like(name: str, races: Mapping[str, Mapping], seen: tuple = ()) -> dict:
+    """A race with what it takes from the one that it is `like`."""
+    race = dict(races[name])
+    model = race.pop("like", None)
+    if model is None or not race:
+        return race
+    if model not in races or model in (*seen, name):
+        others = ", ".join(other for other in races if other != name)
+        raise BadRequest(f"{name}: like {model!r}; accepted: another race ({others}), in no circle")
+    return _like(model, races, (*seen, name)) | race
+
+
+def _runs(study_name, name, race, shared, special) -> list[Run]:
+    settings = {**shared, **{key: value for key, value in race.items() if key not in WORDS}}
+    dataset = race["dataset"]
+    seeds = counted(race.get("seeds", 1), None, "seeds")
+    more = dict(race.get("more") or {})
+    arms = [(arm, seeds) for arm in _listed("arms", race.get("arms", ()))]
+    if more:
+        fewer = counted(more.pop("seeds", len(seeds)), seeds, "more: seeds")
+        arms += [(arm, fewer) for arm in _listed("more: arms", more.pop("arms", ()))]
+        if more:
+            raise BadRequest(f"more has {', '.join(map(repr, more))}; accepted: arms, seeds")
+    runs: list[Run] = []
+    for arm, on in arms:
+        runs += _arm(study_name, arm, dataset, on, settings, special)
+    named: dict[str, Run] = {}
+    for run in runs:
+        study(run.study).check(run)
+        if run.key in named:
+            raise BadRequest(f"{named[run.key]} and {run} are the same run: give it once")
+        named[run.key] = run
+    return [_in_race(run, name) for run in runs]
+
+
+def _in_race(run: Run, race: str) -> Run:
+    return Run(run.study, run.dataset, run.method, run.seed, run.settings, run.needs, run.carry, run.arm, race)
+
+
+def _listed(what: str, values) -> list[str]:
+    values = coerce(list(values), list[str], what)
+    if not values:
+        raise BadRequest(f"{what} is empty: give at least one")
+    if len(set(values)) < len(values):
+        raise BadRequest(f"{what} repeats {max(values, key=values.count)!r}")
+    return values
+
+
+def counted(value, among: Sequence[int] | None, what: str) -> list[int]:
+    """Seeds given as a count or a list: the first so many of `among` (None: of 0, 1, ...)."""
+    if isinstance(value, (list, tuple)):
+        chosen = coerce(list(value), list[int], what)
+        if lost := set(chosen) - set(chosen if among is None else among):
+            raise BadRequest(f"{what} = {chosen}: the race has no seed {min(lost)}; it has {list(among)}")
+    else:
+        count = coerce(value, int, what)
+        chosen = list(range(count)) if among is None else list(among[: max(count, 0)])
+    if not chosen or min(chosen) < 0:
+        raise BadRequest(f"{what} = {value!r}: expected a count from 1, or a list of seeds from 0")
+    if len(set(chosen)) < len(chosen):
+        raise BadRequest(f"{what} repeats {max(chosen, key=chosen.count)}")
+    return chosen
+
+
+def _arm(study_name, text, dataset, seeds, settings, special) -> list[Run]:
+    """The runs of one arm, on each of its seeds."""
+    name, options = acquisition.parse_arm(text)
+    seeds = counted(options.pop("seeds", list(seeds)), seeds, f"{text}: seeds")
+    if special and (made := [special(name, options, dataset, seed, settings) for seed in seeds])[0] is not None:
+        return [run for runs in made for run in runs]
+    further = coerce(options.pop("further", 0), int, f"{text}: further")
+    retrain = coerce(options.pop("retrain", False), bool, f"{text}: retrain")
+    if further < 0:
+        raise BadRequest(f"{text}: further = {further}: expected a number of cycles, 0 or more")
+    if name == ALL:
+        if options or further or retrain:
+            raise BadRequest(f"{text}: all_data takes seeds and no other option")
+        return [all_data_run(study_name, dataset, seed, settings) for seed in seeds]
+    plain = acquisition.write_arm(name, options)
+    runs = [method_run(study_name, dataset, plain, seed, settings) for seed in seeds]
+    for run in runs[: len(seeds)]:
+        runs += [further_run(run, further)] * bool(further) + [retrained_run(run)] * retrain
+    return runs
+
+
+# --- the runs of an arm -----------------------------------------------------------------------------------------------
+
+
+def first_run(run_study: str, dataset: str, seed: int, settings: Mapping[str, Any], needs: Mapping[str, Run] = {}) -> Run:
+    """The training every method of a seed starts from; what only later cycles use is not in its key."""
+    return Run(run_study, dataset, FIRST, seed, {n: v for n, v in settings.items() if n not in LATER}, needs)
+
+
+def all_data_run(run_study: str, dataset: str, seed: int, settings: Mapping[str, Any], needs: Mapping[str, Run] = {}) -> Run:
+    """The same recipe on every label of the pool: what relative performance is relative to."""
+    return Run(run_study, dataset, ALL, seed, {n: v for n, v in settings.items() if n not in CYCLIC}, needs)
+
+
+def method_run(
+    run_study: str, dataset: str, arm: str, seed: int, settings: Mapping[str, Any], needs: Mapping[str, Run] = {}
+) -> Run:
+    """The cycles of one arm, from the shared first training on; `needs`: further runs that both start from.
+
+    An arm is a strategy with options of its own, or of the run: `bald(passes=20, dropout=0.5)`, `random(subset=500)`.
+    BadRequest for a strategy nobody has, for one that needs what the task does not offer, and for options neither it nor
+    the study knows.
+    """
+    method, options = acquisition.parse_arm(arm)
+    about = acquisition.describe(method)
+    carry = acquisition.get(method) if "@" in about.name else None  # written in a notebook cell: travels by value
+    for name in COMMON:
+        if name in options:
+            raise BadRequest(f"{arm}: {name} is no option of an arm; arms of one race have it in common")
+    own = {name: value for name, value in options.items() if name in about.parameters}
+    own = {name: coerce(value, type(about.parameters[name]), f"{method}: {name}") for name, value in own.items()}
+    settings = {**settings, **{name: value for name, value in options.items() if name not in own}}
+    if changed := {name: value for name, value in own.items() if value != about.parameters[name]}:
+        settings["strategy"] = changed
+    try:
+        first = first_run(run_study, dataset, seed, settings, needs)
+        run = Run(run_study, dataset, about.name, seed, settings, {FIRST: first, **needs}, carry, arm if options else "")
+    except BadRequest as error:
+        raise BadRequest(f"{arm}: {error}" if options else str(error)) from None
+    check_offered(run, about.needs, arm)
+    if "dropout_probabilities" in about.needs and not getattr(run.options, "dropout", 1):
+        raise BadRequest(f"{arm} wants a network trained with dropout: {method}(dropout=0.5)")
+    return run
+
+
+def check_offered(run: Run, needs: Iterable[str], arm: str) -> None:
+    """BadRequest for an arm that needs a field of the view which the run's task does not offer."""
+    offers = study(run.study).offers(run.dataset)
+    for field in needs:
+        if field not in offers:
+            near = difflib.get_close_matches(field, offers, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise BadRequest(
+                f"{arm} needs {field!r}, which {run.study} on {run.dataset} does not offer; {hint}it offers "
+                f"{', '.join(offers) or 'nothing'}"
+            )
+
+
+def further_run(before: Run, cycles: int) -> Run:
+    """`cycles` more cycles of a finished run, its rows joining on: how many labels Random needs to catch up."""
+    settings = {**before.settings, "cycles": before.options.cycles + cycles}
+    needs = {role: run for role, run in before.needs.items() if role != FIRST}
+    return Run(
+        before.study, before.dataset, before.method, before.seed, settings, {BEFORE: before, **needs}, before.carry, before.arm
+    )  # fmt: skip
+
+
+def retrained_run(source: Run, study_name: str = "", needs: Mapping[str, Run] = {}) -> Run:
+    """The plain network of a study (default: the source's), trained from scratch on what `source` chose: whether a
+    method that changes the training also chose better."""
+    name = study_name or source.study
+    known = study(name).types
+    settings = {n: v for n, v in source.settings.items() if n in known and n not in ("strategy", "selection", "start")}
+    arm = f"{source.arm or source.method} retrained"
+    return Run(name, source.dataset, RETRAINED, source.seed, settings, {"selection": source, **needs}, arm=arm)
+
+
+def retrained_selections(study_name: str, selections: Iterable[Mapping], values: Mapping[str, Any]) -> list[Run]:
+    """Runs that train a network on published selections (see records.selections), whatever network chose them.
+
+    values: parameters of a notebook; those that are settings of the study say how to train, sizes come from the
+    selection. BadRequest for a selection that does not fit its dataset.
+    """
+    known, runs = study(study_name).types, []
+    for one in selections:
+        labelled, sizes = list(one["labelled"]), list(one["batches"])
+        whole = datasets.info(one["dataset"]).train
+        size = min(one["pool"] or whole, whole)
+        sound = all(isinstance(n, int) for n in (*labelled, *sizes)) and all(n > 0 for n in sizes) and len(sizes) > 0
+        sound = sound and sum(sizes) == len(labelled) == len(set(labelled)) and all(0 <= i < size for i in labelled)
+        if not sound:
+            raise BadRequest(
+                f"selection {one['method']} seed {one['seed']} on {one['dataset']}: {len(labelled)} samples in batches "
+                f"of {sizes}; expected distinct samples of the pool of {size}, and batches that add up"
+            )
+        settings = {n: v for n, v in values.items() if n in known} | {"pool": one["pool"], "cycles": len(sizes) - 1}
+        settings |= {"initial": sizes[0], "budget": max(sizes[1:], default=1)}
+        settings["selection"] = hashlib.sha256(canonical([labelled, sizes])).hexdigest()
+        carry = {"labelled": labelled, "batches": sizes}
+        arm = f"{one['method']} retrained"
+        runs.append(Run(study_name, one["dataset"], RETRAINED, one["seed"], settings, carry=carry, arm=arm))
+    return runs
+
+
+def check_cycles(run: Run, pool: int) -> None:
+    """BadRequest if the cycles of a run ask for more labels than its pool of `pool` samples holds, if sizes make no
+    sense, or if its first labels are to be chosen by what cannot choose them."""
+    o: CycleSettings = run.options
+    if run.method == ALL:
+        return
+    for name, least in (("initial", 1), ("budget", 1), ("cycles", 0), ("subset", 0)):
+        if getattr(o, name) < least:
+            raise BadRequest(f"{name} = {getattr(o, name)}: expected at least {least}")
+    if (asked := o.initial + o.budget * o.cycles) > pool:
+        raise BadRequest(
+            f"initial {o.initial} + {o.cycles} x budget {o.budget} = {asked} labels: more than the pool's {pool}"
+        )
+    if 0 < o.subset < o.budget:
+        raise BadRequest(f"subset = {o.subset}: smaller than the budget of {o.budget}")
+    if o.initial_labels not in ("random", "balanced"):
+        needs = set(acquisition.describe(o.initial_labels).needs)
+        check_offered(run, needs, f"initial_labels = {o.initial_labels!r}")
+        if trained := needs & {"predictions", "counts", "mean_confidence", "committee", "labelled_targets"}:
+            raise BadRequest(f"initial_labels = {o.initial_labels!r} needs {min(trained)}, and nothing is trained yet")
