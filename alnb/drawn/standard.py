@@ -162,7 +162,7 @@ def gains(results, race: str = "", metric: str = "") -> Drawing | None:
     table = table[several] if several.any() else table
     again = table[table["method"].isin(statistics.BASELINES)]
     band = (again["gain_low"].iloc[0], again["gain_high"].iloc[0]) if len(again) else None
-    unit, n = _points(known), max(2, figures.places(table["gain"]))
+    unit, n = _points(known), _decimals(over)
     fig = figures.forest(
         table, label="method", mean="gain", low="gain_low", high="gain_high", band=band,
         x=f"area under the curve: gain on {baseline}, {unit}" + "; lower is better, so less is a gain" * (known.better == "lower"),
@@ -200,11 +200,11 @@ def pairs(results, race: str = "", metric: str = "") -> Drawing | None:
     if len(order) < 2:
         return left_out(where, "one arm alone has no pair")
     mean, half = table["mean"], table["half_width"]
-    fig = figures.matrix(mean, half, better=known.better, unit=unit)
-    interval = "±: half the 95 % t interval, bold where it leaves out 0, of each pair alone."
-    figures.note(fig, f"Area under the curve, paired by seed, {figures.seeds(ends)}; {interval}")
+    n = _decimals(ends)
+    fig = figures.matrix(mean, half, better=known.better, unit=unit, decimals=n)
+    interval = "±: half the 95 % t interval, bold where it leaves out 0, of each pair alone"
+    figures.note(fig, f"Area, paired by seed, {figures.seeds(ends)}; blue: the row is better. {interval}.")
     best, *rest = order
-    n = max(2, figures.places(mean.to_numpy().flat))
     parts = []
     for other in rest:
         gap, width = mean.loc[best, other], half.loc[best, other]
@@ -232,7 +232,7 @@ def overview(results, race: str = "", metric: str = "") -> Drawing | None:
         return None
     rows, ends, known, _ = found
     over = statistics.overview(rows, value=known.name)
-    n = max(2, figures.places(over["aubc"]))
+    n = _decimals(over)
     area = [
         f"{r.aubc:.{n}f}" + f" ({r.aubc_low:.{n}f} to {r.aubc_high:.{n}f})" * (r.seeds > 1) for r in over.itertuples()
     ]
@@ -289,6 +289,7 @@ def beside(results, printed: pandas.DataFrame, **options) -> Drawing | None:
         for r in there.itertuples()
     ]
     absent = ", ".join(dict.fromkeys(table.loc[table["n"] == 0, "method"])) or "none"
+    rows = rows[rows["dataset"].isin(there["ran_on"])]
     return Drawing(
         fig, table, f"{name} as printed beside these runs. {'; '.join(parts)}. Not run here: {absent}.", rows
     )
@@ -319,6 +320,8 @@ def audit(source: str, *scope, **options) -> Drawing | None:
 def claims(results, notebook: str, **options) -> Drawing | None:
     """The claims of a notebook and what these runs say of them. options: of `claims.ledger`. What holds in a null world,
     where it should not, is said below the table."""
+    import pandas
+
     from alnb import claims as ledgers
 
     rows = models(results)
@@ -327,9 +330,13 @@ def claims(results, notebook: str, **options) -> Drawing | None:
     there = ledger[ledger["verdict"] != "not run"]
     if there.empty:
         return left_out(f"claims of {notebook}", "none was put to the test at this profile")
-    columns = ["id", "setting", "dataset", "method", "comparator", "metric", "difference", "low", "high", "seeds", "planned",
-               "verdict"]  # fmt: skip
-    fig = figures.table(there[columns])
+    shown = pandas.DataFrame([
+        {"id": r.id, "setting": r.setting, "data": r.dataset, "difference": f"{r.method} - {r.comparator or 0}",
+         "in": r.metric, "is": f"{r.difference:+.2f}" + (f" ({r.low:+.2f} to {r.high:+.2f})" if r.low == r.low else ""),
+         "seeds": f"{r.seeds} of {r.planned}", "verdict": r.verdict}
+        for r in there.itertuples()
+    ])  # fmt: skip
+    fig = figures.table(shown, wrap=36)
     odd = there[there["setting"].str.startswith("null") & there["verdict"].str.startswith("holds")]
     held = [
         f"{r.id} holds on {r.dataset} too, {r.difference:+.2f} ({r.low:+.2f} to {r.high:+.2f})"
@@ -337,13 +344,18 @@ def claims(results, notebook: str, **options) -> Drawing | None:
     ]
     where = f" Where it should not: {'; '.join(held)}." if held else ""
     figures.note(
-        fig, f"difference: method minus comparator, paired by seed, and its interval (primary claims: Holm).{where}"
+        fig, f"Differences are paired by seed, with 95 % t intervals; those of primary claims are Holm's.{where}"
     )
     parts = [f"{r.id} ({r.setting}, {r.dataset}): {r.verdict}" for r in there.itertuples()]
     said = (
         f"{len(asked)} claims; {len(ledger) - len(there)} rows have no runs at this profile. {'; '.join(parts)}.{where}"
     )
     return Drawing(fig, there, said, rows[rows["kind"] == "test"])
+
+
+def _decimals(areas) -> int:
+    """Decimals that areas and their differences are told with."""
+    return max(2, figures.places(areas["aubc"]))
 
 
 def _behind(rows):
