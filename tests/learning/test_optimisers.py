@@ -132,6 +132,17 @@ def test_a_state_is_a_nested_dict_of_tensors_from_which_another_goes_on(kind, ba
     assert same(one.state_dict(), other.state_dict())
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gradient_in_another_memory_format_is_taken_by_position(kind):
+    mine, _, settings = KINDS[kind]
+    weight, factor = torch.randn(4, 3, 2, 2, generator=generator(1)), torch.randn(4, 3, 2, 2, generator=generator(2))
+    one, other = (weight.clone(memory_format=f) for f in (torch.channels_last, torch.contiguous_format))
+    for each in (one, other):
+        mine([each.requires_grad_()], 0.1, **settings).minimise((each * factor).sum())
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+    assert not torch.equal(one, weight)
+
+
 def test_a_state_of_something_else_is_refused():
     parameters = [torch.zeros(3, requires_grad=True), torch.zeros(2, requires_grad=True)]
     sgd, adam = SGD(parameters, 0.1, momentum=0.9), Adam(parameters, 0.1)
