@@ -134,6 +134,8 @@ def horizon(rows, baselines=BASELINES) -> int:
     Random runs some cycles further (`labels_saved` needs them); where only baselines ran, the shortest of them decides.
     """
     reached = rows[rows["cycle"] >= 1].groupby("method")["cycle"].max()
+    if reached.empty:
+        return 0
     others = reached[~reached.index.isin(baselines)]
     return int(others.max() if len(others) else reached.min())
 
