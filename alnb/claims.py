@@ -11,9 +11,8 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 
-from alnb import statistics
 from alnb.errors import BadRequest
-from alnb.intervals import LEVEL, difference, holm, holm_intervals, verdict
+from alnb.intervals import LEVEL, Difference, difference, holm, holm_intervals, verdict
 from alnb.statistics import BASELINES, Incomplete, endpoint, left_out, metric_of, paired, with_race
 
 COLUMNS = ["id", "quote", "place", "kind", "metric", "race", "null_race", "method", "comparator", "placebo",
@@ -46,7 +45,7 @@ _RUN = ["race", "dataset", "world", "method", "seed"]
 def read(notebook: str):
     """The claims of a notebook, as `ledger` takes them; none (an empty frame with the columns) where it has no file.
 
-    Empty numbers are NaN: no band (never equivalent), no printed effect, no pilot.
+    Empty numbers are NaN: not planned there, no band (never equivalent), no printed effect, no pilot.
     """
     import pandas as pd
 
@@ -97,8 +96,8 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None, special
     frame: results of one profile. claims: `read(notebook)`. Settings: "real data" or "world", which of the two the rows
     of the claim's race say (where it did not run, the other rows: "world" if all are stand-ins); "null world", its
     `null_race`, in which it must not hold; "placebo", the method against the arm that its column `placebo` names, in
-    its race. A setting that a claim does not name has no row; one without runs is "not run". On fewer seeds than the
-    claim planned a verdict ends in `INTERIM`: "holds (interim)" can still change.
+    its race. A setting that a claim does not name, or for which it plans no seeds, has no row; one without runs is "not
+    run". On fewer seeds than the claim planned a verdict ends in `INTERIM`: "holds (interim)" can still change.
 
     The primary claims on real data with their placebos there, those on a world with theirs, and those on null worlds are
     a family each for Holm: all of them, also those not run, so that a second Random is no second chance. Secondary
@@ -124,7 +123,11 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None, special
     frame = with_race(frame)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Incomplete)
-        values = {metric: _values(frame, metric, last, special or {}) for metric in {*claims["metric"], "aubc"}}
+        values = {}
+        for metric in {*claims["metric"], "aubc"}:  # that of another race may not be there
+            about = claims if metric == "aubc" else claims[claims["metric"] == metric]
+            rows = frame[frame["race"].isin([*about["race"], *about["null_race"]])]
+            values[metric] = _values(rows, metric, last, special or {})
     dropped = values["aubc"].attrs.get("dropped", [])
     asked = [_contrast(claim, setting, values, frame, level)
              for claim in claims.to_dict("records") for setting in SETTINGS[1:]]  # fmt: skip
@@ -196,10 +199,13 @@ def _contrast(claim, setting, values, frame, level):
     part = values[metric][values[metric]["race"] == race]
     arms = set(part["method"])
     method, comparator = _arm(claim["method"], arms), comparator and _arm(comparator, arms)
+    planned = claim["planned_world_seeds" if is_world else "planned_seeds"]
+    if math.isnan(planned):
+        return None
     about = {
         "setting": "real data" if setting == "world" and not is_world else setting, "race": race, "is_world": is_world,
         "dataset": part["dataset"].iloc[0] if len(part) else "", "method": method, "comparator": comparator,
-        "planned": int(claim["planned_world_seeds" if is_world else "planned_seeds"]),
+        "planned": int(planned),
     }  # fmt: skip
     return claim | about | {"gap": paired(part, method, comparator, metric, level), "p_holm": math.nan}
 
@@ -223,7 +229,7 @@ def _row(one, values, dropped, level):
     }  # fmt: skip
 
 
-def excludes_half(gap: statistics.Difference, published: float) -> bool | None:
+def excludes_half(gap: Difference, published: float) -> bool | None:
     """Whether the whole interval lies on the near side of half of the published effect; None where either is missing."""
     if math.isnan(published) or math.isnan(gap.half_width):
         return None

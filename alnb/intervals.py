@@ -91,7 +91,8 @@ def difference(values, level: float = LEVEL, seeds=(), resolution: float = 0.0, 
     resolution: the smallest step such a difference can take (0: unknown). Values are rounded to it, and the deviation is
     never taken below resolution / sqrt(12), that of the rounding itself (uniform within a step): values on a lattice
     stand for any within half a step, so equal ones have not shown a smaller scatter than that. Without this floor equal
-    gaps, at two seeds as likely as step / (2 sqrt(pi) sd), are infinitely significant whatever they are.
+    gaps, at two seeds as likely as step / (2 sqrt(pi) sd), are infinitely significant whatever they are: of ledgers of
+    twenty null claims on 500 test images a third said something false; with it no more than the 5 % they may (tested).
 
     Without a resolution equal values say nothing of their scatter: sd and interval are NaN, p = 1. Equal is what differs
     by NOISE of `scale` or less, the size of what was subtracted (default: of the differences); so is a mean equal to 0.
@@ -142,9 +143,13 @@ def holm_intervals(differences, level: float = LEVEL) -> list[Difference]:
 
     The claim with the k-th smallest p of m is held at 1 - alpha / (m - k + 1); from the first one that is not rejected
     on, all keep that step's level, because there Holm stops. So an interval excludes 0 exactly when Holm rejects at
-    alpha = 1 - level (tested), and verdicts control the family-wise error. The *decisions* are simultaneous; the joint
-    coverage of the intervals of rejected claims is not claimed (that needs Bonferroni for all). m counts every claim
-    of the family, also those not run.
+    alpha = 1 - level (tested), and the family-wise error of rejecting zero ("holds", "reversed") is alpha. The *decisions*
+    are simultaneous; the joint coverage of the intervals of rejected claims is not claimed (that needs Bonferroni for
+    all). m counts every claim of the family, also those not run.
+
+    Nor does Holm's sentence hold for "equivalent". An effect as large as the band is called that in 2.5 % of cases, as a
+    single claim; of families of twenty such effects (ten seeds, deviation two thirds of the band) 16 % hold one
+    (simulated: tested), because each zero that is rejected narrows the intervals of the rest.
     """
     differences, alpha = list(differences), 1 - level
     result, stopped = list(differences), None

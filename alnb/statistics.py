@@ -32,6 +32,9 @@ _NEEDED = ("dataset", "world", "method", "seed", "cycle", "labelled")
 _ENDPOINT = ["race", "dataset", "world", "method", "seed", "cycles", "labelled", "final", "aubc",
              "final_resolution", "aubc_resolution", "metric", "better"]  # fmt: skip
 
+_OVERVIEW = ["method", "seeds", "aubc", "aubc_low", "aubc_high", "final", "gain", "gain_low", "gain_high", "gain_seeds",
+             "saved", "choosing", "watching", "tied"]  # fmt: skip
+
 
 class Incomplete(UserWarning):
     """Runs that do not reach the last cycle were left out of an endpoint."""
@@ -67,7 +70,7 @@ def test_rows(frame, metric: str = ""):  # noqa: PT028 no test
     number in the further column `value`.
 
     metric: its name; "": the primary one of each race. Races that do not have it are left out. Checked: one row per
-    race, method, seed and cycle; one dataset, one budget and one network in each race; numbers in the metric's range.
+    race, method, seed and cycle; one budget and one network in each race; numbers in the metric's range.
     What would be averaged silently (two profiles in one frame) is refused.
     """
     rows = frame[frame["kind"] == "test"] if "kind" in frame else frame
@@ -82,8 +85,7 @@ def test_rows(frame, metric: str = ""):  # noqa: PT028 no test
             f"{one.race or one.dataset}, {one.method}, seed {one.seed}, cycle {one.cycle} occurs more than once: keep "
             "the runs of one study and one profile"
         )
-    value, problem = np.full(len(rows), math.nan), None
-    held = np.zeros(len(rows), bool)
+    value, held, problem = np.full(len(rows), math.nan), np.zeros(len(rows), bool), None
     for where, part in rows.groupby(PLACE).indices.items():
         try:
             known = metric_of(rows.iloc[part], metric)
@@ -244,7 +246,7 @@ def paired(frame, method: str, comparator: str = "", value: str = "aubc", level:
 
 def _resolution(frame, value) -> float:
     known = f"{value}_resolution"
-    return float(frame[known].min()) if known in frame and len(frame) else 0.0
+    return float(np.nan_to_num(frame[known].min())) if known in frame else 0.0
 
 
 def _gap(ours, theirs, level, resolution) -> Difference:
@@ -294,13 +296,13 @@ def summary(frame, value: str = ""):
     cycle the best first. Every run counts here, also unfinished ones: n says how many."""
     import pandas as pd
 
-    parts = []
+    keys = ["race", "dataset", "world", "method", "cycle", "labelled"]
+    parts = [pd.DataFrame(columns=[*keys, "mean", "sd", "n"])]
     for _, part in test_rows(frame, value).groupby(PLACE):
-        keys = ["race", "dataset", "world", "method", "cycle", "labelled"]
         table = part.groupby(keys)["value"].agg(mean="mean", sd="std", n="count").reset_index()
         lower = metric_of(part, value).better == "lower"
         parts.append(table.sort_values(["cycle", "mean"], ascending=[True, lower], kind="stable"))
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
 def labels_saved(frame, method: str, comparator: str = BASELINES[0], last: int | None = None, value: str = ""):
@@ -372,9 +374,8 @@ def overview(frame, baseline: str = "", level: float = LEVEL, value: str = ""):
     baseline = baseline or baseline_of(frame) or ""
     rows, ends = test_rows(frame, value), endpoint(frame, value=value)
     _one_race(ends, "aubc")
-    kinds = {kind: part for kind, part in frame.groupby("kind")} if "kind" in frame else {}
-    empty = pd.DataFrame(columns=["method", "cycle", "choosing", "watching", "tied_share"])
-    choices, timings = kinds.get("choice", empty), kinds.get("timing", empty)
+    kinds = frame["kind"] if "kind" in frame else pd.Series("test", frame.index)
+    choices, timings = frame[kinds == "choice"], frame[kinds == "timing"]
     found, lower = [], (ends["better"] == "lower").any()
     for method, part in ends.groupby("method"):
         area = difference(part["aubc"], level, (), part["aubc_resolution"].min())
@@ -390,7 +391,7 @@ def overview(frame, baseline: str = "", level: float = LEVEL, value: str = ""):
             **{name: took[name].sum(min_count=1) / n if n and name in took else math.nan for name, n in counts.items()},
             "tied": own["tied_share"].mean() if len(own) else math.nan,
         })  # fmt: skip
-    table = pd.DataFrame(found)
+    table = pd.DataFrame(found, columns=_OVERVIEW)
     if table["gain"].isna().all():
         return table.sort_values("aubc", ascending=lower, ignore_index=True)
     order = lambda gains: gains.fillna(0)  # the baseline's own; an arm that shares no seed with it stands there too

@@ -33,7 +33,9 @@ def test_claims_are_complete_and_hold_no_verdict(notebook):
     assert table["kind"].isin(["primary", "secondary"]).all()
     assert table["direction"].isin(["higher", "lower"]).all()
     assert (table[["quote", "place", "metric", "race", "method"]] != "").all().all()
-    assert (table[["planned_seeds", "planned_world_seeds"]] >= 2).all().all()
+    assert (table["planned_seeds"] >= 2).all()
+    assert (table["planned_world_seeds"].dropna() >= 2).all()
+    assert (table["null_race"] == "")[table["planned_world_seeds"].isna()].all()
     for one in table.itertuples():
         if one.pilot_half_width > one.published_effect:
             assert "exceeds the published effect" in one.note
@@ -173,6 +175,13 @@ def test_ledger_computes_each_setting_from_its_own_data():
     assert table["level"].tolist() == pytest.approx([0.95, 0.95, 0.975, 0.95])  # families of two, one, one
 
 
+def test_a_claim_that_plans_no_stand_in_has_no_row_there():
+    asked = pd.DataFrame([claim(planned_world_seeds=math.nan, null_race="")])
+    rng = np.random.default_rng(0)
+    assert len(ledger(noisy(ARMS, 2, rng, world=True, race="few"), asked)) == 0
+    assert ledger(noisy(ARMS, 2, rng, race="few"), asked)["setting"].tolist() == ["real data", "placebo"]
+
+
 def test_results_without_races_are_refused():
     with pytest.raises(BadRequest, match="no column race"):
         ledger(noisy(ARMS, 2, np.random.default_rng(0)), pd.DataFrame([claim()]))
@@ -239,6 +248,13 @@ def test_a_claim_says_which_way_its_number_goes_whatever_is_better():
     assert table["verdict"].tolist()[:3] == ["holds", "reversed", "holds"]
     assert table.loc["c4", "sd"] == pytest.approx(1)
     assert table.loc["c5", "verdict"] == "holds"
+
+
+def test_a_metric_of_a_race_that_did_not_run_is_not_missed():
+    asked = pd.DataFrame([claim(), claim("c2", metric="pck.final", race="px", null_race="")]).assign(placebo="")
+    table = ledger(noisy(ARMS, 2, np.random.default_rng(0), race="few"), asked).set_index(["id", "setting"])
+    assert table.loc[("c1", "real data"), "seeds"] == 2
+    assert table.loc[("c2", "real data"), "verdict"] == "not run"
 
 
 def test_equal_gaps_do_not_hold_for_certain():

@@ -47,6 +47,8 @@ def same(one, other):
     """Whether two nested dicts of tensors, or lists, are equal bit for bit."""
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 
