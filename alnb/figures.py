@@ -84,10 +84,12 @@ def title(fig: Figure, caption: str, artefact: str, datasets, marks=()) -> None:
 
 
 def note(fig: Figure, text: str) -> None:
-    """A small line below the axes: how many seeds, and what a bar or a band means."""
+    """A small line below the axes: how many seeds, and what a bar or a band means. The figure grows by what it needs."""
     import textwrap
 
-    lines = textwrap.wrap(text, max(20, int(fig.get_size_inches()[0] / 0.068)))
+    wide, high = fig.get_size_inches()
+    lines = textwrap.wrap(text, max(20, int(wide / 0.068)))
+    fig.set_size_inches(wide, high + 0.1 + 0.14 * len(lines))
     fig.supxlabel("\n".join(lines), fontsize=8, color="#505050", x=0.5)
     fig.set_layout_engine("constrained", h_pad=0.08)
 

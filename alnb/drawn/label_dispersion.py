@@ -215,7 +215,7 @@ def _pairs(results, race: str) -> Drawing | None:
     rows = _pair_rows(results, race)
     if rows is None:
         return standard.left_out(race, "no pairs at this profile")
-    arms, beside = _pair_arms(rows), standard.ran(standard.chosen(results, race), ["random", "core_set"])
+    arms, beside = _pair_arms(rows), standard.ran(rows, ["random", "core_set"])
     rows = rows[rows["method"].isin([*beside, *(name for arm in arms for name in _names(arm).values())])]
     look = figures.looks([*beside, *arms])
     panels = 1 + rows["method"].isin([_names(arm)["retrained"] for arm in arms]).any()

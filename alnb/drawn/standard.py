@@ -42,8 +42,8 @@ def models(results):
     of such a run that are of no one model, its choices and timings, are the last model's, which asks."""
     if "model" not in results or not results["model"].notna().any():
         return results
-    several = results.groupby("key")["model"].transform("nunique") > 1
-    last = results.groupby("key")["model"].transform("last")
+    runs = results.groupby("key" if "key" in results else ["method", "seed"])["model"]
+    several, last = runs.transform("nunique") > 1, runs.transform("last")
     named = results["method"].astype(object) + " " + results["model"].fillna(last).astype(object)
     return results.assign(method=results["method"].astype(object).where(~several, named))
 
@@ -57,7 +57,7 @@ def ran(rows, names: Sequence[str]) -> list[str]:
 
 def chosen(results, race: str = "", arms: Sequence[str] | None = None):
     """Rows of one race that stand in one comparison: those of `arms` (`ran`), else every arm of the notebook's own study
-    (the first row's) but what was retrained on another arm's queries."""
+    (Random's, else the first row's) but what was retrained on another arm's queries."""
     rows = in_race(models(results), race)
     if arms is not None:
         return rows[rows["method"].isin(ran(rows, arms))] if len(rows) else rows
@@ -66,7 +66,8 @@ def chosen(results, race: str = "", arms: Sequence[str] | None = None):
 
 def _own(rows, results):
     if len(rows) and "study" in rows:
-        rows = rows[rows["study"] == results["study"].iloc[0]]
+        random = results.loc[results["method"].isin(statistics.BASELINES), "study"]
+        rows = rows[rows["study"] == (random if len(random) else results["study"]).iloc[0]]
     return rows[~rows["method"].str.endswith(RETRAINED)] if len(rows) else rows
 
 
@@ -172,14 +173,10 @@ def gains(results, race: str = "", metric: str = "") -> Drawing | None:
     interval = f"; bar: 95 % t interval.{shaded}" if several.any() else ", so no interval."
     figures.note(fig, f"Paired by seed, {figures.seeds(counted)}{interval}")
     parts = [
-        f"{g.method} {g.gain:+.{n}f}"
-        + (
-            f" ({g.gain_low:+.{n}f} to {g.gain_high:+.{n}f}, {g.gain_seeds} seeds)"
-            if g.gain_seeds > 1
-            else " (one seed)"
-        )
+        f"{g.method} {_signed(g.gain, n)} ({_interval(g.gain_low, g.gain_high, n)}{g.gain_seeds} seeds)"
+        if g.gain_seeds > 1 else f"{g.method} {_signed(g.gain, n)} (one seed)"
         for g in table.itertuples()
-    ]
+    ]  # fmt: skip
     said = (
         f"Gain in area under the curve of {known.label} on {baseline}, in {unit}, positive is better, on "
         f"{_datasets(rows)}, with 95 % t intervals, best first: {'; '.join(parts)}."
@@ -209,7 +206,7 @@ def pairs(results, race: str = "", metric: str = "") -> Drawing | None:
     for other in rest:
         gap, width = mean.loc[best, other], half.loc[best, other]
         if gap == gap:
-            parts.append(f"{best} minus {other}: {gap:+.{n}f}" + (f" +- {width:.{n}f}" if width == width else ""))
+            parts.append(f"{best} minus {other}: {_signed(gap, n)}" + (f" +- {width:.{n}f}" if width == width else ""))
     data = pandas.DataFrame(
         [{"method": row, "against": column} | {what: table[what].loc[row, column] for what in ("mean", "half_width", "p", "n")}
          for row in order for column in order if row != column]
@@ -268,18 +265,8 @@ def beside(results, printed: pandas.DataFrame, **options) -> Drawing | None:
     there, name = table[table["n"] > 0], ", ".join(dict.fromkeys(printed["artefact"]))
     if there.empty:
         return left_out(f"{name} beside ours", "none of its methods ran at this profile")
-    columns = [
-        "dataset",
-        "method",
-        "published",
-        "ours",
-        "sd",
-        "n",
-        "ran_on",
-        "difference",
-        "published_gain",
-        "our_gain",
-    ]
+    columns = ["dataset", "method", "published", "ours", "sd", "n", "ran_on", "difference", "published_gain",
+               "our_gain"]  # fmt: skip
     fig = figures.table(there[columns].dropna(axis=1, how="all"))
     figures.note(
         fig, "ours: mean of n seeds, sd their deviation. A difference only where data, network and budgets match."
@@ -307,10 +294,7 @@ def audit(source: str, *scope, **options) -> Drawing | None:
         return left_out(f"audit of {source}", "no number that can be computed again")
     failing = table[~table["agrees"].astype(bool)]
     fig = figures.table((failing if len(failing) else table)[["check", "printed", "computed"]])
-    figures.note(
-        fig,
-        f"{len(table)} checks, {len(failing)} fail" + ": those shown." * bool(len(failing)) + "." * (not len(failing)),
-    )
+    figures.note(fig, f"{len(table)} checks, {len(failing)} fail{': those shown' if len(failing) else ''}.")
     parts = [f"{r.check}: printed {r.printed}, computed {r.computed:.2f}" for r in failing.itertuples()]
     said = f"{len(table)} checks of printed numbers, {len(failing)} fail" + f": {'; '.join(parts)}" * bool(parts) + "."
     about = pandas.DataFrame([{"dataset": "printed numbers", "world": False, "key": None}])
@@ -356,6 +340,16 @@ def claims(results, notebook: str, **options) -> Drawing | None:
 def _decimals(areas) -> int:
     """Decimals that areas and their differences are told with."""
     return max(2, figures.places(areas["aubc"]))
+
+
+def _signed(value: float, decimals: int) -> str:
+    """With its sign, and nothing below zero that rounds to it."""
+    return f"{round(value, decimals) + 0.0:+.{decimals}f}"
+
+
+def _interval(low: float, high: float, decimals: int) -> str:
+    """ "+1.20 to +3.40, ", or nothing where there is none."""
+    return f"{_signed(low, decimals)} to {_signed(high, decimals)}, " if low == low else ""
 
 
 def _behind(rows):
