@@ -180,11 +180,11 @@ def table_3_1(results) -> Drawing | None:
             *part[part["method"] == statistics.CEILING].groupby("method"),
         ]:
             mean = runs["accuracy"].mean()
-            found.append({"dataset": part["dataset"].iloc[0], "method": method, "labels": int(runs["labelled"].max()),
+            found.append({"race": race, "dataset": part["dataset"].iloc[0], "method": method, "labels": int(runs["labelled"].max()),
                           "acc": mean, "sd": runs["accuracy"].std(), "rel": 100 * mean / full, "seeds": len(runs)})  # fmt: skip
     if not found:
         return standard.left_out("few, many", "no runs at this profile")
-    table = pandas.DataFrame(found).sort_values(["dataset", "acc"], ascending=[True, False], ignore_index=True)
+    table = pandas.DataFrame(found).sort_values(["race", "acc"], ascending=[True, False], ignore_index=True)
     parts = [
         f"{r.dataset}, {r.method}: {r.acc:.2f} %" + (f", {r.rel:.1f} % of all data" if r.rel == r.rel else "")
         for r in table.itertuples()
