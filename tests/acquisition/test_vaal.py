@@ -142,7 +142,7 @@ def test_the_adversary_is_a_weight_and_moves_the_encoder_towards_labelled():
     assert after > before
 
 
-# --- its start ------------------------------------------------------------------
+# --- its start ----------------------------------------------------------------------------------------------
 
 
 def test_networks_are_drawn_from_their_generator_alone():
