@@ -173,7 +173,8 @@ def table_3_1(results) -> Drawing | None:
             continue
         full = part.loc[part["method"] == statistics.CEILING, "accuracy"].mean()
         arms = part[part["method"] != statistics.CEILING]
-        last = arms[arms["cycle"] == statistics.horizon(arms)] if len(arms) else arms  # Random may have gone on
+        asked = (arms["cycle"] >= 1).any()
+        last = arms[arms["cycle"] == statistics.horizon(arms)] if asked else arms  # Random may have gone on
         used.append(part)
         for method, runs in [
             *last.groupby("method", sort=False),
