@@ -15,7 +15,7 @@ from alnb.runs import Run
 from alnb.store import Store
 from alnb.tasks.classification import Classification
 
-TINY = {"epochs": 3, "batch": 32, "lr": 0.05, "network": "small"}
+TINY = {"epochs": 3, "batch": 32, "smallest_batch": 8, "lr": 0.05, "network": "small"}
 SIZES = {"pool": 100, "initial": 20, "budget": 10, "cycles": 1}  # the notebook's own, which the file overrules
 
 
