@@ -12,7 +12,7 @@ reproduce: setup
 	$(BIN)/alnb reproduce
 
 test: setup
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --benchmark-disable
+	$(BIN)/python -m pytest --numprocesses auto --benchmark-disable
 
 bench: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m bench -p no:cacheprovider

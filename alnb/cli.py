@@ -74,6 +74,9 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
     sub.add_argument(
         "--profile", default="world", help="export: whose runs (default world); of others only those on real data"
     )
+    sub.add_argument(
+        "--weights", action="store_true", help="export: also the weights, up to 1 MB a run, that other runs start from"
+    )
     sub = command("data", "datasets: which are here, terms, download", data)
     sub.add_argument("name", nargs="?", metavar="NAME", help="one dataset; exit code 2 if it is not here")
     sub.add_argument(
@@ -151,7 +154,7 @@ def compute(options) -> int:
           f"about {plans.duration(now.seconds)} of one core")  # fmt: skip
     if not runnable:
         if options.selections:
-            _print_accuracy(store.frame(runs))
+            _print_metrics(store.frame(runs))
         return OK
     from alnb.executor import drive
 
@@ -166,30 +169,39 @@ def compute(options) -> int:
     for failed, why in outcome.failed.items():
         print(f"alnb: failed: {failed}: {why}\n{(store.read(failed).error or {}).get('error', '')}", file=sys.stderr)
     if options.selections:
-        _print_accuracy(store.frame(runs))
+        _print_metrics(store.frame(runs))
     return FAILED if outcome.failed else BAD if now.lacking else OK
 
 
 def _retraining(made, path):
-    """The runs that train the plan's network on the selections of a file, those on its dataset and seeds."""
-    from alnb import cycle, plans
+    """The runs that train the plan's network on the selections of a file, those on the dataset and seeds of a race."""
+    from alnb import plans, races
     from alnb import records as kept
 
-    known = list(kept.read_selections(path).values())
-    wanted = [one for one in known if one["dataset"] == made.values["dataset"] and one["seed"] in made.values["seeds"]]
+    known, wanted = list(kept.read_selections(path).values()), {}
+    for name, run in {run.race: run for run in made.runs}.items():
+        seeds = {run.seed for run in made.runs if run.race == name}
+        own = {key: value for key, value in made.values[name].items() if key not in races.WORDS}
+        for place, one in enumerate(known):
+            if place not in wanted and one["dataset"] == run.dataset and one["seed"] in seeds:
+                wanted[place] = one, made.values | own
     if not wanted:
         held = sorted({(one["dataset"], one["seed"]) for one in known})
-        raise BadRequest(f"{path} holds no selection on {made.values['dataset']} with seeds {made.values['seeds']}: "
+        asked = ", ".join(sorted({f"{run.dataset} seed {run.seed}" for run in made.runs}))
+        raise BadRequest(f"{path} holds no selection on {asked}: "
                          f"it has {', '.join(f'{name} seed {seed}' for name, seed in held)}")  # fmt: skip
-    return cycle.retrained_selections(plans.method(made.name).STUDY.name, wanted, made.values)
+    study = plans.method(made.name).STUDY.name
+    return [run for one, settings in wanted.values() for run in races.retrained_selections(study, [one], settings)]
 
 
-def _print_accuracy(frame) -> None:
-    rows = frame[frame["kind"] == "accuracy"]
-    if not len(rows):
+def _print_metrics(frame) -> None:
+    """Mean, deviation and count over the seeds of what the runs' tasks measure."""
+    from alnb import statistics
+
+    if not (frame["kind"] == "test").any():
         return
-    rows = rows.astype({"labelled": int})
-    table = rows.groupby(["dataset", "method", "labelled"])["accuracy"].agg(["mean", "std", "count"]).round(2)
+    rows = statistics.test_rows(frame)
+    table = rows.groupby(["dataset", "method", "labelled"])["value"].agg(["mean", "std", "count"]).round(2)
     print(table.to_string())
 
 
@@ -208,9 +220,10 @@ def reproduce(options) -> int:
             if profile in plans.profiles(name):
                 made = plans.plan(name, profile)
                 now = plans.standing(made.runs, profile, store)
-                if {*now.recorded, *now.done} - own:
-                    drawn.append(made)
-    code = max(code, _draw(drawn, min(cores(), MOST_DRAWN)))
+                if more := len({*now.recorded, *now.done} - own):
+                    drawn.append((more, made))
+    longest_first = [made for _, made in sorted(drawn, key=lambda one: -one[0])]
+    code = max(code, _draw(longest_first, min(cores(), MOST_DRAWN)))
     report(options)
     return code
 
@@ -323,7 +336,7 @@ def _drawn(name: str) -> dict[str, list[str]]:
 
 
 def records(options) -> int:
-    from alnb import datasets, plans
+    from alnb import plans
     from alnb import records as kept
     from alnb.runs import with_needs
     from alnb.store import Store, is_world
@@ -336,8 +349,8 @@ def records(options) -> int:
         made = plans.plan(plans.resolve(given), options.profile)
         runs = with_needs(made.runs)
         if options.profile != "world":  # a stand-in's runs there are laptop's, which computes them anyway
-            runs = [run for run in runs if not is_world(datasets, run.dataset)]
-        count = kept.export(runs, Store())
+            runs = [run for run in runs if not is_world(run)]
+        count = kept.export(runs, Store(), weights=options.weights)
         print(f"{made.name}, {options.profile}: {count} runs added or changed in {kept.folder()}")
     return OK
 

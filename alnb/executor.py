@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 
+from alnb import records
 from alnb.errors import BadRequest
 from alnb.machine import provenance, versions
 from alnb.runs import Run, seed_globals, study, with_needs
@@ -257,7 +258,10 @@ class _Driver:
         self.outcome.done = [run for run in wanted if store.read(run).done]
         # what a finished run needed is not looked at again
         missing = with_needs(run for run in wanted if run not in self.outcome.done)
-        self.queue = [run for run in missing if run not in self.outcome.done and not store.read(run).done]
+        self.queue = [
+            run for run in missing
+            if not store.read(run).done and (run in wanted or not records.starts_from(run))
+        ]  # fmt: skip
 
     def loop(self) -> Outcome:
         while self.queue or self.futures:
@@ -322,7 +326,7 @@ class _Driver:
         state = self.store.resume(run, again=run.key in self.again)
         needs = {}
         for role, needed in run.needs.items():
-            final = self.store.final(needed)
+            final = self.store.final(needed) or records.final(needed)
             if final is None:  # done once, but what it left is damaged or gone: its last step again
                 self.again.add(needed.key)
                 self.queue.insert(self.queue.index(run), needed)

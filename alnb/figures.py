@@ -84,19 +84,25 @@ def title(fig: Figure, caption: str, artefact: str, datasets, marks=()) -> None:
 
 
 def note(fig: Figure, text: str) -> None:
-    """A small line below the axes: how many seeds, and what a bar or a band means."""
+    """A small line below the axes: how many seeds, and what a bar or a band means. The figure grows by what it needs."""
     import textwrap
 
-    lines = textwrap.wrap(text, max(20, int(fig.get_size_inches()[0] / 0.068)))
+    wide, high = fig.get_size_inches()
+    lines = textwrap.wrap(text, max(20, int(wide / 0.068)))
+    fig.set_size_inches(wide, high + 0.1 + 0.14 * len(lines))
     fig.supxlabel("\n".join(lines), fontsize=8, color="#505050", x=0.5)
+    fig.set_layout_engine("constrained", h_pad=0.08)
 
 
 def seeds(rows, by: str = "method") -> str:
-    """How many seeds the rows rest on, in words: "10 seeds", "10 seeds (qbc, vaal: 5)", "one seed"."""
+    """How many seeds the rows rest on, in words: "10 seeds", "10 seeds (qbc, vaal: 5)", "one seed"; "5 to 10 seeds" where
+    more than six have fewer."""
     counts = rows.groupby(by, sort=False)["seed"].nunique() if len(rows) else {}
     if not len(counts):
         return "no seed"
     most = counts.max()
+    if (counts < most).sum() > 6:
+        return f"{counts.min()} to {most} seeds"
     fewer = [
         f"{', '.join(map(str, counts[counts == n].index))}: {n}" for n in sorted(set(counts) - {most}, reverse=True)
     ]
@@ -113,12 +119,13 @@ def places(values) -> int:
 # --- drawings ----------------------------------------------------------------------------------------------------------
 
 SQUASHED = 0.6  # of the height: less than this is left to the others
-CROWD = 7  # more lines than this have their legend beside the axes
+CROWD = 4  # more lines than this have their legend beside the axes
 
 
-def apart(lines: dict[str, tuple[float, float]]) -> list[str]:
-    """The arms that squash the rest: the fewest, at most a third of them, all lowest or all highest, without which the
-    others span less than `SQUASHED` of the height. lines: name -> (lowest, highest) mean; [] where there are none."""
+def apart(lines: dict[str, tuple[float, float]], kept: str = "") -> list[str]:
+    """The arms that squash the rest: the fewest, at most a third of all, all lowest or all highest, without which the
+    others span less than `SQUASHED` of the height. lines: name -> (lowest, highest) mean. `kept` is never one of them: what
+    all are compared with stands among them. [] where there are none."""
 
     def height(names):
         return max(lines[n][1] for n in names) - min(lines[n][0] for n in names)
@@ -126,7 +133,8 @@ def apart(lines: dict[str, tuple[float, float]]) -> list[str]:
     low, high = sorted(lines, key=lambda n: lines[n][0]), sorted(lines, key=lambda n: -lines[n][1])
     for count in range(1, len(lines) // 3 + 1):
         for order in (low, high):
-            if len(lines) - count > 1 and height(order[count:]) < SQUASHED * height(order):
+            others = order[count:]
+            if kept not in order[:count] and len(others) > 1 and height(others) < SQUASHED * height(order):
                 return [name for name in lines if name in order[:count]]
     return []
 
@@ -146,25 +154,37 @@ def curves(
         raise BadRequest(f"no row has both {x} and {y}: nothing to draw")
     order = [name for name in (order if order is not None else rows[by].unique()) if (rows[by] == name).any()]
     means = rows.groupby([by, x])[y].mean()
-    alone = apart({n: (means[n].min(), means[n].max()) for n in order if n != beside}) if ax is None else []
+    alone = apart({n: (means[n].min(), means[n].max()) for n in order}, beside) if ax is None else []
     panels = [[name for name in order if name not in alone]]
     panels += [[name for name in order if name in (*alone, beside)]] if alone else []
     with style():
         if ax is None:
-            crowd = max(map(len, panels)) > CROWD
-            size = (6.4 + 4.2 * bool(alone) + 2 * crowd, 4.0)
+            crowd = len(order) > CROWD
+            size = (6.4 + 3.4 * bool(alone) + 2 * crowd, 4.0)
             fig, axes = subplots(1, len(panels), figsize=size, squeeze=False, width_ratios=[3, 2][: len(panels)])
         else:
             fig, axes = ax.figure, [[ax]]
         for panel, names in zip(axes[0], panels):
             lines(panel, rows, x, y, by, looks(order), names, sd, low, high)
             panel.set(xlabel=x, ylabel=label or y)
-            outside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(names) > CROWD else {}
-            panel.legend(fontsize=9, **outside)
+            panel.legend(fontsize=9)
         if alone:
             axes[0][1].set_title("on a scale of its own" if len(alone) == 1 else "on a scale of their own")
             axes[0][1].set_ylabel("")
+        if ax is None and crowd:
+            beside_axes(fig, order)
     return fig
+
+
+def beside_axes(fig: Figure, order) -> None:
+    """One legend right of all axes in place of theirs, in that order; each name once."""
+    found = {}
+    for ax in fig.axes:
+        found = dict(zip(*ax.get_legend_handles_labels()[::-1])) | found
+        if ax.get_legend():
+            ax.get_legend().remove()
+    names = [name for name in order if name in found]
+    fig.legend([found[name] for name in names], names, loc="outside right center", fontsize=9, frameon=False)
 
 
 def lines(ax, rows, x, y, by, look, names, sd=True, low=-math.inf, high=math.inf) -> None:
@@ -231,7 +251,8 @@ def forest(rows: pandas.DataFrame, *, label: str, mean: str, low: str, high: str
     return fig
 
 
-def matrix(means: pandas.DataFrame, half_widths: pandas.DataFrame, *, better: str = "higher", unit: str = "") -> Figure:
+def matrix(means: pandas.DataFrame, half_widths: pandas.DataFrame, *, better: str = "higher", unit: str = "",
+           decimals: int = 2) -> Figure:  # fmt: skip
     """Row minus column in colour and in numbers, with the half-width of the interval beneath; bold where the interval
     leaves out 0. One scale, the same on either side of 0; blue: the row is better."""
     import numpy
@@ -240,20 +261,19 @@ def matrix(means: pandas.DataFrame, half_widths: pandas.DataFrame, *, better: st
     names, values = list(means.index), means.to_numpy(float)
     own = numpy.eye(len(names), dtype=bool) | numpy.isnan(values)
     reach = max([1e-9, *abs(values[~own])])
-    n = places(values.flat)
 
     def text(mean, half):
-        return f"{mean:+.{n}f}" + (f"\n±{half:.{n}f}" if half == half else "")
+        return f"{mean:+.{decimals}f}" + (f"\n±{half:.{decimals}f}" if half == half else "")
 
     halves = half_widths.loc[names, names].to_numpy(float)
     said = numpy.array([[text(m, h) for m, h in zip(*pair)] for pair in zip(values, halves)]).reshape(values.shape)
-    side = 1.8 + 0.62 * len(names)
+    side = max(4.2, 1.8 + 0.62 * len(names))
     fig, ax = subplots(figsize=(side + 1.6, side))
     with style():
         seaborn.heatmap(
             values, annot=said, fmt="", mask=own, cmap="RdBu" if better == "higher" else "RdBu_r", vmin=-reach,
             vmax=reach, square=True, ax=ax, xticklabels=names, yticklabels=names, annot_kws={"fontsize": 8},
-            cbar_kws={"label": "row minus column" + f", {unit}" * bool(unit) + "; blue: the row is better", "shrink": 0.7},
+            cbar_kws={"label": "row minus column" + f", {unit}" * bool(unit), "shrink": 0.7},
         )  # fmt: skip
     for cell, (i, j) in zip(ax.texts, numpy.argwhere(~own)):
         cell.set_weight("bold" if abs(values[i, j]) > halves[i, j] else "normal")
@@ -264,31 +284,36 @@ def matrix(means: pandas.DataFrame, half_widths: pandas.DataFrame, *, better: st
     return fig
 
 
-def table(frame: pandas.DataFrame, *, decimals: int = 2) -> Figure:
-    """A frame drawn as a table, so that a table too has a picture; numbers with `decimals` places, blanks for NaN."""
-    import matplotlib.pyplot as plt
+def table(frame: pandas.DataFrame, *, decimals: int = 2, wrap: int = 46) -> Figure:
+    """A frame drawn as a table, so that a table too has a picture; numbers with `decimals` places, blanks for NaN; texts to
+    the left, in lines of `wrap` letters."""
+    import textwrap
+
+    from pandas import isna
     from pandas.api.types import is_float
 
     def text(value):
+        if isna(value):
+            return ""
         if is_float(value):
-            return "" if value != value else f"{value:.{decimals}f}"
-        return str(value)
+            return f"{value:.{decimals}f}"
+        return "\n".join(textwrap.wrap(str(value), wrap))
 
-    cells = [[text(v) for v in row] for row in frame.itertuples(index=False)]
-    widths = [max(len(text) for text in (str(c), *(row[i] for row in cells))) + 2 for i, c in enumerate(frame.columns)]
-    with style():
-        fig, ax = plt.subplots(figsize=(max(4, 0.085 * sum(widths)), 0.55 + 0.27 * (len(cells) + 1)))
-        ax.axis("off")
-        drawn = ax.table(
-            cells, colLabels=[str(c) for c in frame.columns], loc="center", cellLoc="center",
-            colWidths=[w / sum(widths) for w in widths],
-        )  # fmt: skip
-        drawn.auto_set_font_size(False)
-        drawn.set_fontsize(9)
-        drawn.scale(1, 1.25)
-        for (row, _), cell in drawn.get_celld().items():
-            cell.set_linewidth(0)
-            cell.set_facecolor("#e8eef4" if row == 0 else "#ffffff" if row % 2 else "#f6f6f6")
+    lines = [[str(c) for c in frame.columns], *([text(v) for v in row] for row in frame.itertuples(index=False))]
+    widest = [max(len(part) for row in lines for part in row[i].split("\n")) for i in range(len(frame.columns))]
+    words = [any(isinstance(v, str) for v in frame.iloc[:, i]) for i in range(len(frame.columns))]
+    tall = [max(cell.count("\n") for cell in row) + 1 for row in lines]
+    edges = [sum(n + 3 for n in widest[:i]) for i in range(len(widest) + 1)]
+    down = [sum(0.55 + n for n in tall[:i]) for i in range(len(tall) + 1)]
+    fig, ax = subplots(figsize=(max(4, 0.077 * edges[-1]), 0.16 + 0.165 * down[-1]))
+    ax.set(xlim=(0, edges[-1]), ylim=(down[-1], 0))
+    ax.axis("off")
+    for row, (top, bottom, cells) in enumerate(zip(down, down[1:], lines)):
+        shade = "#e8eef4" if row == 0 else "#ffffff" if row % 2 else "#f6f6f6"
+        ax.axhspan(top, bottom, color=shade, lw=0)
+        for cell, left, right, word in zip(cells, edges, edges[1:], words):
+            x, side = (left + 1, "left") if word else (right - 1.5, "right")
+            ax.text(x, (top + bottom) / 2, cell, ha=side, va="center", fontsize=9)
     return fig
 
 

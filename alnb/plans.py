@@ -277,7 +277,7 @@ def standing(runs: list[Run], profile: str, store: Store) -> Standing:
         else:
             missing.append(run)
             failed += [run] if progress.error else []
-    todo = [run for run in with_needs(missing) if run in missing or not store.read(run).done]
+    todo = [run for run in with_needs(missing) if run in missing or not _there(run, store)]
     seconds = sum(study(run.study).seconds(run) * (1 - len(store.read(run).steps) / run.steps) for run in todo)
     lacking = {}
     for name in sorted({run.dataset for run in todo}):
@@ -287,9 +287,14 @@ def standing(runs: list[Run], profile: str, store: Store) -> Standing:
     return Standing(done, recorded, failed, missing, seconds, lacking)
 
 
+def _there(run: Run, store: Store) -> bool:
+    """Whether what others start from is here: in the store, or kept beside a record."""
+    return store.read(run).done or records.starts_from(run)
+
+
 def lacks(run: Run, lacking: Iterable[str], store: Store) -> bool:
     """Whether `run`, or a run it needs that is not done, is on a dataset that is not here."""
-    todo = (one for one in with_needs([run]) if one == run or not store.read(one).done)
+    todo = (one for one in with_needs([run]) if one == run or not _there(one, store))
     return any(one.dataset in lacking for one in todo)
 
 

@@ -1,23 +1,21 @@
 """What the papers print: their numbers, ours beside them, and the arithmetic their own numbers fail.
 
 `data/published/<source>.csv` holds every printed number (`paper, artefact, dataset, method, setting, metric, value,
-unit, note`), with `setting` as "key=value; key=value". `data/claims/<source>.csv` holds what is to be tested. Nothing in this
-file knows a paper: the checks of `audit` follow from the metrics and settings of the rows.
+unit, note`), with `setting` as "key=value; key=value". Nothing in this file knows a paper: the checks of `audit` follow from
+the metrics and settings of the rows, and what only one paper knows its module in `alnb.methods` passes.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from alnb.errors import BadRequest
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 COLUMNS = ["paper", "artefact", "dataset", "method", "setting", "metric", "value", "unit", "note"]
-CLAIMS = ["id", "chapter", "quote", "place", "kind", "metric", "dataset", "method", "comparator", "direction",
-          "planned_seeds", "planned_world_seeds", "band", "published_effect", "pilot_half_width", "world", "null",
-          "placebo", "note"]  # fmt: skip
-_NUMBERS = ["planned_seeds", "planned_world_seeds", "band", "published_effect", "pilot_half_width"]
 
 
 def published(source: str, artefact: str | None = None):
@@ -26,7 +24,7 @@ def published(source: str, artefact: str | None = None):
     Columns as in the file; `value` is a float, and `decimals` says how many decimals are printed (which a float
     forgets: 79.50), so half a unit of the last one bounds the rounding.
     """
-    frame = _table("published", source)
+    frame = table("published", source)
     if list(frame.columns) != COLUMNS:
         raise BadRequest(f"data/published/{source}.csv has the columns {list(frame.columns)}; accepted: {COLUMNS}")
     frame["decimals"] = [len(text.partition(".")[2]) for text in frame["value"]]
@@ -38,29 +36,14 @@ def published(source: str, artefact: str | None = None):
     return frame[frame["artefact"] == artefact].reset_index(drop=True)
 
 
-def claims(source: str, chapter: int | None = None):
-    """The claims of a source, of one chapter or of all, as `statistics.ledger` takes them. Empty numbers are NaN: no
-    band (never equivalent), no printed effect, no pilot."""
-    frame = _table("claims", source)
-    if list(frame.columns) != CLAIMS:
-        raise BadRequest(f"data/claims/{source}.csv has the columns {list(frame.columns)}; accepted: {CLAIMS}")
-    for name in _NUMBERS:
-        frame[name] = [float(text) if text else math.nan for text in frame[name]]
-    if chapter is None:
-        return frame
-    kept = frame[frame["chapter"] == str(chapter)]
-    if not len(kept):
-        raise BadRequest(f"{source} has no claims of chapter {chapter}; it has {', '.join(frame['chapter'].unique())}")
-    return kept.reset_index(drop=True)
-
-
 def settings(text: str) -> dict[str, str]:
     """The setting of a row as a dict: "labelled=15000; network=resnet18" has two keys."""
     pairs = [part.partition("=") for part in text.split(";") if part.strip()]
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _table(folder, source):
+def table(folder: str, source: str):
+    """data/<folder>/<source>.csv as texts; BadRequest names what there is."""
     import pandas as pd
 
     path = DATA / folder / f"{source}.csv"
@@ -72,48 +55,55 @@ def _table(folder, source):
 
 # --- ours beside published ----------------------------------------------------------------------------------
 
-_BESIDE = ["artefact", "dataset", "method", "published", "ours", "sd", "n", "ran_on", "data", "labelled", "difference",
-           "why", "published_gain", "our_gain", "sign", "published_rank", "our_rank"]  # fmt: skip
+_BESIDE = ["artefact", "dataset", "method", "published", "ours", "sd", "n", "race", "ran_on", "data", "labelled",
+           "difference", "why", "published_gain", "our_gain", "sign", "published_rank", "our_rank"]  # fmt: skip
 
 
-def beside(printed, ours, *, network: str | None = None, stand_ins: dict[str, str] | None = None, reference="random"):
-    """The printed accuracies with ours beside them; one row per printed accuracy and dataset it was run on.
+def beside(
+    printed, ours, metric: str = "accuracy", *, network: str | None = None, stand_ins: dict[str, str] | None = None,
+    reference: str = "random",
+):  # fmt: skip
+    """The printed numbers of a metric with ours beside them; one row per printed number and race it was run in.
 
-    printed: from `published`; its rows of metric "accuracy". ours: a results frame (`statistics`), any number of
-    datasets. network: ours, where the frame has no such column. stand_ins: {our world: dataset it stands for}.
+    printed: from `published`; its rows of that metric. ours: a results frame (`statistics`), any number of races.
+    network: ours, where the frame has no such column. stand_ins: {our world: dataset it stands for}.
 
-    `ours` (mean), `sd`, `n` seeds, `ran_on`, `data` ("real" or "stand-in"), `labelled`: at the printed number of labels
-    if we have it, else at our last counted cycle. `difference` only where dataset, network and labels match; else `why`
-    says what does not. A printed method that only ran with options ("bald(dropout=0.5)" for bald) is that arm, and `why`
-    names it. Gains over `reference` are compared everywhere: `published_gain`, `our_gain` (joined on the
-    seed), `sign` ("same" or "opposite"), and the ranks of the gains among the methods that both have (1 = largest).
+    `ours` (mean), `sd`, `n` seeds, `race`, `ran_on`, `data` ("real" or "stand-in"), `labelled`: at the printed number of
+    labels if we have it, else at our last counted cycle. `difference` only where dataset, network and labels match; else
+    `why` says what does not. A printed method that only ran with options ("bald(dropout=0.5)" for bald) is that arm, and
+    `why` names it. Gains over `reference`, differences in the metric's unit, are compared everywhere: `published_gain`,
+    `our_gain` (joined on the seed; NaN where the reference did not run), `sign` ("same" or "opposite"), and the ranks
+    of the gains among the methods that both have (1 = best, the smallest where lower is better).
     """
     import pandas as pd
 
     from alnb import statistics
 
     stand_ins = stand_ins or {}
-    printed = printed[printed["metric"] == "accuracy"]
-    rows = statistics.accuracy_rows(ours) if len(ours) else pd.DataFrame(columns=["dataset"])
+    printed = printed[printed["metric"] == metric]
+    rows = statistics.test_rows(ours, metric) if len(ours) else pd.DataFrame(columns=statistics.PLACE)
+    places = list(dict.fromkeys(rows[statistics.PLACE].itertuples(index=False, name=None)))
     result = []
     for (artefact, dataset, _), part in printed.groupby(["artefact", "dataset", "setting"], sort=False):
         base = part.loc[part["method"] == reference, "value"]
-        for name in [ran for ran in rows["dataset"].unique() if stand_ins.get(ran, ran) == dataset] or [""]:
-            own = rows[rows["dataset"] == name]
+        for race, name in [one for one in places if stand_ins.get(one[1], one[1]) == dataset] or [("", "")]:
+            own = rows[(rows["race"] == race) & (rows["dataset"] == name)]
+            known = statistics.metric_of(own, metric) if len(own) else None
             own = _named_as_printed(own) if len(own) else own
             block = []
             for theirs in part.itertuples():
                 gain = theirs.value - float(base.iloc[0]) if len(base) and theirs.method != reference else math.nan
                 one = {
                     "artefact": artefact, "dataset": dataset, "method": theirs.method, "published": theirs.value,
-                    "ran_on": name, "data": "", "labelled": None, "n": 0, "why": "not run", "published_gain": gain,
-                    "sign": "",
+                    "race": race, "ran_on": name, "data": "", "labelled": None, "n": 0, "why": "not run",
+                    "published_gain": gain, "sign": "",
                 }  # fmt: skip
-                block.append(one | _ours(theirs, own, network) | _our_gain(theirs, gain, own, reference))
+                block.append(one | _ours(theirs, own, network) | _our_gain(theirs, gain, own, reference, known))
             both = [one for one in block if "our_gain" in one]
+            best = -1 if known and known.better == "lower" else 1
             for rank, gain in (("published_rank", "published_gain"), ("our_rank", "our_gain")):
                 for one in both:
-                    one[rank] = 1 + sum(other[gain] > one[gain] for other in both)
+                    one[rank] = 1 + sum(best * other[gain] > best * one[gain] for other in both)
             result += block
     frame = pd.DataFrame(result, columns=_BESIDE)
     whole = ["labelled", "published_rank", "our_rank"]
@@ -146,7 +136,7 @@ def _ours(theirs, rows, network):
     setting = settings(theirs.setting)
     labels = float(setting.get("labelled", "nan"))
     at = _counted(rows, labels) if len(rows) else rows
-    at = at[at["method"] == theirs.method].dropna(subset=["accuracy"]) if len(at) else at
+    at = at[at["method"] == theirs.method].dropna(subset=["value"]) if len(at) else at
     if not len(at):
         return {}
     world, used = bool(at["world"].iloc[0]), int(at["labelled"].iloc[0])
@@ -158,20 +148,20 @@ def _ours(theirs, rows, network):
         why.append(f"run as {arm}")
     if used != labels:
         why.append(f"{used:,} labels, printed {setting.get('labelled', 'not stated')}")
-    mean = float(at["accuracy"].mean())
+    mean = float(at["value"].mean())
     return {
-        "ours": mean, "sd": float(at["accuracy"].std()), "n": len(at), "data": "stand-in" if world else "real",
+        "ours": mean, "sd": float(at["value"].std()), "n": len(at), "data": "stand-in" if world else "real",
         "labelled": used, "why": "; ".join(why), "difference": math.nan if why else mean - theirs.value,
     }  # fmt: skip
 
 
-def _our_gain(theirs, gain, rows, reference):
+def _our_gain(theirs, gain, rows, reference, metric):
     from alnb import statistics
 
     if math.isnan(gain) or not len(rows):
         return {}
     at = _counted(rows, float(settings(theirs.setting).get("labelled", "nan")))
-    ours = statistics.paired(at, theirs.method, reference, "accuracy")
+    ours = statistics.paired(at, theirs.method, reference, "value", resolution=metric.resolution)
     if not ours.n:
         return {}
     sign = "" if not ours.mean * gain else "same" if ours.mean * gain > 0 else "opposite"
@@ -181,22 +171,35 @@ def _our_gain(theirs, gain, rows, reference):
 # --- the audit ----------------------------------------------------------------------------------------------
 
 
-def audit(source: str):
+def audit(source: str, artefacts: str | Sequence[str] | None = None, checks: Sequence[Callable] = ()):
     """The arithmetic of a source's printed numbers, done again: columns check, printed, computed, agrees, note.
+
+    artefacts: which numbers; a chapter ("3": Table 3.1, Fig. 3.6, sec. 3.4.1), a list of artefacts, or None: all.
 
     What is checked follows from the rows: a table with "accuracy" and "relative accuracy" (does each ratio follow from
     all_data, and if not, from which denominator); "relative accuracy", "gain" and "labels saved" that the text gives
-    (setting `table=`, `against=`) against that table; "total budget" (setting `initial=`, `per_cycle=`, `cycles=`);
-    "dispersion" (setting `epochs=`). Numbers agree if they can be equal before rounding; `within=` in a setting widens
-    that to what its wording allows.
+    (setting `table=`, `against=`) against that table; "total budget" (setting `initial=`, `per_cycle=`, `cycles=`).
+    checks: more of them, what only one paper knows; each takes the frame of numbers and yields rows (`compared`).
+    Numbers agree if they can be equal before rounding; `within=` in a setting widens that to what its wording allows.
     """
     import pandas as pd
 
     frame = published(source)
-    found = [check(frame) for check in (_ratios, _shares, _gains, _labels_saved, _budgets, _granularity)]
+    if artefacts is not None:
+        frame = frame[[_within(artefact, artefacts) for artefact in frame["artefact"]]].reset_index(drop=True)
+        if not len(frame):
+            raise BadRequest(f"{source} has no number of {artefacts!r}")
+    found = [check(frame) for check in (_ratios, _shares, _gains, _labels_saved, _budgets, *checks)]
     return pd.DataFrame(
         [row for rows in found for row in rows], columns=["check", "printed", "computed", "agrees", "note"]
     )
+
+
+def _within(artefact, wanted) -> bool:
+    if not isinstance(wanted, str):
+        return artefact in wanted
+    number = re.search(r"\d[\d.]*", artefact)
+    return bool(number) and f"{number[0].rstrip('.')}.".startswith(f"{wanted.rstrip('.')}.")
 
 
 def denominators(numerators, percentages, half_numerator=0.005, half_percentage=0.005) -> tuple[float, float]:
@@ -226,7 +229,8 @@ def _name(row, more=""):
     return f"{row.artefact}: " + ", ".join(filter(None, (row.metric, row.dataset, row.method, more)))
 
 
-def _check(row, computed, note, slack=0.0, more=""):
+def compared(row, computed: float, note: str, slack: float = 0.0, more: str = "") -> dict:
+    """A row of the audit: the printed number of `row` against the computed one."""
     agrees = abs(row.value - computed) <= _half(row) + slack + 1e-9
     return {"check": _name(row, more), "printed": row.value, "computed": computed, "agrees": agrees, "note": note}
 
@@ -242,7 +246,7 @@ def _ratios(frame):
             ratio = _cell(frame, table, dataset, method, "relative accuracy")
             computed = 100 * accuracy.value / full.value
             rounding = 100 * (accuracy.value + _half(accuracy)) / (full.value - _half(full)) - computed
-            yield _check(ratio, computed, f"{accuracy.value} / {full.value}", rounding)
+            yield compared(ratio, computed, f"{accuracy.value} / {full.value}", rounding)
             numerators.append(accuracy.value)
             percentages.append(ratio.value)
         low, high = denominators(numerators, percentages, _half(accuracy), _half(ratio))
@@ -270,7 +274,7 @@ def _shares(frame):
         where = setting["table"], row.dataset
         accuracy, full = (_cell(frame, *where, method, "accuracy").value for method in (row.method, "all_data"))
         ratio = _cell(frame, *where, row.method, "relative accuracy").value
-        yield _check(row, 100 * accuracy / full, f"{accuracy} / {full}; the table prints {ratio}")
+        yield compared(row, 100 * accuracy / full, f"{accuracy} / {full}; the table prints {ratio}")
 
 
 def _gains(frame):
@@ -279,7 +283,7 @@ def _gains(frame):
         ours, theirs = (_cell(frame, *where, method, "accuracy").value for method in methods)
         ratio, error = 100 * (ours / theirs - 1), 100 * (ours - theirs) / (100 - theirs)
         note = f"{ours} - {theirs} points; as a ratio {ratio:.2f} %, of the error {error:.1f} %"
-        yield _check(row, ours - theirs, note)
+        yield compared(row, ours - theirs, note)
 
 
 def _labels_saved(frame):
@@ -300,18 +304,10 @@ def _labels_saved(frame):
                 f"{setting['gain']} % of {size.iloc[0]:,.0f} training images: where these agree, the gain is likely "
                 "one in labels, not in accuracy"
             )
-            yield _check(row, images, note, more="as the gain's share of the training set")
+            yield compared(row, images, note, more="as the gain's share of the training set")
 
 
 def _budgets(frame):
     for row in frame[frame["metric"] == "total budget"].itertuples():
         first, each, cycles = (float(settings(row.setting)[key]) for key in ("initial", "per_cycle", "cycles"))
-        yield _check(row, first + cycles * each, f"{first:g} + {cycles:g} x {each:g}")
-
-
-def _granularity(frame):
-    for row in frame[frame["metric"] == "dispersion"].itertuples():
-        epochs = float(settings(row.setting)["epochs"])
-        off = round(row.value * epochs)
-        note = f"a multiple of 1 / {epochs:g}: {off} of {epochs:g} epochs off the mode (none off gives 0)"
-        yield _check(row, off / epochs, note)
+        yield compared(row, first + cycles * each, f"{first:g} + {cycles:g} x {each:g}")

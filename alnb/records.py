@@ -1,7 +1,9 @@
 """Runs worth keeping, in git: data/records/<study>.csv, their selections apart and compressed.
 
 One line of kind "run" says what was asked (its settings as JSON), with what it was computed, and the checksum of its
-rows; the run's rows follow. A record is used only if its checksum holds and its key is the one asked for.
+rows; the run's rows follow. A record is used only if its checksum holds and its key is the one asked for. What another
+run starts from (a sorter, a small encoder) may lie beside it, in data/weights/<first 16 hex of the key>/, up to 1 MB a
+run, with its hashes in the record: then it is not computed again.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from alnb.errors import BadRequest
-from alnb.runs import Run, canonical
+from alnb.runs import Run, State, canonical
+from alnb.runs import study as study_of
 from alnb.store import Store, current
 
 SHORT = 16  # hex digits of the key that name a run in the file
 MEASURED = ("cpu", "torch", "python", "numpy", "device", "threads")
 TIMINGS = ("seconds", "choosing", "watching")  # sums over the steps
+LARGEST = 1 << 20  # bytes of weights kept for one run
 
 
 def folder() -> Path:
@@ -92,10 +96,11 @@ def _rows(steps: list[dict]) -> list[dict]:
     ]
 
 
-def export(runs: Iterable[Run], store: Store, where: Path | None = None) -> int:
+def export(runs: Iterable[Run], store: Store, where: Path | None = None, weights: bool = False) -> int:
     """Add every finished run to its study's records, replacing the same keys. Returns how many were added or changed.
 
     A run that chose samples also leaves its selection: what it labelled, in order, in <study>.selections.json.xz.
+    weights: also keep what the last step of a run left for others to start from, where it is no more than LARGEST.
     """
     where, changed = where or folder(), 0
     by_study: dict[str, list[Run]] = {}
@@ -120,10 +125,15 @@ def export(runs: Iterable[Run], store: Store, where: Path | None = None) -> int:
                 if known := [s for s in seconds if s is not None]:
                     about[name] = round(sum(known), 2)
             key = run.key[:SHORT]
-            kept = lines.get(key, [{}])
-            if kept[0].get("sha256") != about["sha256"] and current(kept[1:]) != rows:
+            old = lines.get(key, [{}])
+            same = old[0].get("sha256") == about["sha256"] or current(old[1:]) == rows
+            hashes = _keep_weights(run, progress.steps[-1], store, where) if weights else {}
+            if same and hashes and hashes != old[0].get("weights"):
                 changed += 1
-                lines[key] = [about, *rows]
+                lines[key] = [old[0] | {"weights": hashes}, *old[1:]]
+            elif not same:
+                changed += 1
+                lines[key] = [about | ({"weights": hashes} if hashes else {}), *rows]
                 if selection := _selection(run, progress.steps):
                     chosen[key] = selection
         if lines:
@@ -131,6 +141,52 @@ def export(runs: Iterable[Run], store: Store, where: Path | None = None) -> int:
             if kept := {key: chosen[key] for key in lines if key in chosen}:
                 _write_selections(where, study, kept)
     return changed
+
+
+def _keep_weights(run: Run, last: dict, store: Store, where: Path) -> dict[str, str]:
+    """Copy the tensors and the state that `last`, the last step of a run, left; file name -> SHA-256, {} if too large."""
+    source, target = store.folder(run), where.parent / "weights" / run.key[:SHORT]
+    bodies = {f"{name}.pt": (source / f"{last['index']:04d}.{name}.pt").read_bytes() for name in last["blobs"]}
+    if not bodies or sum(map(len, bodies.values())) > LARGEST:
+        return {}
+    bodies["state.json"] = canonical({name: last[name] for name in ("index", "state")})
+    target.mkdir(parents=True, exist_ok=True)
+    for name, body in bodies.items():
+        (target / name).write_bytes(body)
+    return {name: hashlib.sha256(body).hexdigest() for name, body in bodies.items()}
+
+
+def starts_from(run: Run, where: Path | None = None) -> bool:
+    """Whether what `run` left for others to start from is kept beside its record."""
+    record = steps(run, where)
+    hashes = record[0]["about"].get("weights", {}) if record else {}
+    folder_ = (where or folder()).parent / "weights" / run.key[:SHORT]
+    return bool(hashes) and all((folder_ / name).is_file() for name in hashes)
+
+
+def final(run: Run, where: Path | None = None) -> State | None:
+    """The final state of a recorded run whose weights are kept, as `Store.final` gives it; None if a file is missing or is
+    not what its hash says, with a warning."""
+    import io
+
+    import torch
+
+    if not starts_from(run, where):
+        return None
+    record, folder_ = steps(run, where), (where or folder()).parent / "weights" / run.key[:SHORT]
+    bodies = {}
+    for name, digest in record[0]["about"]["weights"].items():
+        bodies[name] = (folder_ / name).read_bytes()
+        if hashlib.sha256(bodies[name]).hexdigest() != digest:
+            warnings.warn(f"{folder_ / name} is not what the record says; its run is computed again", stacklevel=2)
+            return None
+    about = json.loads(bodies.pop("state.json"))
+    blobs = {
+        name.removesuffix(".pt"): torch.load(io.BytesIO(body), weights_only=True, map_location="cpu")
+        for name, body in bodies.items()
+    }
+    rows = [row for step in record for row in step["rows"]]
+    return State(about["index"], about["state"], blobs=blobs, rows=rows)
 
 
 def _lines(path: Path) -> dict[str, list[dict]]:
@@ -251,7 +307,8 @@ def _parse_strictly(path: Path) -> dict:
 def compare(run: Run, store: Store, where: Path | None = None) -> str | None:
     """ "equal", "within a point" or what differs, for a run that is both in the store and in the records; else None.
 
-    Exact where CPU type, torch and numpy are those of the record, else accuracies within a point.
+    Exact where CPU type, torch and numpy are those of the record, else within a point (of a metric in percent; of any
+    other, within a hundredth of the largest value).
     """
     record, progress = steps(run, where), store.read(run)
     if record is None or not progress.done:
@@ -261,11 +318,15 @@ def compare(run: Run, store: Store, where: Path | None = None) -> str | None:
         return "equal"
     about, here = record[0]["about"], progress.steps[-1]["provenance"]
     same = all(about.get(name) == here.get(name) for name in ("cpu", "torch", "numpy", "device"))
-    apart = [
-        abs(a["accuracy"] - b["accuracy"])
-        for a, b in zip(theirs, ours)
-        if a["kind"] == b["kind"] == "accuracy" and a.get("cycle") == b.get("cycle")
-    ]
-    if not same and apart and max(apart) <= 1:
+    tests = [[row for row in rows if row["kind"] == "test"] for rows in (theirs, ours)]
+    pairs = [(a, b) for a, b in zip(*tests) if a.get("cycle") == b.get("cycle")]
+    said, near = [], not same
+    for metric in study_of(run.study).metrics(run.dataset):
+        values = [(a[metric.name], b[metric.name]) for a, b in pairs if metric.name in a and metric.name in b]
+        if values:
+            apart, percent = max(abs(a - b) for a, b in values), metric.unit == "%"
+            near &= apart <= (1 if percent else max(abs(a) for a, _ in values) / 100)
+            said.append(f"{metric.name} by up to {apart:.2f} {'points' if percent else metric.unit}".rstrip())
+    if said and near:
         return "within a point"
-    return f"differs: accuracy by up to {max(apart):.2f} points" if apart else "differs"
+    return "differs" + f": {'; '.join(said)}" * bool(said)

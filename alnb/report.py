@@ -22,8 +22,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from alnb import __version__, figures, plans
+from alnb.claims import INTERIM
 from alnb.errors import BadRequest
-from alnb.statistics import INTERIM
 
 PROFILES = tuple(reversed(plans.PROFILES))  # nearest to the paper first
 KINDS = {"real": "Real data", "stand-in": "Stand-in", "plumbing": "Plumbing only"}  # strongest evidence first

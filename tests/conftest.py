@@ -4,7 +4,9 @@
 so that it is made once; those marked `alone` go to one worker too, and take a lock that holds on the whole machine.
 """
 
+import functools
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import hypothesis
 import pytest
 from filelock import FileLock
 
+from alnb import REPOSITORY
 from alnb.machine import cores
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,24 +31,40 @@ def pytest_xdist_auto_num_workers(config):
     return min(MOST, cores())
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.get_closest_marker("alone"):
-            item.add_marker(pytest.mark.xdist_group("alone"))
-        elif shares_a_fixture(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """By `together`, in the order of collection. xdist's own loadgroup loses its groups with pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return together(nodeid.partition("::")[0]) or nodeid
+
+    config.option.loadscopereorder = False
+    return Together(config, log)
 
 
-def shares_a_fixture(item) -> bool:
-    """Whether a fixture of the test's own module is made once for the module."""
-    found = [item._fixtureinfo.name2fixturedefs.get(name, [None])[-1] for name in item.fixturenames]
-    return any(fixture and fixture.scope == "module" and fixture.baseid == item.parent.nodeid for fixture in found)
+def pytest_collection_modifyitems(config, items):
+    if hasattr(config, "workerinput"):  # on several cores the longest begin first: what is alone, then what is together
+        groups = {item: together(item.nodeid.partition("::")[0]) for item in items}
+        items.sort(key=lambda item: (groups[item] != "alone", not groups[item]))
+
+
+@functools.cache
+def together(file: str) -> str:
+    """Why the tests of a file stay on one worker: they are "alone", with those of other files, or share a fixture of their
+    module, then it is the file; "" if each may go where there is room."""
+    text = (REPOSITORY / file).read_text()
+    return "alone" if re.search(r"mark\.(alone|bench)\b", text) else file if 'scope="module"' in text else ""
+
+
+def alone(item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("alone", "bench"))
 
 
 @pytest.fixture(autouse=True)
 def one_at_a_time(request):
-    if request.node.get_closest_marker("alone"):
+    if alone(request.node):
         with FileLock(LOCK):
             yield
     else:

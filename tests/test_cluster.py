@@ -16,7 +16,6 @@ from alnb.executor import backend, drive
 from alnb.store import Store
 from tests import toy_study
 
-pytestmark = pytest.mark.alone
 # what Dask's defaults get wrong here: a worker's step may start processes, memory is the user's business, a step that
 # killed a few workers is given up, and the dashboard has no business on a fixed port
 SETTINGS = {
@@ -86,6 +85,7 @@ def cluster(tmp_path):
     made.close()
 
 
+@pytest.mark.alone
 def test_a_grid_survives_a_worker_that_is_killed(cluster, tmp_path):
     workers = [cluster.worker(), cluster.worker()]
     cluster.wait_for_workers(2)
@@ -108,6 +108,7 @@ def test_a_grid_survives_a_worker_that_is_killed(cluster, tmp_path):
     assert a == b
 
 
+@pytest.mark.alone
 def test_workers_of_another_version_and_none_at_all_are_refused(cluster, tmp_path):
     with pytest.raises(BadRequest, match="has no workers"):
         drive(toy_study.runs([0]), Store(tmp_path / "s"), cluster=cluster.address)

@@ -1,10 +1,14 @@
 import json
+import subprocess
+import sys
+from itertools import pairwise
 
 import pandas
 import pytest
 
-from alnb import figures
+from alnb import acquisition, figures
 from alnb.errors import BadRequest
+from alnb.statistics import BASELINES
 
 ROWS = pandas.DataFrame(
     [{"dataset": "d", "method": m, "seed": s, "labelled": n, "accuracy": 10.0 * i + s + n / 10}
@@ -25,11 +29,49 @@ def test_equal_data_give_equal_bytes_png_and_svg(tmp_path):
         assert a == b, kind
 
 
-def test_the_line_is_the_mean_over_seeds_and_the_bar_its_deviation(tmp_path):
-    fig = figures.curves(ROWS, "labelled", "accuracy", "method")
-    lines = [container.lines[0] for container in fig.axes[0].containers]
+def test_the_line_is_the_mean_over_seeds_and_the_band_its_deviation_cut_at_the_metric_s_ends():
+    fig = figures.curves(ROWS, "labelled", "accuracy", "method", high=12.6)
+    (ax,) = fig.axes
+    lines = [line for line in ax.lines if len(line.get_xdata())]
     assert [list(line.get_ydata()) for line in lines] == [[1.5, 2.5], [11.5, 12.5]]
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == 2  # told apart without colour
+    edges = [band.get_paths()[0].vertices[:, 1] for band in ax.collections]
+    sd = 0.5**0.5
+    assert [(round(e.min(), 6), round(e.max(), 6)) for e in edges] == [
+        (round(1.5 - sd, 6), round(2.5 + sd, 6)), (round(11.5 - sd, 6), 12.6),
+    ]  # fmt: skip
+
+
+def test_one_seed_has_no_band():
+    assert not figures.curves(ROWS[ROWS.seed == 0], "labelled", "accuracy", "method").axes[0].collections
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept", "alone"),
+    [
+        ({"a": (60, 90), "b": (61, 88), "c": (20, 85)}, "", ["c"]),
+        ({"a": (60, 90), "b": (61, 88), "c": (50, 85)}, "", []),  # the others keep 0.75 of the height
+        ({"a": (60, 90), "b": (61, 88), "c": (20, 85)}, "c", []),  # what all are compared with stays
+        ({"a": (60, 90), "b": (20, 85)}, "", []),  # two lines: which would squash which?
+        ({"a": (60, 90), "b": (61, 88), "c": (20, 85), "d": (21, 85)}, "", []),  # half of the arms are no exception
+        ({n: (60, 90) for n in "abef"} | {"c": (20, 85), "d": (21, 85)}, "", ["c", "d"]),
+        ({"a": (0.2, 0.3), "b": (0.2, 0.31), "c": (0.2, 4.0)}, "", ["c"]),  # an error that explodes
+    ],
+)  # fmt: skip
+def test_arms_that_squash_the_rest_stand_apart(lines, kept, alone):
+    assert figures.apart(lines, kept) == alone
+
+
+def test_an_arm_apart_has_a_panel_of_its_own_beside_the_baseline_and_one_legend():
+    more = pandas.concat([ROWS, *(ROWS[ROWS.method == "margin"].assign(method=m) for m in ("entropy", "qbc"))])
+    low = ROWS[ROWS.method == "random"].assign(method="bald(dropout=0.5)", accuracy=lambda r: r.accuracy - 80)
+    fig = figures.curves(pandas.concat([more, low]), "labelled", "accuracy", "method", beside="random")
+    left, right = ([line.get_label() for line in ax.lines if len(line.get_xdata())] for ax in fig.axes)
+    assert left == ["random", "margin", "entropy", "qbc"]
+    assert right == ["random", "bald(dropout=0.5)"]
+    assert fig.axes[1].get_title() == "on a scale of its own"
+    assert not any(ax.get_legend() for ax in fig.axes)
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == [*left, "bald(dropout=0.5)"]
 
 
 def test_the_manifest_is_rebuilt_from_the_sidecars(tmp_path):
@@ -57,10 +99,63 @@ def test_the_description_holds_the_numbers_that_are_drawn():
     assert "mean of 2 seeds" in said
 
 
-def test_a_table_shows_blanks_for_what_is_not_known():
-    fig = figures.table(pandas.DataFrame({"method": ["a", "b"], "acc": [1.234, float("nan")]}))
-    (drawn,) = [child for child in fig.axes[0].get_children() if type(child).__name__ == "Table"]
-    assert [drawn[row, 1].get_text().get_text() for row in range(3)] == ["acc", "1.23", ""]
+def test_the_description_of_an_error_puts_the_lowest_first_with_its_unit():
+    said = figures.describe_curves(ROWS, "labelled", "accuracy", "method", "px", "lower", "test mae, px")
+    assert "Lines of test mae, px against labelled" in said
+    assert "lowest at the end first" in said
+    assert said.index("random") < said.index("margin")
+    assert "12.5 px" in said
+
+
+def test_seeds_and_decimals_in_words():
+    counts = pandas.DataFrame([{"method": m, "seed": s} for m, n in (("a", 3), ("b", 1), ("c", 1)) for s in range(n)])
+    assert figures.seeds(counts) == "3 seeds (b, c: 1)"
+    assert figures.seeds(counts[counts.seed == 0]) == "one seed"
+    assert figures.seeds(counts[:0]) == "no seed"
+    many = pandas.DataFrame([{"method": m, "seed": s} for i, m in enumerate("abcdefgh") for s in range(2 + (i == 0))])
+    assert figures.seeds(many) == "2 to 3 seeds"
+    assert [figures.places([v]) for v in (83.1, 5.2, 0.34, 0.004, 1200, float("nan"), 0)] == [1, 2, 3, 5, 1, 1, 1]
+
+
+def test_a_table_shows_blanks_for_what_is_not_known_and_wraps_long_texts():
+    frame = pandas.DataFrame({"method": ["a", "b " * 40], "acc": [1.234, float("nan")], "n": [pandas.NA, 3]})
+    (ax,) = figures.table(frame).axes
+    texts = [text.get_text() for text in ax.texts]
+    assert texts[:6] == ["method", "acc", "n", "a", "1.23", ""]
+    assert texts[7:] == ["", "3"]
+    assert all(len(line) <= 46 for line in texts[6].splitlines())
+    assert [text.get_ha() for text in ax.texts[:2]] == ["left", "right"]
+
+
+def boxes(fig, texts):
+    fig.canvas.draw()
+    return [text.get_window_extent() for text in texts]
+
+
+@pytest.mark.parametrize(
+    "caption", ["Short", "A caption of so many words that one line could never hold them all " * 3]
+)
+def test_the_title_is_the_caption_wrapped_above_everything_and_small_beneath_it_the_id(caption):
+    fig = figures.curves(ROWS, "labelled", "accuracy", "method")
+    fig.axes[0].set_title("a title of the axes")
+    figures.note(fig, "Mean of 2 seeds; band: one standard deviation.")
+    before = fig.get_size_inches().copy()
+    figures.title(fig, caption, "thesis-fig-1", ["glyphs-10"], [figures.STAND_IN, "reduced"])
+    assert fig.get_size_inches()[0] == before[0]
+    assert fig.get_size_inches()[1] > before[1]
+    *title, small = [text for text in fig.texts if text is not fig._supxlabel]
+    said = " ".join(text.get_text() for text in title)
+    assert said.split() == caption.split()
+    assert small.get_text() == "thesis-fig-1  ·  glyphs-10  ·  STAND-IN DATA  ·  reduced"
+    assert small.get_fontsize() < title[0].get_fontsize()
+    ax = fig.axes[0]
+    (own, *above) = boxes(fig, [ax.title, *title, small])
+    assert all(box.y0 > own.y1 for box in above)
+    assert all(box.x1 <= fig.bbox.x1 for box in above)
+    assert all(lower.y1 <= upper.y0 + 1 for upper, lower in pairwise(above))
+    note = fig._supxlabel.get_window_extent()
+    assert note.y0 >= 0
+    assert note.y1 <= ax.xaxis.label.get_window_extent().y0
 
 
 def test_a_forest_has_a_dot_a_row_and_its_interval_where_there_is_one():
@@ -81,5 +176,47 @@ def test_a_matrix_says_its_numbers_bold_where_the_interval_leaves_out_0():
     names = ["a", "b"]
     means = pandas.DataFrame([[0, 1.5], [-1.5, 0]], names, names)
     halves = pandas.DataFrame([[float("nan"), 1.0], [2.0, float("nan")]], names, names)
-    texts = {t.get_text(): t.get_weight() for t in figures.matrix(means, halves).axes[0].texts}
+    texts = {t.get_text(): t.get_weight() for t in figures.matrix(means, halves, decimals=1).axes[0].texts}
     assert texts == {"+1.5\n±1.0": "bold", "-1.5\n±2.0": "normal"}
+
+
+def test_a_matrix_has_a_bar_one_symmetric_scale_and_blue_for_the_better_row():
+    names = ["a", "b"]
+    means = pandas.DataFrame([[0, 1.5], [-3.0, float("nan")]], names, names)
+    nothing = means * float("nan")
+    for better, positive_is_blue in (("higher", True), ("lower", False)):
+        fig = figures.matrix(means, nothing, better=better, unit="px")
+        cells, bar = fig.axes
+        assert bar.get_ylabel() == "row minus column, px"
+        mesh = cells.collections[0]
+        assert mesh.get_clim() == (-3, 3)
+        red, _, blue, _ = mesh.cmap(mesh.norm(1.5))
+        assert (blue > red) == positive_is_blue
+        assert all(t.get_weight() == "normal" for t in cells.texts)  # no interval, nothing is bold
+
+
+STRATEGIES = [name for name in acquisition.catalogue() if name not in BASELINES]
+
+
+def test_a_method_has_one_look_whoever_is_drawn_beside_it():
+    every = figures.looks(["random", "random_again", *STRATEGIES, "mine", "yours"])
+    assert len({(one["color"], one["marker"], one["fillstyle"]) for one in every.values()}) == len(every)
+    for name, one in every.items():
+        assert figures.looks([name])[name] == figures.look(name) == one
+    assert every["random"]["color"] == "#000000"
+    code = "from alnb import figures; print(figures.look('mine'))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == str(every["mine"])
+
+
+def test_options_and_controls_look_like_their_strategy_with_another_marker():
+    plain, options, placebo = (figures.look(n) for n in ("bald", "bald(dropout=0.5)", "bald_permuted"))
+    assert plain["color"] == options["color"] == placebo["color"]
+    assert plain["marker"] == options["marker"] == placebo["marker"]
+    assert [one["fillstyle"] for one in (plain, options, placebo)] == ["full", "bottom", "none"]
+    assert options["linestyle"] != plain["linestyle"]
+    assert figures.look("bald(placebo=True)")["fillstyle"] == "none"
+    assert figures.look("random_again")["fillstyle"] == "none"
+    two = figures.looks(["bald(dropout=0.5)", "bald(dropout=0.3)"])
+    assert two["bald(dropout=0.5)"] != two["bald(dropout=0.3)"]
+    pair = figures.look("margin+qbc 10%")
+    assert (pair["color"], pair["marker"]) == (figures.look("margin")["color"], figures.look("qbc")["marker"])

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alnb import published
-from alnb.acquisition import parse_arm
 from alnb.errors import BadRequest
+from alnb.methods.label_dispersion import granularity
 from tests import result_frames
+from tests.result_frames import errors
 
 TABLE = published.published("thesis", "Table 3.1")
 
@@ -66,34 +67,6 @@ def test_unknown_names_are_refused_with_what_there_is():
         published.published("theses")
     with pytest.raises(BadRequest, match=r"Table 3\.1"):
         published.published("thesis", "Table 3.2")
-    with pytest.raises(BadRequest, match="3"):
-        published.claims("thesis", 33)
-
-
-@pytest.mark.parametrize("source", sorted(path.stem for path in (published.DATA / "claims").glob("*.csv")))
-def test_claims_are_complete_and_hold_no_verdict(source):
-    claims = published.claims(source)
-    assert claims["id"].is_unique
-    assert "verdict" not in claims
-    assert claims["kind"].isin(["primary", "secondary"]).all()
-    assert claims["direction"].isin(["higher", "lower"]).all()
-    assert (claims[["quote", "place", "metric", "dataset", "method"]] != "").all().all()
-    assert (claims[["planned_seeds", "planned_world_seeds"]] >= 2).all().all()
-    for one in claims[claims["metric"] == "aubc"].itertuples():
-        half = abs(one.published_effect) / 2
-        assert one.band == pytest.approx(min(0.3, half) if half == half else 0.3), one.id
-        if one.pilot_half_width > one.published_effect:
-            assert "exceeds the published effect" in one.note
-
-
-def test_published_effects_of_claims_are_differences_of_the_table():
-    cells = TABLE[TABLE["metric"] == "accuracy"].set_index(["dataset", "method"])["value"]
-    claims = published.claims("thesis", 3)
-    printed = claims[claims["published_effect"].notna()]
-    assert len(printed) >= 4
-    for one in printed.itertuples():
-        method, comparator = (parse_arm(arm)[0] for arm in (one.method, one.comparator))
-        assert one.published_effect == pytest.approx(cells[one.dataset, method] - cells[one.dataset, comparator])
 
 
 # --- beside -------------------------------------------------------------------------------------------------
@@ -232,9 +205,57 @@ def test_an_arm_is_named_on_each_dataset_by_what_ran_there():
     assert "run as" not in table.loc["glyphs-10", "why"]
 
 
+PRINTED = pd.DataFrame(
+    [
+        {
+            "artefact": "Table 2",
+            "dataset": "joints",
+            "method": method,
+            "setting": "labelled=200",
+            "metric": "mae",
+            "value": value,
+        }
+        for method, value in (("random", 7.0), ("margin", 5.0), ("entropy", 6.0), ("vaal", 8.0))
+    ]
+)
+
+
+def test_where_lower_is_better_the_least_stands_first():
+    finals = {"random": 6, "margin": 5.5, "entropy": 4, "vaal": 7}
+    ours = errors({(m, seed): [9, 8, v + seed] for m, v in finals.items() for seed in range(2)})
+    table = published.beside(PRINTED, ours, "mae").set_index("method")
+    assert table["ours"].to_dict() == {"random": 6.5, "margin": 6, "entropy": 4.5, "vaal": 7.5}
+    assert table["our_gain"].drop("random").to_dict() == {"margin": -0.5, "entropy": -2, "vaal": 1}  # in pixels
+    assert table["sign"].drop("random").tolist() == ["same"] * 3
+    assert table["published_rank"].drop("random").to_dict() == {"margin": 1, "entropy": 2, "vaal": 3}
+    assert table["our_rank"].drop("random").to_dict() == {"entropy": 1, "margin": 2, "vaal": 3}
+    with pytest.raises(BadRequest, match="need the column pck"):
+        published.beside(PRINTED, ours, "pck")
+    misnamed = ours.rename(columns={"mae": "accuracy"}).assign(dataset="misnamed")
+    table = published.beside(PRINTED.assign(dataset="misnamed", metric="accuracy"), misnamed).set_index("method")
+    assert table["our_rank"].drop("random").to_dict() == {"entropy": 1, "margin": 2, "vaal": 3}
+
+
+def test_without_random_there_is_no_gain():
+    table = published.beside(PRINTED, errors({("margin", 0): [9, 8, 5], ("entropy", 0): [9, 8, 4]}), "mae")
+    table = table.set_index("method")
+    assert table["our_gain"].isna().all()
+    assert table["our_rank"].isna().all()
+    assert table.loc["entropy", "ours"] == 4
+    assert table.loc["random", "why"] == "not run"
+
+
+def test_each_race_stands_beside_by_itself():
+    few = results("cifar-10", False, {"random": 0, "dispersion": 2}, FULL).assign(race="few")
+    mine = results("cifar-10", False, {"random": 0, "dispersion": 1}, FULL).assign(race="mine")
+    table = published.beside(TABLE, pd.concat([few, mine]), network="resnet18").set_index(["race", "method"])
+    assert table.loc[("few", "dispersion"), "our_gain"] == pytest.approx(2)
+    assert table.loc[("mine", "dispersion"), "our_gain"] == pytest.approx(1)
+
+
 # --- audit --------------------------------------------------------------------------------------------------
 
-AUDIT = published.audit("thesis").set_index("check")
+AUDIT = published.audit("thesis", "3", checks=(granularity,)).set_index("check")
 
 
 def test_cifar_10_ratios_follow_from_the_printed_full_accuracy():
@@ -281,6 +302,37 @@ def test_denominators_always_hold_the_true_one(full, accuracies):
     assert low - 1e-9 <= full <= high + 1e-9
 
 
+def test_what_only_a_chapter_knows_is_a_check_of_its_own():
+    name = "Fig. 3.1: dispersion, dispersion"
+    assert AUDIT.loc[name, ["printed", "computed", "agrees"]].tolist() == [0.01, 0.01, True]
+    plain = published.audit("thesis", "3")
+    assert name not in set(plain["check"])
+    assert len(plain) == len(AUDIT) - 1
+
+
+def test_an_audit_keeps_to_its_chapter(monkeypatch, tmp_path):
+    other = "thesis,{},,,initial=8; per_cycle=4; cycles=5,total budget,30,%,"
+    lines = (published.DATA / "published" / "thesis.csv").read_text() + "\n".join(
+        map(other.format, ["Table 4.1", "sec. 13.1", "sec. 30", "remark"])
+    )
+    (tmp_path / "published").mkdir()
+    (tmp_path / "published" / "thesis.csv").write_text(lines + "\n")
+    monkeypatch.setattr(published, "DATA", tmp_path)
+    found = lambda *scope: set(published.audit("thesis", *scope)["check"])
+    assert (
+        found("3")
+        == found("3.")
+        == set(published.audit("thesis", "3")["check"])
+        == set(AUDIT.index) - {"Fig. 3.1: dispersion, dispersion"}
+    )
+    assert found("4") == {"Table 4.1: total budget"}
+    assert found(["remark", "sec. 30"]) == {"remark: total budget", "sec. 30: total budget"}
+    assert found() > found("3") | found("4")
+    assert not published.audit("thesis", "4")["agrees"].any()
+    with pytest.raises(BadRequest, match="no number of '5'"):
+        published.audit("thesis", "5")
+
+
 def test_denominators_agree_with_a_search():
     accuracies, ratios = [60.66, 59.78, 58.42], [81.97, 80.78, 78.95]
     steps = (-0.005, -0.0025, 0, 0.0025, 0.005)
@@ -323,7 +375,7 @@ def test_reading_needs_no_heavy_import():
     import sys
 
     code = (
-        "import sys, alnb.published, alnb.statistics; "
+        "import sys, alnb.published, alnb.statistics, alnb.claims; "
         "print([m for m in ('torch', 'pandas', 'scipy', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,14 +6,13 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from filelock import FileLock
 
 from alnb import REPOSITORY, cli, figures
-from tests.test_executor import alive, children
+from tests.test_executor import alive, children, command_line
 
 
 def drawn(*profiles):
@@ -37,7 +36,9 @@ def stand_in(tmp_path, monkeypatch):
 
 
 def test_two_at_once_each_in_one_piece_and_a_failure_is_told(stand_in, capfd):
-    stand_in("touch $profile; until test -e world && test -e bad; do sleep 0.02; done")  # each waits for the other
+    stand_in(
+        "touch $profile; for i in $(seq 3000); do test -e world -a -e bad && break; sleep 0.02; done"
+    )  # each waits for the other
     assert cli._draw(drawn("world", "bad"), 2) == 2
     out, err = capfd.readouterr()
     pieces = {
@@ -70,10 +71,10 @@ def test_an_interrupt_ends_all_that_are_drawn_and_their_kernels():
     below, deadline = [], time.monotonic() + 300
     while process.poll() is None and time.monotonic() < deadline:
         below = children(process.pid)
-        if any("ipykernel" in command(pid) for pid in below):
+        if any("ipykernel" in command_line(pid) for pid in below):
             break
         time.sleep(0.1)
-    assert sum("alnb.cli" in command(pid) for pid in below) == 2, "they do not run side by side"
+    assert sum("alnb.cli" in command_line(pid) for pid in below) == 2, "they do not run side by side"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "alnb: interrupted; what was finished is kept\n")
@@ -81,13 +82,6 @@ def test_an_interrupt_ends_all_that_are_drawn_and_their_kernels():
     while alive(below) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert alive(below) == []
-
-
-def command(pid):
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:  # gone
-        return ""
 
 
 def test_the_manifest_is_read_and_written_by_one_process_at_a_time(tmp_path):

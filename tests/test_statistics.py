@@ -16,7 +16,7 @@ from scipy import stats
 from alnb import statistics
 from alnb.errors import BadRequest
 from alnb.statistics import Difference, difference, endpoint, holm, holm_intervals, paired, verdict
-from tests.result_frames import results
+from tests.result_frames import errors, results
 
 
 def noisy(methods, seeds, rng, cycles=4, sd=0.5, **where):
@@ -25,7 +25,8 @@ def noisy(methods, seeds, rng, cycles=4, sd=0.5, **where):
     for seed in range(seeds):
         shared = 60 + 3 * np.arange(cycles + 1) + rng.normal(0, 3)
         for method, gain in methods.items():
-            curves[method, seed] = shared + gain * (np.arange(cycles + 1) > 0) + rng.normal(0, sd, cycles + 1)
+            curve = shared + gain * (np.arange(cycles + 1) > 0) + rng.normal(0, sd, cycles + 1)
+            curves[method, seed] = curve.round(2)  # of 10,000 test images
     return results(curves, **where)
 
 
@@ -125,13 +126,107 @@ def test_what_would_be_averaged_silently_is_refused():
     for wrong, said in (
         (pd.concat([frame, frame]), "more than once"),
         (pd.concat([frame, other]), "labels at cycle 1"),
-        (frame.assign(accuracy=frame["accuracy"] * 2), "percent"),
+        (frame.assign(accuracy=frame["accuracy"] * 2), "accuracy is in %, 0 to 100; given 120"),
         (frame.drop(columns="seed"), "seed"),
         (frame.assign(world=[True, False, False]), "both real and stand-in"),
         (frame.assign(network=["small", "small", "resnet18"]), "networks"),
     ):
         with pytest.raises(BadRequest, match=said):
             endpoint(wrong)
+
+
+@pytest.mark.parametrize(
+    ("labels", "step"),
+    [([300], 1), ([200, 300], 1 / 2), ([200, 300, 400, 500], 1 / 6), ([100, 150, 250], 1 / 6), ([1, 2.5], 0)],
+)
+def test_an_area_moves_in_steps_that_its_trapezoids_give(labels, step):
+    assert statistics.aubc_resolution(labels, 0.2) == pytest.approx(0.2 * step)
+    if step:  # every area over multiples of 0.2 is a multiple, and none coarser
+        rng = np.random.default_rng(0)
+        areas = [statistics.aubc(labels, 0.2 * rng.integers(0, 500, len(labels))) for _ in range(200)]
+        multiples = np.array(areas) / (0.2 * step)
+        assert np.allclose(multiples, np.round(multiples), atol=1e-6)
+        assert np.gcd.reduce(np.round(multiples - multiples[0]).astype(int)) == 1
+
+
+def test_the_metric_of_a_frame_is_what_its_study_declares():
+    few, joints = results({("margin", 0): [50, 60]}), errors({("margin", 0): [9, 8]})
+    assert statistics.metric_of(few).name == "accuracy"
+    assert statistics.metric_of(few).resolution == 0.01  # of 10,000 test images
+    assert statistics.metric_of(few.drop(columns="study")) == statistics.metric_of(few)
+    assert (statistics.metric_of(joints).name, statistics.metric_of(joints, "pck").unit) == ("mae", "%")
+    for wrong, name in ((joints, "mAP"), (joints.assign(dataset="nothing"), ""), (joints[:0], "")):
+        with pytest.raises(BadRequest, match="no metric"):
+            statistics.metric_of(wrong, name)
+
+
+def test_an_endpoint_is_of_any_metric_and_says_which_way_is_better():
+    frame = errors({("margin", 0): [9, 8, 4], ("random", 0): [9, 8, 6]}).assign(pck=[10, 20, 40, 10, 25, 30])
+    ends = endpoint(frame).set_index("method")
+    assert ends["aubc"].to_dict() == {"margin": 6, "random": 7}
+    assert set(ends["metric"] + ends["better"]) == {"maelower"}
+    assert set(ends["aubc_resolution"]) == {0}
+    other = endpoint(frame, value="pck").set_index("method")
+    assert other[["final", "better", "final_resolution", "aubc_resolution"]].loc["margin"].tolist() == [
+        40,
+        "higher",
+        0.5,
+        0.25,
+    ]
+    with pytest.raises(BadRequest, match="mae is in px, 0 to inf; given -1"):
+        endpoint(frame.assign(mae=-1.0))
+    with pytest.raises(BadRequest, match="no metric mAP on joints; there is: mae, pck"):
+        endpoint(frame, value="mAP")
+    with pytest.raises(BadRequest, match="need the column pck"):
+        endpoint(frame.drop(columns="pck"), value="pck")
+
+
+def test_races_are_told_apart_and_a_run_may_stand_in_two():
+    few = results({("margin", 0): [50, 60, 70]}, race="few")
+    both = pd.concat([few, few.assign(race="mine"), errors({("margin", 0): [9, 8, 7]}, race="px")])
+    ends = endpoint(both)
+    assert ends[["race", "aubc", "metric"]].values.tolist() == [
+        ["few", 65, "accuracy"],
+        ["mine", 65, "accuracy"],
+        ["px", 7.5, "mae"],
+    ]
+    assert endpoint(both, value="mae")["race"].tolist() == ["px"]  # the others do not have it
+    assert endpoint(few.drop(columns="race"))["race"].tolist() == [""]
+    with pytest.raises(BadRequest, match="few, margin, seed 0, cycle 1 occurs more than once"):
+        endpoint(pd.concat([few, few]))
+    for ask in (paired, lambda frame, *_: statistics.pairwise(frame), lambda frame, *_: statistics.overview(frame)):
+        with pytest.raises(BadRequest, match=r"within one race; given \['few', 'mine'\]"):
+            ask(pd.concat([few, few.assign(race="mine")]), "margin", "random")
+
+
+def test_an_area_may_be_over_what_is_spent():
+    frame = results({("a", 0): [0, 50, 60, 70], ("b", 0): [0, 40, 60, 80]})
+    boxes = frame.assign(boxes=[5, 10, 20, 30, 5, 16, 24, 32])
+    ends = endpoint(boxes, x="boxes").set_index("method")
+    # shared: 16 to 30 boxes; a is 56, 60, 70 at 16, 20, 30 and b 40, 60, 75 at 16, 24, 30
+    assert ends["aubc"].to_dict() == pytest.approx({"a": (4 * 58 + 10 * 65) / 14, "b": (8 * 50 + 6 * 67.5) / 14})
+    assert ends["final"].to_dict() == pytest.approx({"a": 70, "b": 75})
+    assert ends["labelled"].tolist() == [250, 250]
+    same = endpoint(frame.assign(cost=2 * frame["labelled"]), x="cost")
+    assert same["aubc"].tolist() == endpoint(frame)["aubc"].tolist()
+    for wrong, said in (
+        (boxes.assign(boxes=7), "does not grow.* a seed 0"),
+        (frame, "no column boxes"),
+        (boxes.assign(boxes=[1, 2, 3, 4, 5, 6, 7, 8]), "share"),
+    ):
+        with pytest.raises(BadRequest, match=said):
+            endpoint(wrong, x="boxes")
+
+
+def test_seconds_are_summed_up_to_each_evaluation():
+    frame = results({("a", 0): [0, 50, 60], ("b", 0): [0, 40, 60]}).assign(step=[0, 1, 2] * 2)
+    about = {"study": "label_dispersion", "dataset": "cifar-10", "world": False, "seed": 0, "kind": "timing"}
+    timing = [about | {"method": m, "step": t, "seconds": s} for m, s in (("a", 4), ("b", 5)) for t in (0, 1, 2)]
+    ends = endpoint(pd.concat([frame, pd.DataFrame(timing)]), x="seconds").set_index("method")
+    # a is evaluated at 8 and 12 seconds, b at 10 and 15: over 10 to 12, a goes from 55 to 60 and b from 40 to 48
+    assert ends["aubc"].to_dict() == pytest.approx({"a": 57.5, "b": 44})
+    with pytest.raises(BadRequest, match="seconds is missing"):
+        endpoint(pd.concat([frame, pd.DataFrame(timing[2::3])]), x="seconds")
 
 
 # --- paired -------------------------------------------------------------------------------------------------
@@ -206,10 +301,98 @@ def test_fewer_than_two_seeds_have_no_interval():
     assert str(difference([0, 1, 2])) == "+1.00 +- 2.48 (n = 3)"
 
 
-def test_identical_arms_differ_by_nothing_for_certain():
-    same, shifted = difference([0, 0, 0]), difference([0.5, 0.5])
-    assert (same.low, same.high, same.p) == (0, 0, 1)
-    assert (shifted.low, shifted.high, shifted.p) == (0.5, 0.5, 0)
+def test_equal_gaps_are_as_uncertain_as_the_steps_they_are_counted_in():
+    # two gaps of 0.4 in steps of 0.2: deviation 0.2 / sqrt(12), so t = 0.4 / 0.0408 with one degree of freedom
+    gap = difference([0.4, 0.4 + 1e-13], resolution=0.2)
+    assert gap.sd == pytest.approx(0.2 / math.sqrt(12))
+    assert gap.p == pytest.approx(2 * stats.t.sf(0.4 / (gap.sd / math.sqrt(2)), 1))
+    assert gap.half_width == pytest.approx(gap.sd / math.sqrt(2) * stats.t.ppf(0.975, 1))
+    same = difference([0.0, 1e-14, 0.0], resolution=0.2)
+    assert (same.mean, same.p) == (0, 1)
+    assert -0.15 < same.low < 0 < same.high < 0.15
+    wide = difference([0.4, 1.4, 2.4], resolution=0.2)
+    assert (wide.sd, wide.p) == pytest.approx((1, difference([0.4, 1.4, 2.4]).p))
+
+
+@pytest.mark.parametrize("gap", [0, 1e-14, 0.5, 1e-3])
+def test_rounding_noise_is_never_an_effect(gap):
+    noise = np.array([1, -1, 2, 0]) * 1e-14  # what is left of 71.3 - 70.8 and the like
+    d = difference(gap + noise, scale=71.3)
+    assert d.p == 1
+    assert math.isnan(d.sd)
+    assert verdict(d, 10) == verdict(d) == "cannot be told"
+    assert "no interval" in str(d)
+    arms = pd.DataFrame(
+        {"method": ["a"] * 4 + ["b"] * 4, "seed": [*range(4)] * 2, "mae": [*(71.3 + gap + noise), *[71.3] * 4]}
+    )
+    assert paired(arms, "a", "b", "mae").p == 1
+    assert difference(np.array([1, -1, 2.0]) * 1e-14).p > 0.1  # small by itself is not noise
+
+
+def test_curves_of_equal_areas_are_equal_whatever_their_sums_are_rounded_to():
+    rises, falls = [50, 60.1, 70.3, 80.7], [50, 60.2, 70.2, 80.8]  # equal areas: the steps cancel in the trapezoids
+    frame = results({(m, s): [v + s * 0.1 for v in curve] for m, curve in (("a", rises), ("b", falls)) for s in (0, 1)})
+    d = paired(frame, "a", "b")
+    assert (d.mean, d.p) == (0, 1)
+    assert verdict(d) == "cannot be told"
+    assert verdict(d, 0.3) == "equivalent"
+    up = paired(frame.assign(accuracy=frame["accuracy"] + (frame["method"] == "a") * 0.01), "a", "b")
+    assert up.mean == pytest.approx(0.01)
+    assert up.p == pytest.approx(difference([0.01, 0.01], resolution=0.01 / 4).p)  # one image at each cycle, twice
+    assert 0.01 < up.p < 0.05
+
+
+SHARED, OWN, IMAGES = 450, 50, 500
+
+
+def null_gaps(rng, ledgers, claims, seeds):
+    """(ledgers, claims, seeds) gaps of areas of two arms that are equally good: four accuracies each on 500 test
+    images. A seed and a run have a level of their own; of nine images in ten both models say the same."""
+    shape = (ledgers, claims, seeds)
+    level = np.array([0.66, 0.72, 0.76, 0.79]) + rng.normal(0, 0.02, (*shape, 1, 1))
+    alike = rng.binomial(SHARED, level)
+    apart = rng.binomial(OWN, level + rng.normal(0, 0.004, (*shape, 2, 1)))
+    areas = (alike + apart) * 100 / IMAGES @ (np.array([1, 2, 2, 1]) / 6)
+    return areas[..., 0] - areas[..., 1]
+
+
+def p_values(gaps, resolution, floor):
+    """Two-sided p over the last axis, of many differences at once; floor: the least deviation."""
+    gaps = np.round(gaps / resolution) * resolution
+    sd = np.maximum(gaps.std(-1, ddof=1), floor)
+    sd[sd < 1e-9] = 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.abs(gaps.mean(-1)) / (sd / math.sqrt(gaps.shape[-1]))
+    return np.where(np.abs(gaps.mean(-1)) < 1e-9, 1.0, 2 * stats.t.sf(t, gaps.shape[-1] - 1))
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+def test_of_ledgers_without_any_effect_one_in_twenty_says_something_false(seeds):
+    ledgers, claims = 2000, 20
+    step = statistics.aubc_resolution([200, 300, 400, 500], 100 / IMAGES)
+    gaps = null_gaps(np.random.default_rng(seeds), ledgers, claims, seeds)
+    assert 0.3 < gaps.std() < 0.7  # the pilot's was 0.6
+    ours = p_values(gaps, step, step / math.sqrt(12))
+    for values, p in zip(gaps[:20].reshape(-1, seeds), ours[:20].ravel()):
+        assert difference(values, resolution=step).p == pytest.approx(p, abs=1e-12)
+    # where no claim is true, Holm says something false exactly where the least p is at most 0.05 / claims
+    said = ours.min(1) <= 0.05 / claims
+    for i in [*range(10), *np.flatnonzero(said)[:10]]:
+        family = holm_intervals([difference(values, resolution=step) for values in gaps[i]])
+        assert any(verdict(d) in ("holds", "reversed") for d in family) == said[i]
+    false = said.mean()
+    error = math.sqrt(0.05 * 0.95 / ledgers)  # 0.5 %
+    assert false <= 0.05 + 2 * error
+    if seeds == 2:  # the rule before, a deviation of the gaps alone, at the size that has equal gaps most often
+        assert (p_values(gaps, step, 0).min(1) <= 0.05 / claims).mean() > 0.25
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+@pytest.mark.parametrize("spread", [0.5, 1, 2, 10])
+def test_a_coarse_metric_is_no_more_certain(seeds, spread):
+    gaps = np.round(np.random.default_rng(seeds).normal(0, spread, (2000, 20, seeds)))  # in steps
+    false = (p_values(gaps, 1.0, 1 / math.sqrt(12)).min(1) <= 0.05 / 20).mean()
+    assert false <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 2000)
 
 
 def test_no_comparator_is_against_zero():
@@ -221,7 +404,7 @@ def test_no_comparator_is_against_zero():
 
 def test_paired_refuses_two_datasets_and_two_values_for_a_seed():
     two = pd.concat([results({("a", 0): [1, 2]}), results({("a", 0): [1, 2]}, dataset="digits")])
-    with pytest.raises(BadRequest, match="one dataset"):
+    with pytest.raises(BadRequest, match="within one dataset"):
         paired(two, "a", "b")
     with pytest.raises(BadRequest, match="more than one"):
         paired(pd.DataFrame({"method": "a", "seed": [1, 1], "aubc": [2.0, 3]}), "a", "b")
@@ -357,6 +540,16 @@ def test_on_a_a_data_a_claim_rarely_holds_and_a_real_effect_does():
     assert np.mean([family.count("holds") for family in said[2.0]]) > 4
 
 
+def test_equivalence_is_held_for_each_claim_and_not_for_the_family():
+    rng = np.random.default_rng(8)
+    single = [verdict(difference(rng.normal(0.3, 0.2, 10)), 0.3) for _ in range(2000)]
+    assert 0.018 < single.count("equivalent") / 2000 < 0.035  # 2.5 %: the effect is as large as what matters
+    families = [holm_intervals([difference(rng.normal(0.3, 0.2, 10)) for _ in range(20)]) for _ in range(400)]
+    false = np.mean([any(verdict(d, 0.3) == "equivalent" for d in family) for family in families])
+    assert 0.1 < false < 0.22  # 15.6 % of 20,000 such families
+    assert not any(verdict(d, 0.3) == "reversed" for family in families for d in family)
+
+
 # --- as the papers report it --------------------------------------------------------------------------------
 
 
@@ -406,175 +599,32 @@ def test_labels_needed_lie_on_the_comparators_curve(random_curve, final):
         assert (max(random_curve) < final) if one["bound"] == ">=" else (random_curve[0] > final)
 
 
-# --- ledger -------------------------------------------------------------------------------------------------
+def test_what_is_better_stands_first_in_either_direction():
+    curves = {("good", 0): [9, 5, 4], ("bad", 0): [9, 8, 7], ("random", 0): [9, 7, 6]}
+    for frame, order in (
+        (results(curves), ["bad", "random", "good"]),
+        (errors(curves), ["good", "random", "bad"]),
+        (errors(curves, dataset="misnamed", metric="accuracy"), ["good", "random", "bad"]),
+    ):
+        table = statistics.summary(frame)
+        assert table[table["cycle"] == 2]["method"].tolist() == order
+        assert table["mean"].notna().all()
+        assert list(statistics.pairwise(frame)["mean"]) == order
+        assert statistics.pairwise(frame)["mean"].loc["good", "bad"] == -3  # a difference keeps its sign
+        assert statistics.overview(frame)["method"].tolist() == order
 
 
-def claim(id="c1", **more):
-    return {
-        "id": id,
-        "kind": "primary",
-        "metric": "aubc",
-        "dataset": "cifar-10",
-        "method": "dispersion",
-        "comparator": "random",
-        "direction": "higher",
-        "planned_seeds": 10,
-        "planned_world_seeds": 12,
-        "band": 0.3,
-        "published_effect": 3.09,
-        "world": "glyphs-10",
-        "null": "glyphs-10-null",
-        "placebo": "random_again",
-        "note": "",
-    } | more
-
-
-ARMS = {"random": 0, "random_again": 0, "dispersion": 3, "margin": 1}
-
-
-def test_ledger_has_a_row_per_claim_and_setting_also_without_runs():
-    table = statistics.ledger(pd.DataFrame(), pd.DataFrame([claim(), claim("c2", comparator="margin", placebo="")]))
-    assert table[["id", "setting"]].values.tolist() == [
-        ["c1", "real data"],
-        ["c1", "world"],
-        ["c1", "null world"],
-        ["c1", "placebo"],
-        ["c2", "real data"],
-        ["c2", "world"],
-        ["c2", "null world"],
-    ]
-    assert set(table["verdict"]) == {"not run"}
-    assert set(table["seeds"]) == {0}
-    assert table["planned"].tolist() == [10, 12, 12, 12, 10, 12, 12]
-
-
-def test_ledger_computes_each_setting_from_its_own_data():
-    rng = np.random.default_rng(3)
-    frame = pd.concat(
-        [
-            noisy(ARMS, 8, rng, dataset="cifar-10"),
-            noisy(ARMS | {"dispersion": -3}, 6, rng, dataset="glyphs-10", world=True),
-            noisy(ARMS | {"dispersion": 0}, 4, rng, dataset="glyphs-10-null", world=True),
-        ]
+def test_labels_saved_cross_downwards_where_lower_is_better():
+    frame = errors(
+        {("margin", 0): [9, 7, 5], ("random", 0): [9, 8, 6, 4], ("margin", 1): [9, 7, 3], ("random", 1): [9, 8, 6, 4]}
     )
-    table = statistics.ledger(frame, pd.DataFrame([claim(planned_world_seeds=6)])).set_index("setting")
-    assert table["verdict"].to_dict() == {  # planned are 10 seeds of real data and 6 of the worlds
-        "real data": "holds (interim)",
-        "world": "reversed",
-        "null world": "cannot be told (interim)",
-        "placebo": "holds (interim)",
-    }
-    assert table["seeds"].tolist() == [8, 6, 4, 8]
-    real = paired(frame[frame["dataset"] == "cifar-10"], "dispersion", "random")
-    again = paired(frame[frame["dataset"] == "cifar-10"], "random_again", "random")
-    row = table.loc["real data"]
-    assert (row.difference, row.low, row.high, row.p) == (real.mean, real.low, real.high, real.p)
-    assert (row.aa_difference, row.aa_low, row.aa_high) == (again.mean, again.low, again.high)
-    assert table.loc["placebo", "comparator"] == "random_again"
-
-
-@pytest.mark.parametrize(("planned", "mark"), [(9, " (interim)"), (8, ""), (7, "")])
-def test_a_verdict_on_fewer_seeds_than_planned_is_interim(planned, mark):
-    frame = noisy(ARMS, 8, np.random.default_rng(3))
-    row = statistics.ledger(frame, pd.DataFrame([claim(planned_seeds=planned)])).iloc[0]
-    assert row.verdict == "holds" + mark
-
-
-def test_ledger_takes_the_placebo_on_the_world_where_it_did_not_run_on_real_data():
-    frame = noisy(ARMS, 3, np.random.default_rng(4), dataset="glyphs-10", world=True)
-    table = statistics.ledger(frame, pd.DataFrame([claim()])).set_index("setting")
-    assert table.loc["placebo", ["dataset", "verdict"]].tolist() == ["glyphs-10", "holds (interim)"]
-
-
-def test_ledger_never_takes_a_stand_in_for_real_data():
-    frame = noisy(ARMS, 3, np.random.default_rng(4), dataset="cifar-10", world=True)
-    assert set(statistics.ledger(frame, pd.DataFrame([claim()]))["verdict"]) == {"not run"}
-
-
-def test_ledger_adjusts_over_all_primary_claims_and_only_those():
-    frame = noisy(ARMS, 8, np.random.default_rng(5))
-    claims = pd.DataFrame(
-        [
-            claim("c1"),
-            claim("c2", comparator="margin"),
-            claim("c3", comparator="absent"),
-            claim("c4", kind="secondary", comparator="margin"),
-        ]
-    )
-    table = statistics.ledger(frame, claims)
-    real = table[table["setting"] == "real data"].set_index("id")
-    again = [paired(frame, "dispersion", "random_again").p] * 3  # each primary claim's placebo counts too
-    plain = [paired(frame, "dispersion", "random").p, paired(frame, "dispersion", "margin").p, math.nan, *again]
-    assert real["p_holm"].tolist()[:2] == holm(plain)[:2].tolist()
-    assert real["p_holm"].isna().tolist()[2:] == [True, True]
-    assert set(real.loc[["c1", "c2"], "level"]) <= {1 - 0.05 / m for m in range(1, 7)}
-    assert real.loc["c4", "level"] == 0.95
-    assert real.loc["c3", "verdict"] == "not run"
-
-
-def test_ledger_says_which_runs_it_left_out():
-    frame = noisy(ARMS, 3, np.random.default_rng(6))
-    cut = frame[~((frame["method"] == "dispersion") & (frame["seed"] == 2) & (frame["cycle"] == 4))]
-    row = statistics.ledger(cut, pd.DataFrame([claim(note="as planned")])).iloc[0]
-    assert row.seeds == 2
-    assert row.note == "as planned | left out, unfinished: cifar-10 dispersion seed 2 (no cycle 4)"
-
-
-def test_ledger_takes_other_rows_by_kind_and_column():
-    rows = [
-        {
-            "dataset": "cifar-10",
-            "world": False,
-            "method": method,
-            "seed": seed,
-            "kind": "informativeness",
-            "accuracy": 50 - gain * portion + seed * (1 + gain / 50),
-        }
-        for method, gain in (("dispersion", 5), ("random", 0))
-        for seed in range(3)
-        for portion in (1, 3)
-    ]
-    lower = claim(metric="informativeness.accuracy", direction="lower", kind="secondary")
-    row = statistics.ledger(pd.DataFrame(rows), pd.DataFrame([lower])).iloc[0]
-    assert row.verdict == "holds (interim)"
-    assert row.difference == pytest.approx(-9.9)
-    assert row.seeds == 3
-    with pytest.raises(BadRequest, match="accepted: aubc"):
-        statistics.ledger(noisy(ARMS, 2, np.random.default_rng(0)), pd.DataFrame([claim(metric="area")]))
-
-
-def test_trend_is_the_rank_correlation_along_the_bins():
-    def bins(seed, cycle, correct):
-        return [
-            {
-                "dataset": "cifar-10",
-                "world": False,
-                "method": "dispersion",
-                "seed": seed,
-                "cycle": cycle,
-                "kind": "histogram",
-                "low": k / 10,
-                "samples": 10 * bool(c + 1),
-                "correct": max(c, 0),
-            }
-            for k, c in enumerate(correct)
-        ]
-
-    frame = pd.DataFrame(
-        bins(0, 0, [9, 7, 5, 1])
-        + bins(0, 1, [9, 5, 7, -1])
-        + bins(1, 0, [1, 2, -1, 5])
-        + bins(2, 0, [9, 5, -1, -1])
-        + bins(3, 0, [5, 5, 5, 5])
-    )
-    found = statistics.trend(frame).droplevel(["dataset", "world", "method"])
-    assert found.iloc[:2].tolist() == pytest.approx([(-1 - 0.5) / 2, 1])
-    assert found.iloc[2:].isna().all()
-    falls = claim(metric="histogram.trend", comparator="", direction="lower", kind="secondary", band=math.nan)
-    row = statistics.ledger(frame, pd.DataFrame([falls])).iloc[0]
-    assert row.seeds == 2
-    assert row.verdict == "cannot be told (interim)"
-    assert math.isnan(row.aa_difference)
+    saved = statistics.labels_saved(frame, "margin")
+    assert saved["needed"].tolist() == [225, 250]  # 6 at 200 labels, 4 at 250
+    assert saved["bound"].tolist() == ["", ">="]
+    assert saved["final"].tolist() == [5, 3]
+    worse = statistics.labels_saved(errors({("margin", 0): [9, 9, 9.5], ("random", 0): [9, 8, 6]}), "margin")
+    assert worse["bound"].tolist() == ["<="]
+    assert len(statistics.labels_saved(frame, "margin", "absent")) == 0
 
 
 # --- overview -----------------------------------------------------------------------------------------------
@@ -598,3 +648,41 @@ def test_the_overview_of_a_hand_worked_grid():
     assert math.isnan(random.gain)
     assert math.isnan(random.choosing)
     assert random.saved == ""
+
+
+def test_a_gain_is_an_improvement_in_either_direction():
+    rng = np.random.default_rng(2)
+    curves = {(m, s): [9, 8 - g + rng.normal(0, 0.1), 7 - g] for m, g in (("m", 1), ("random", 0)) for s in range(4)}
+    best, last = statistics.overview(errors(curves)).itertuples()
+    higher = {run: [100 - v for v in curve] for run, curve in curves.items()}
+    mirrored, _ = statistics.overview(results(higher)).itertuples()
+    assert (best.method, last.method) == ("m", "random")
+    assert best.gain_low < best.gain < best.gain_high
+    assert (best.gain, best.gain_low, best.gain_high) == pytest.approx(
+        (mirrored.gain, mirrored.gain_low, mirrored.gain_high), abs=0.01
+    )
+    assert best.aubc == pytest.approx(100 - mirrored.aubc, abs=0.01)
+
+
+@pytest.mark.parametrize("make", [results, errors])
+def test_an_overview_needs_no_random_and_no_second_seed(make):
+    curves = {("margin", 0): [50, 60, 70], ("entropy", 0): [50, 61, 72], ("random_again", 0): [50, 60, 69]}
+    table = statistics.overview(make(curves))
+    order = ["entropy", "margin", "random_again"]
+    assert table["method"].tolist() == (order if make is results else order[::-1])
+    assert table[["gain", "gain_low", "gain_high", "aubc_low"]].isna().all(axis=None)
+    assert set(table["saved"]) == {""}
+    assert table["seeds"].tolist() == [1, 1, 1]
+    assert statistics.baseline_of(make(curves)) is None
+    with_random = make(curves | {("random", 0): [50, 60, 70]})
+    assert statistics.baseline_of(with_random) == "random"
+    assert statistics.overview(with_random)["gain"].notna().sum() == 3
+    assert statistics.overview(with_random.drop(columns="kind"))["choosing"].isna().all()
+    assert statistics.overview(with_random, "absent")["gain"].isna().all()
+
+
+def test_where_no_run_is_finished_tables_are_empty():
+    frame = results({("margin", 0): [50, 60, math.nan], ("random", 0): [50, math.nan]})
+    with pytest.warns(statistics.Incomplete):
+        assert len(statistics.overview(frame)) == 0
+    assert statistics.summary(frame[:0])["mean"].tolist() == []

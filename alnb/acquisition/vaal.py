@@ -149,7 +149,7 @@ def _surprise(logits):
     return F.softplus(-logits).mean()  # -log sigmoid
 
 
-# --- networks -------------------------------------------------------------------------
+# --- networks -----------------------------------------------------------------------------------------------
 
 
 def networks(shape, width: int, latent: int, rng):

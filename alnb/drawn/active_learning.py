@@ -6,7 +6,7 @@ training that is watched for what it forgets). What cannot be drawn is said, and
 
 from __future__ import annotations
 
-from alnb import figures
+from alnb import figures, statistics
 from alnb.drawn import standard
 from alnb.drawn.plane import (
     GREEN,
@@ -110,23 +110,21 @@ def criteria(results, both: str = "diverse_margin"):
     t interval (left out where `both` did not run). Pandas frame."""
     import pandas
 
-    from alnb.statistics import difference
-
     made = []
     for race in ("islands", "null"):
         rows = standard.in_race(results, race)
         rows = rows[rows["kind"] == "test"]
-        last = rows[rows["cycle"] == rows["cycle"].max()]
+        if rows.empty:
+            continue
+        last, step = rows[rows["cycle"] == rows["cycle"].max()], statistics.metric_of(rows, "accuracy").resolution
         for method, part in last.groupby("method", sort=False):
             values = part.set_index("seed")["accuracy"]
             line = {"dataset": part["dataset"].iloc[0], "method": method, "asks": _asks(method), "accuracy": values.mean(),
                     "sd": values.std(), "wrong": part["pool_errors"].mean(),
                     "none wrong": int((part["pool_errors"] == 0).sum()), "seeds": len(values)}  # fmt: skip
-            other = last[last["method"] == both].set_index("seed")["accuracy"]
-            paired = (other - values).dropna()
-            if method != both and len(paired) > 1:
-                d = difference(paired.tolist())
-                line |= {f"{both} minus it": d.mean, "low": d.low, "high": d.high}
+            gap = statistics.paired(last, both, method, "accuracy", resolution=step)
+            if method != both and gap.n > 1:
+                line |= {f"{both} minus it": gap.mean, "low": gap.low, "high": gap.high}
             made.append(line)
     return pandas.DataFrame(made)
 
@@ -183,7 +181,7 @@ def fig_1_2(results) -> Drawing | None:
     pool(axes[0], world)
     dots(axes[0], world, labelled(first, 0, 0), 26, color="black", linewidths=0)
     axes[0].set_title(
-        f"(a) the pool: {len(world.train_points)} points\nblack: first {len(labelled(first, 0, 0))} labels", fontsize=9
+        f"(a) the pool: {len(world.train_points)} points\nblack: first {len(labelled(first, 0, 0))} labels", fontsize=8
     )
     frame(axes[0])
     for place, (ax, method) in enumerate(zip(axes[1:], methods)):
@@ -195,7 +193,7 @@ def fig_1_2(results) -> Drawing | None:
         dots(ax, world, labelled(run, 0, 0), 26, color="black", linewidths=0)
         dots(ax, world, labelled(run, 1, last), 34, color=GREEN, edgecolors="black", linewidths=0.4)
         row, told = accuracy(run, last), table.loc[method]
-        mean = f"all seeds: {told['accuracy']:.0f}" + f" (sd {told['sd']:.0f})" * (told["seeds"] > 1) + " %"
+        mean = f"all seeds: {told['accuracy']:.0f}" + f" (sd {told['sd']:.0f})" * bool(told["seeds"] > 1) + " %"
         name = f"({chr(98 + place)}) {_asks(method)}: {method}"
         ax.set_title(f"{name}\ntest {row.accuracy:.0f} %, pool: {len(missed)} wrong; {mean}", fontsize=8)
         parts.append(f"({chr(98 + place)}) {_asks(method)}, {method}: {row.accuracy:.1f} % on the test set, "
@@ -245,7 +243,7 @@ def fig_1_4(results, data) -> Drawing | None:
     fig, ax = _tiles(tiles, right + shown, len(classes), 0.68, above=0.4)
     for line, label in enumerate(classes):
         name = data.class_names[int(label)]
-        ax.text(-0.15, 1.2 * line + 0.47, name, ha="right", va="center", fontsize=9)
+        ax.text(-0.15, 1.2 * line + 0.47, name, ha="right", va="center", fontsize=8)
     for start, side in ((0, "unforgettable"), (right, "forgettable")):
         ax.text(start + shown / 2, -0.12, side, ha="center", va="bottom", fontsize=10)
     figures.note(fig, f"One training, seed {rows['seed'].iloc[0]}. Below an image: its forgetting events.")

@@ -93,7 +93,8 @@ def _histograms(results, race: str) -> Drawing | None:
         bins = _pooled(rows[rows["cycle"] == cycle])
         ax.bar(bins.index + 0.5 / BINS, bins["share"], width=0.9 / BINS, color=PALETTE[2], label="share of the pool")
         ax.plot(bins.index + 0.5 / BINS, bins["right"], color=PALETTE[0], marker="o", ms=4, label="of these, correct")
-        ax.set(title=f"cycle {int(cycle)}", xlabel="dispersion", xlim=(0, 1), ylim=(0, 104), yticks=range(0, 101, 20))
+        ax.set(title=f"cycle {int(cycle)}", xlabel="dispersion", xlim=(0, 1), ylim=(0, 104), yticks=range(0, 101, 20),
+               xticks=[0, 0.2, 0.4, 0.6, 0.8])  # fmt: skip
         line = ", ".join(
             f"{low:.1f}: {b.share:.0f} % of the pool, {b.right:.0f} % right" for low, b in bins.dropna().iterrows()
         )
@@ -132,7 +133,8 @@ def _informativeness(results, race: str) -> Drawing | None:
         return standard.left_out(where, "no arm of the figure ran at this profile")
     rows = rows[rows["method"].isin(order)].assign(**{"% of the pool asked": 100 * rows["portion"]})
     x, y = "% of the pool asked", "accuracy"
-    fig = figures.curves(rows, x, y, "method", order=order, low=0, high=100, label="accuracy on what is asked, %")
+    fig = figures.curves(rows, x, y, "method", order=order, low=0, high=100, beside="random",
+                         label="accuracy on what is asked, %")  # fmt: skip
     figures.note(fig, f"{standard.means(rows)} Lower: more of what the model gets wrong.")
     said = figures.describe_curves(rows, x, y, "method", better="lower", name="the first model's accuracy, %,")
     return Drawing(fig, rows, said, rows)
@@ -171,18 +173,19 @@ def table_3_1(results) -> Drawing | None:
             continue
         full = part.loc[part["method"] == statistics.CEILING, "accuracy"].mean()
         arms = part[part["method"] != statistics.CEILING]
-        last = arms[arms["cycle"] == statistics.horizon(arms)] if len(arms) else arms  # Random may have gone on
+        asked = (arms["cycle"] >= 1).any()
+        last = arms[arms["cycle"] == statistics.horizon(arms)] if asked else arms  # Random may have gone on
         used.append(part)
         for method, runs in [
             *last.groupby("method", sort=False),
             *part[part["method"] == statistics.CEILING].groupby("method"),
         ]:
             mean = runs["accuracy"].mean()
-            found.append({"dataset": part["dataset"].iloc[0], "method": method, "labels": int(runs["labelled"].max()),
+            found.append({"race": race, "dataset": part["dataset"].iloc[0], "method": method, "labels": int(runs["labelled"].max()),
                           "acc": mean, "sd": runs["accuracy"].std(), "rel": 100 * mean / full, "seeds": len(runs)})  # fmt: skip
     if not found:
         return standard.left_out("few, many", "no runs at this profile")
-    table = pandas.DataFrame(found).sort_values(["dataset", "acc"], ascending=[True, False], ignore_index=True)
+    table = pandas.DataFrame(found).sort_values(["race", "acc"], ascending=[True, False], ignore_index=True)
     parts = [
         f"{r.dataset}, {r.method}: {r.acc:.2f} %" + (f", {r.rel:.1f} % of all data" if r.rel == r.rel else "")
         for r in table.itertuples()
@@ -213,30 +216,31 @@ def _pairs(results, race: str) -> Drawing | None:
     rows = _pair_rows(results, race)
     if rows is None:
         return standard.left_out(race, "no pairs at this profile")
-    arms, beside = _pair_arms(rows), standard.ran(standard.chosen(results, race), ["random", "core_set"])
+    arms, beside = _pair_arms(rows), standard.ran(rows, ["random", "core_set"])
     rows = rows[rows["method"].isin([*beside, *(name for arm in arms for name in _names(arm).values())])]
-    look, ran = figures.looks([*beside, *arms]), set(rows["method"])
-    panels = 1 + any(_names(arm)["retrained"] in ran for arm in arms)
+    look = figures.looks([*beside, *arms])
+    panels = 1 + rows["method"].isin([_names(arm)["retrained"] for arm in arms]).any()
     fig, axes = figures.subplots(1, panels, figsize=(4.6 * panels + 2.2, 4.4), sharey=True, squeeze=False)
     titles = ("models B (full) and A (dashed)", "the plain network on what each asked")
     for ax, title, model in zip(axes[0], titles, ("B", "retrained")):
         shown = {name: name for name in beside} | {_names(arm)[model]: arm for arm in arms}
-        shown = {name: arm for name, arm in shown.items() if name in ran}
-        _draw(ax, rows, {name: look[arm] for name, arm in shown.items()})
+        part = rows[rows["method"].isin(shown)]
+        _draw(ax, part.assign(method=part["method"].replace(shown)), look)
         if model == "B":
-            dashed = {_names(a)["A"]: look[a] | {"linestyle": "--"} for a in arms if _names(a)["A"] in ran}
-            _draw(ax, rows, dashed, sd=False)
+            part = rows[rows["method"].isin([_names(arm)["A"] for arm in arms])]
+            _draw(
+                ax, part, {name: look[_arm(name)] | {"linestyle": "--"} for name in part["method"].unique()}, sd=False
+            )
         ax.set(xlabel="labelled", ylabel="test accuracy, %", title=title)
-        ax.get_legend().remove()
-    lines = dict(zip(*axes[0, 0].get_legend_handles_labels()[::-1]))
-    kept = {arm: lines[name] for arm in [*beside, *arms] for name in (arm, _names(arm)["B"]) if name in lines}
-    fig.legend(kept.values(), kept.keys(), loc="outside right center", fontsize=9)
-    figures.note(fig, standard.means(rows) + " A's bands are left out.")
+    figures.beside_axes(fig, [*beside, *arms])
+    counted = rows.assign(method=[_arm(name) for name in rows["method"]])
+    figures.note(fig, standard.means(counted) + " A's bands are left out.")
     return Drawing(fig, rows, _pairs_in_words(_pair_table(rows)), rows)
 
 
 def _draw(ax, rows, look, sd=True):
-    figures.lines(ax, rows, "labelled", "accuracy", "method", look, list(look), sd=sd, low=0, high=100)
+    there = [name for name in look if (rows["method"] == name).any()]
+    figures.lines(ax, rows, "labelled", "accuracy", "method", look, there, sd=sd, low=0, high=100)
 
 
 def pseudo_3(results) -> Drawing | None:
@@ -261,7 +265,12 @@ def _pair_rows(results, race: str):
 def _pair_arms(rows) -> list[str]:
     """ "ceal" and the pairs with their share, in the order of the rows."""
     own = rows.loc[rows["study"] == pseudo_labels.STUDY.name, "method"]
-    return list(dict.fromkeys(arm.removesuffix(" A").removesuffix(" B") for arm in own))
+    return list(dict.fromkeys(map(_arm, own)))
+
+
+def _arm(method: str) -> str:
+    """The pair of a model, or of what was retrained on its queries."""
+    return method.removesuffix(standard.RETRAINED).removesuffix(" A").removesuffix(" B")
 
 
 def _names(arm: str) -> dict[str, str]:
@@ -280,11 +289,11 @@ def _pair_table(rows):
         names = _names(arm)
         own = rows[rows["method"] == names["B"]]
         pseudo = own.loc[own["labelled"] == budget, "pseudo"].mean()
-        found.append({"pair": arm, "pseudo-labels": "" if pseudo != pseudo else f"{pseudo:.0f}",
+        found.append({"pair": arm, "pseudo-labels": pandas.NA if pseudo != pseudo else round(pseudo),
                       "% right": own["pseudo_right"].mean(),
                       **{column: last.get(name, float("nan")) for column, name in names.items()},
                       "seeds": own["seed"].nunique()})  # fmt: skip
-    return pandas.DataFrame(found)
+    return pandas.DataFrame(found).astype({"pseudo-labels": "Int64"})
 
 
 def _pairs_in_words(table) -> str:

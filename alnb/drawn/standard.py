@@ -42,8 +42,8 @@ def models(results):
     of such a run that are of no one model, its choices and timings, are the last model's, which asks."""
     if "model" not in results or not results["model"].notna().any():
         return results
-    several = results.groupby("key")["model"].transform("nunique") > 1
-    last = results.groupby("key")["model"].transform("last")
+    runs = results.groupby("key" if "key" in results else ["method", "seed"])["model"]
+    several, last = runs.transform("nunique") > 1, runs.transform("last")
     named = results["method"].astype(object) + " " + results["model"].fillna(last).astype(object)
     return results.assign(method=results["method"].astype(object).where(~several, named))
 
@@ -57,7 +57,7 @@ def ran(rows, names: Sequence[str]) -> list[str]:
 
 def chosen(results, race: str = "", arms: Sequence[str] | None = None):
     """Rows of one race that stand in one comparison: those of `arms` (`ran`), else every arm of the notebook's own study
-    (the first row's) but what was retrained on another arm's queries."""
+    (Random's, else the first row's) but what was retrained on another arm's queries."""
     rows = in_race(models(results), race)
     if arms is not None:
         return rows[rows["method"].isin(ran(rows, arms))] if len(rows) else rows
@@ -66,7 +66,8 @@ def chosen(results, race: str = "", arms: Sequence[str] | None = None):
 
 def _own(rows, results):
     if len(rows) and "study" in rows:
-        rows = rows[rows["study"] == results["study"].iloc[0]]
+        random = results.loc[results["method"].isin(statistics.BASELINES), "study"]
+        rows = rows[rows["study"] == (random if len(random) else results["study"]).iloc[0]]
     return rows[~rows["method"].str.endswith(RETRAINED)] if len(rows) else rows
 
 
@@ -162,7 +163,7 @@ def gains(results, race: str = "", metric: str = "") -> Drawing | None:
     table = table[several] if several.any() else table
     again = table[table["method"].isin(statistics.BASELINES)]
     band = (again["gain_low"].iloc[0], again["gain_high"].iloc[0]) if len(again) else None
-    unit, n = _points(known), max(2, figures.places(table["gain"]))
+    unit, n = _points(known), _decimals(over)
     fig = figures.forest(
         table, label="method", mean="gain", low="gain_low", high="gain_high", band=band,
         x=f"area under the curve: gain on {baseline}, {unit}" + "; lower is better, so less is a gain" * (known.better == "lower"),
@@ -172,14 +173,10 @@ def gains(results, race: str = "", metric: str = "") -> Drawing | None:
     interval = f"; bar: 95 % t interval.{shaded}" if several.any() else ", so no interval."
     figures.note(fig, f"Paired by seed, {figures.seeds(counted)}{interval}")
     parts = [
-        f"{g.method} {g.gain:+.{n}f}"
-        + (
-            f" ({g.gain_low:+.{n}f} to {g.gain_high:+.{n}f}, {g.gain_seeds} seeds)"
-            if g.gain_seeds > 1
-            else " (one seed)"
-        )
+        f"{g.method} {_signed(g.gain, n)} ({_interval(g.gain_low, g.gain_high, n)}{g.gain_seeds} seeds)"
+        if g.gain_seeds > 1 else f"{g.method} {_signed(g.gain, n)} (one seed)"
         for g in table.itertuples()
-    ]
+    ]  # fmt: skip
     said = (
         f"Gain in area under the curve of {known.label} on {baseline}, in {unit}, positive is better, on "
         f"{_datasets(rows)}, with 95 % t intervals, best first: {'; '.join(parts)}."
@@ -200,16 +197,16 @@ def pairs(results, race: str = "", metric: str = "") -> Drawing | None:
     if len(order) < 2:
         return left_out(where, "one arm alone has no pair")
     mean, half = table["mean"], table["half_width"]
-    fig = figures.matrix(mean, half, better=known.better, unit=unit)
-    interval = "±: half the 95 % t interval, bold where it leaves out 0, of each pair alone."
-    figures.note(fig, f"Area under the curve, paired by seed, {figures.seeds(ends)}; {interval}")
+    n = _decimals(ends)
+    fig = figures.matrix(mean, half, better=known.better, unit=unit, decimals=n)
+    interval = "±: half the 95 % t interval, bold where it leaves out 0, of each pair alone"
+    figures.note(fig, f"Area, paired by seed, {figures.seeds(ends)}; blue: the row is better. {interval}.")
     best, *rest = order
-    n = max(2, figures.places(mean.to_numpy().flat))
     parts = []
     for other in rest:
         gap, width = mean.loc[best, other], half.loc[best, other]
         if gap == gap:
-            parts.append(f"{best} minus {other}: {gap:+.{n}f}" + (f" +- {width:.{n}f}" if width == width else ""))
+            parts.append(f"{best} minus {other}: {_signed(gap, n)}" + (f" +- {width:.{n}f}" if width == width else ""))
     data = pandas.DataFrame(
         [{"method": row, "against": column} | {what: table[what].loc[row, column] for what in ("mean", "half_width", "p", "n")}
          for row in order for column in order if row != column]
@@ -232,7 +229,7 @@ def overview(results, race: str = "", metric: str = "") -> Drawing | None:
         return None
     rows, ends, known, _ = found
     over = statistics.overview(rows, value=known.name)
-    n = max(2, figures.places(over["aubc"]))
+    n = _decimals(over)
     area = [
         f"{r.aubc:.{n}f}" + f" ({r.aubc_low:.{n}f} to {r.aubc_high:.{n}f})" * (r.seeds > 1) for r in over.itertuples()
     ]
@@ -268,18 +265,8 @@ def beside(results, printed: pandas.DataFrame, **options) -> Drawing | None:
     there, name = table[table["n"] > 0], ", ".join(dict.fromkeys(printed["artefact"]))
     if there.empty:
         return left_out(f"{name} beside ours", "none of its methods ran at this profile")
-    columns = [
-        "dataset",
-        "method",
-        "published",
-        "ours",
-        "sd",
-        "n",
-        "ran_on",
-        "difference",
-        "published_gain",
-        "our_gain",
-    ]
+    columns = ["dataset", "method", "published", "ours", "sd", "n", "ran_on", "difference", "published_gain",
+               "our_gain"]  # fmt: skip
     fig = figures.table(there[columns].dropna(axis=1, how="all"))
     figures.note(
         fig, "ours: mean of n seeds, sd their deviation. A difference only where data, network and budgets match."
@@ -289,6 +276,7 @@ def beside(results, printed: pandas.DataFrame, **options) -> Drawing | None:
         for r in there.itertuples()
     ]
     absent = ", ".join(dict.fromkeys(table.loc[table["n"] == 0, "method"])) or "none"
+    rows = rows[rows["dataset"].isin(there["ran_on"])]
     return Drawing(
         fig, table, f"{name} as printed beside these runs. {'; '.join(parts)}. Not run here: {absent}.", rows
     )
@@ -306,10 +294,7 @@ def audit(source: str, *scope, **options) -> Drawing | None:
         return left_out(f"audit of {source}", "no number that can be computed again")
     failing = table[~table["agrees"].astype(bool)]
     fig = figures.table((failing if len(failing) else table)[["check", "printed", "computed"]])
-    figures.note(
-        fig,
-        f"{len(table)} checks, {len(failing)} fail" + ": those shown." * bool(len(failing)) + "." * (not len(failing)),
-    )
+    figures.note(fig, f"{len(table)} checks, {len(failing)} fail{': those shown' if len(failing) else ''}.")
     parts = [f"{r.check}: printed {r.printed}, computed {r.computed:.2f}" for r in failing.itertuples()]
     said = f"{len(table)} checks of printed numbers, {len(failing)} fail" + f": {'; '.join(parts)}" * bool(parts) + "."
     about = pandas.DataFrame([{"dataset": "printed numbers", "world": False, "key": None}])
@@ -319,6 +304,8 @@ def audit(source: str, *scope, **options) -> Drawing | None:
 def claims(results, notebook: str, **options) -> Drawing | None:
     """The claims of a notebook and what these runs say of them. options: of `claims.ledger`. What holds in a null world,
     where it should not, is said below the table."""
+    import pandas
+
     from alnb import claims as ledgers
 
     rows = models(results)
@@ -327,9 +314,13 @@ def claims(results, notebook: str, **options) -> Drawing | None:
     there = ledger[ledger["verdict"] != "not run"]
     if there.empty:
         return left_out(f"claims of {notebook}", "none was put to the test at this profile")
-    columns = ["id", "setting", "dataset", "method", "comparator", "metric", "difference", "low", "high", "seeds", "planned",
-               "verdict"]  # fmt: skip
-    fig = figures.table(there[columns])
+    shown = pandas.DataFrame([
+        {"id": r.id, "setting": r.setting, "data": r.dataset, "difference": f"{r.method} - {r.comparator or 0}",
+         "in": r.metric, "is": f"{r.difference:+.2f}" + (f" ({r.low:+.2f} to {r.high:+.2f})" if r.low == r.low else ""),
+         "seeds": f"{r.seeds} of {r.planned}", "verdict": r.verdict}
+        for r in there.itertuples()
+    ])  # fmt: skip
+    fig = figures.table(shown, wrap=36)
     odd = there[there["setting"].str.startswith("null") & there["verdict"].str.startswith("holds")]
     held = [
         f"{r.id} holds on {r.dataset} too, {r.difference:+.2f} ({r.low:+.2f} to {r.high:+.2f})"
@@ -337,13 +328,28 @@ def claims(results, notebook: str, **options) -> Drawing | None:
     ]
     where = f" Where it should not: {'; '.join(held)}." if held else ""
     figures.note(
-        fig, f"difference: method minus comparator, paired by seed, and its interval (primary claims: Holm).{where}"
+        fig, f"Differences are paired by seed, with 95 % t intervals; those of primary claims are Holm's.{where}"
     )
     parts = [f"{r.id} ({r.setting}, {r.dataset}): {r.verdict}" for r in there.itertuples()]
     said = (
         f"{len(asked)} claims; {len(ledger) - len(there)} rows have no runs at this profile. {'; '.join(parts)}.{where}"
     )
     return Drawing(fig, there, said, rows[rows["kind"] == "test"])
+
+
+def _decimals(areas) -> int:
+    """Decimals that areas and their differences are told with."""
+    return max(2, figures.places(areas["aubc"]))
+
+
+def _signed(value: float, decimals: int) -> str:
+    """With its sign, and nothing below zero that rounds to it."""
+    return f"{round(value, decimals) + 0.0:+.{decimals}f}"
+
+
+def _interval(low: float, high: float, decimals: int) -> str:
+    """ "+1.20 to +3.40, ", or nothing where there is none."""
+    return f"{_signed(low, decimals)} to {_signed(high, decimals)}, " if low == low else ""
 
 
 def _behind(rows):

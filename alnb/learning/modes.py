@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -20,9 +20,13 @@ def evaluating(network):
 
 def autocast(device, precision: str):
     """bf16 where `precision` says so; without autocast's cache, which a CUDA graph may not use."""
-    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, torch.bfloat16, cache_enabled=False)
 
 
-def fp32(device):
-    """Full precision inside of bf16: what comes in is still to be made `.float()`."""
-    return autocast(device, "fp32")
+def fp32(device: torch.device):
+    """Full precision inside of `autocast`: what comes in is still to be made `.float()`."""
+    if not torch.is_autocast_enabled(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False, cache_enabled=False)

@@ -34,7 +34,8 @@ class Optimiser:
 
     def minimise(self, loss) -> None:
         """One update of these parameters alone, whatever else `loss` depends on: for games of several networks."""
-        self._step(torch.autograd.grad(loss, self.parameters, allow_unused=True))
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        self._step([_laid_out_as(parameter, g) for parameter, g in zip(self.parameters, gradients)])
 
     @torch.no_grad()
     def _step(self, gradients):
@@ -87,6 +88,13 @@ class Adam(Optimiser):
     def update(self, parameters, gradients, means, squares, steps):
         fixed = {"amsgrad": False, "maximize": False, "eps": 1e-8, "fused": True}
         adam(parameters, gradients, means, squares, [], steps, lr=self.lr, **self.settings, **fixed)
+
+
+def _laid_out_as(parameter, gradient):
+    """The gradient in the parameter's memory format, as `backward` leaves it: the fused updates go by memory."""
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def build(recipe: Recipe, parameters, lr) -> Optimiser:

@@ -33,13 +33,15 @@ class Step:
 
 
 class GraphedStep(Step):
-    """The same for a loss that knows neither epoch nor rows, on a GPU: a graph for each shape of a batch."""
+    """The same for a loss that knows neither epoch nor rows, on a GPU: a graph for each shape of a batch of tensors."""
 
     def __init__(self, *parts):
         super().__init__(*parts)
         self.taken, self.graphs = {}, {}
 
     def __call__(self, x, y, epoch: int, rows):
+        if not isinstance(x, torch.Tensor):
+            return super().__call__(x, y, epoch, rows)
         shape = tuple(x.shape)
         if shape not in self.graphs:
             self.taken[shape] = self.taken.get(shape, 0) + 1
@@ -52,13 +54,13 @@ class GraphedStep(Step):
         graph.replay()
         return result  # the next replay overwrites it, later in the same stream than its reader
 
-    def _aside(self, *batch):
+    def _aside(self, x, y, *known):
         """An eager step on a side stream, which capturing asks for beforehand; the streams wait for each other."""
-        side = torch.cuda.Stream(self.device)
-        side.wait_stream(torch.cuda.current_stream(self.device))
+        side = torch.cuda.Stream(x.device)
+        side.wait_stream(torch.cuda.current_stream(x.device))
         with torch.cuda.stream(side):
-            result = super().__call__(*batch)
-        torch.cuda.current_stream(self.device).wait_stream(side)
+            result = super().__call__(x, y, *known)
+        torch.cuda.current_stream(x.device).wait_stream(side)
         return result
 
     def _capture(self, x, y, *known):

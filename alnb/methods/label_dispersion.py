@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from alnb import cycle, races
+from alnb import cycle, published, races
 from alnb.acquisition import describe, score
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
@@ -195,3 +195,37 @@ def grid(
     own = {"pair_start": pair_start, "delta": delta, "decay": decay}
     pairs = functools.partial(study("pseudo_labels").arm, STUDY.name, own)
     return races.grid(STUDY.name, {"few": few, "many": many, "null": null}, shared, pairs)
+
+
+# --- what is special in the chapter's claims and audit --------------------------------------------------------------------
+
+
+def trend(histogram):
+    """Does the share of correct samples rise or fall along dispersion (Fig. 3.3, 3.4)? Spearman's rank correlation
+    between the bins' lower edges and correct / samples, over the bins that hold a sample, averaged over cycles.
+
+    histogram: results with rows of kind "histogram". Returns a frame over race, dataset, world, method, seed: `trend`
+    (-1: falls at every bin; NaN with fewer than three bins, or the same share in all) and `trend_resolution`, its
+    step: two neighbours exchanged change rho by 12 / (n (n^2 - 1)) in one of the cycles.
+    """
+    import pandas
+
+    of_run, found = ["race", "dataset", "world", "method", "seed"], []
+    bins = histogram[(histogram["kind"] == "histogram") & (histogram["samples"] > 0)]
+    for run, part in bins.groupby([*of_run, "cycle"]):
+        share, n = part["correct"] / part["samples"], len(part)
+        known = n > 2 and share.nunique() > 1
+        rho = part["low"].rank().corr(share.rank()) if known else float("nan")
+        found.append((*run, rho, 12 / (n * (n * n - 1)) if known else float("nan")))
+    rows = pandas.DataFrame(found, columns=[*of_run, "cycle", "trend", "step"])
+    runs = rows.groupby(of_run).agg(trend=("trend", "mean"), step=("step", "min"), cycles=("trend", "count"))
+    return runs.assign(trend_resolution=runs["step"] / runs["cycles"])[["trend", "trend_resolution"]]
+
+
+def granularity(frame):
+    """For `published.audit`: a dispersion over T epochs (setting `epochs=`) is a multiple of 1 / T."""
+    for row in frame[frame["metric"] == "dispersion"].itertuples():
+        epochs = float(published.settings(row.setting)["epochs"])
+        off = round(row.value * epochs)
+        note = f"a multiple of 1 / {epochs:g}: {off} of {epochs:g} epochs off the mode (none off gives 0)"
+        yield published.compared(row, off / epochs, note)

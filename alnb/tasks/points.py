@@ -33,7 +33,7 @@ class Settings(PoolSettings):
     hidden: int = 16
 
 
-SECONDS = 0.00035  # of one step on one core
+SECONDS = 0.0005  # of one step on one core
 
 
 def check(settings: Settings, dataset: str) -> None:

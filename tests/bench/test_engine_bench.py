@@ -18,7 +18,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from alnb.learning import augment, networks
-from alnb.learning.engine import Recipe, infer, train
+from alnb.learning.feed import Images
+from alnb.learning.infer import infer
+from alnb.learning.recipe import Recipe
+from alnb.learning.train import train
 from tests.bench.interleave import ratio, seconds, slope
 
 pytestmark = pytest.mark.bench
@@ -103,19 +106,8 @@ def loader_trains():
 def engine_trains(n=EPOCH):
     network, (images, targets) = networks.build("small", 10, generator=generator()), synthetic(n)
     recipe = Recipe(epochs=1, batch=BATCH)
-    return lambda: train(
-        network,
-        images,
-        targets,
-        recipe,
-        mean=MEAN,
-        std=STD,
-        crop=4,
-        flip=True,
-        order=generator(),
-        augment=generator(),
-        device="cpu",
-    )
+    feed = lambda: Images(images, targets, mean=MEAN, std=STD, crop=4, flip=True)
+    return lambda: train(network, feed(), recipe, order=generator(), augment=generator())
 
 
 def loader_infers():

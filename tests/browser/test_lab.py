@@ -126,6 +126,7 @@ def browser():
         if not os.path.exists(path):
             pytest.skip(f"no browser: none of {', '.join(names)} is on PATH (Debian: apt-get install chromium)")
         opened = started.chromium.launch(executable_path=path)
+        playwright.expect.set_options(timeout=60_000)
         yield opened
         opened.close()
 
@@ -204,6 +205,6 @@ def move_the_slider(page):
     before = picture.get_attribute("src")
     playwright.expect(number).to_have_text("0")
     output.get_by_role("slider").press("ArrowRight")
-    playwright.expect(number).to_have_text("1", timeout=60_000)
-    playwright.expect(picture).not_to_have_attribute("src", before, timeout=60_000)
+    playwright.expect(number).to_have_text("1")
+    playwright.expect(picture).not_to_have_attribute("src", before)
     playwright.expect(picture).to_have_js_property("complete", True)

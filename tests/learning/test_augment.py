@@ -20,6 +20,12 @@ def random_images(n, height, width, seed=1):
     return torch.randint(256, (n, 3, height, width), dtype=torch.uint8, generator=generator(seed))
 
 
+def random_crop_flip(images, padding, flip, generator):
+    """What a feed does in every epoch, on images in order."""
+    drawn = augment.draw(len(images), padding, flip, generator)
+    return augment.gather(augment.windows(images, padding, flip), torch.arange(len(images)), drawn)
+
+
 def torchvision_crop(image, mirrored, y, x, padding):
     """By torchvision's functions alone: mirror, pad with zeros, crop to the first size."""
     image = tv.horizontal_flip(image) if mirrored else image
@@ -37,7 +43,7 @@ def test_each_window_is_torchvisions_crop_of_the_padded_image(size, padding):
 def test_a_batch_is_torchvisions_crops_at_the_places_drawn():
     images = random_images(50, 12, 10)
     mirrored, y, x = augment.draw(50, 3, True, generator(7)).tolist()
-    batch = augment.random_crop_flip(images, 3, True, generator(7))
+    batch = random_crop_flip(images, 3, True, generator(7))
     assert batch.dtype == torch.uint8
     assert batch.is_contiguous(memory_format=torch.channels_last)
     for got, image, *place in zip(batch, images, mirrored, y, x):
@@ -67,7 +73,7 @@ def outcomes(batch, image, padding):
 def test_places_and_mirrors_are_uniform_as_torchvisions_are():
     n, padding = 10_000, 2
     image = torch.arange(1, 76, dtype=torch.uint8).view(3, 5, 5)
-    batch = augment.random_crop_flip(image.expand(n, -1, -1, -1), padding, True, generator(3))
+    batch = random_crop_flip(image.expand(n, -1, -1, -1), padding, True, generator(3))
     counts = outcomes(batch, image, padding)
     assert sum(counts.values()) == n
     assert stats.chisquare(list(counts.values())).pvalue > 0.01
@@ -75,9 +81,9 @@ def test_places_and_mirrors_are_uniform_as_torchvisions_are():
 
 def test_without_flip_nothing_is_mirrored_and_without_padding_nothing_moves():
     images = random_images(200, 5, 5)
-    assert torch.equal(augment.random_crop_flip(images, 0, False, generator()), images)
+    assert torch.equal(random_crop_flip(images, 0, False, generator()), images)
     image = torch.arange(1, 76, dtype=torch.uint8).view(3, 5, 5)
-    counts = outcomes(augment.random_crop_flip(image.expand(500, -1, -1, -1), 1, False, generator()), image, 1)
+    counts = outcomes(random_crop_flip(image.expand(500, -1, -1, -1), 1, False, generator()), image, 1)
     assert all(count == 0 for (_, _, mirrored), count in counts.items() if mirrored)
     assert sum(counts.values()) == 500
 

@@ -1,6 +1,12 @@
-"""Networks: their size, what they accept, where their randomness comes from, and the folded copy."""
+"""Networks: how they are found, their size, what they accept, where their randomness comes from, and the folded copy."""
 
 from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +14,7 @@ from torch.nn import functional as F
 
 from alnb.errors import BadRequest
 from alnb.learning import networks
+from alnb.learning.networks.base import Network
 
 
 def generator(seed=0):
@@ -36,7 +43,7 @@ def test_ten_classes_take_the_published_number_of_weights(name, weights):
 
 def test_every_network_has_features_head_and_logits_that_agree():
     x = torch.randn(3, 3, 32, 32, generator=generator(1))
-    for name in networks.names():
+    for name in networks.names("images"):
         network = networks.build(name, 7, generator=generator()).eval()
         features = network.embed(x)
         assert features.shape == (3, network.head.in_features)
@@ -86,7 +93,7 @@ def test_resnet18_starts_its_stem_as_torchvision_starts_every_convolution():
         assert conv.weight.std().item() == pytest.approx((2 / (9 * conv.out_channels)) ** 0.5, rel=0.05)
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", networks.names("images"))
 def test_initialisation_comes_from_the_given_generator_alone(name):
     torch.manual_seed(5)
     before = torch.get_rng_state()
@@ -99,7 +106,7 @@ def test_initialisation_comes_from_the_given_generator_alone(name):
     assert not torch.equal(first["head.weight"], other["head.weight"])
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", networks.names("images"))
 def test_folded_copy_is_the_same_function_without_batch_norms(name):
     network = unsettled(networks.build(name, 10, generator=generator()))
     kept = {k: v.clone() for k, v in network.state_dict().items()}
@@ -113,7 +120,7 @@ def test_folded_copy_is_the_same_function_without_batch_norms(name):
 
 
 def test_unknown_network_is_refused_with_what_there_is():
-    with pytest.raises(BadRequest, match="'lenet' is unknown: one of small, resnet18"):
+    with pytest.raises(BadRequest, match="'lenet' is unknown: one of perceptron, resnet18, small"):
         networks.build("lenet", 10, generator=generator())
 
 
@@ -140,7 +147,7 @@ def test_dropout_drops_single_features_in_training_and_keeps_their_expectation(p
     assert len(kept.unique(dim=0)) == 400  # a mask for each sample, not one for the batch
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", networks.names("images"))
 def test_dropout_is_for_training_alone(name):
     network = networks.build(name, 7, generator=generator()).eval()
     x = torch.randn(3, 3, 8, 8, generator=generator(1))
@@ -171,4 +178,73 @@ def test_dropout_is_no_weight_and_of_one_network_alone():
     names = set(one.state_dict())
     one.dropout = 0.5
     assert set(one.state_dict()) == names
-    assert other.dropout == networks.Network.dropout == 0.0
+    assert other.dropout == Network.dropout == 0.0
+
+
+# --- found by themselves ------------------------------------------------------------------------------------------------
+
+
+def test_each_says_what_it_is_fed_what_it_is_and_what_it_costs():
+    assert networks.names("images") == ["resnet18", "small"]
+    assert networks.names("vectors") == ["perceptron"]
+    assert networks.names() == ["perceptron", "resnet18", "small"]
+    assert networks.cost("small") == (0.39, 0.11)
+    for name in networks.names():
+        about = networks.about(name)
+        assert 10 < len(about.description) < 100
+        assert about.cost[0] > about.cost[1] > 0
+
+
+TINY = '''"""One convolution: the smallest there is."""
+
+import torch
+
+from alnb.learning.networks.base import Network
+
+INPUT = "images"
+COST = (0.1, 0.05)
+
+
+class Tiny(Network):
+    def __init__(self, classes, channels=3, width=4):
+        super().__init__()
+        self.convolution, self.head = torch.nn.Conv2d(channels, width, 3), torch.nn.Linear(width, classes)
+
+    def embed(self, x):
+        return self.convolution(x).mean((2, 3))
+'''
+
+PROGRAM = """
+import sys
+from alnb.learning import networks
+assert networks.__file__.startswith(sys.argv[1]), networks.__file__
+assert networks.names("images") == ["resnet18", "small", "tiny"]
+assert networks.cost("tiny") == (0.1, 0.05)
+assert networks.about("tiny").description == "One convolution: the smallest there is."
+assert "torch" not in sys.modules
+import torch
+net = networks.build("tiny", 5, 1, width=6, generator=torch.Generator().manual_seed(0))
+assert net(torch.zeros(2, 1, 9, 9)).shape == (2, 5)
+"""
+
+
+def copied(folder):
+    """A copy of the package, and the environment of a process that imports it."""
+    shutil.copytree(Path(networks.__file__).parents[2], folder / "alnb", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder / "alnb" / "learning" / "networks", os.environ | {"PYTHONPATH": str(folder)}
+
+
+def test_a_file_is_a_network_and_names_and_costs_are_read_without_torch(tmp_path):
+    where, environment = copied(tmp_path)
+    (where / "tiny.py").write_text(TINY)
+    subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], env=environment, cwd=tmp_path, check=True)
+
+
+def test_a_file_that_does_not_say_what_it_costs_is_named(tmp_path):
+    where, environment = copied(tmp_path)
+    (where / "tiny.py").write_text(TINY.replace("COST", "PRICE"))
+    program = "from alnb.learning import networks; networks.names()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "tiny.py: a network's file has a docstring, INPUT and COST" in done.stderr

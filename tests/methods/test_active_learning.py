@@ -13,7 +13,9 @@ from alnb import acquisition, cycle, datasets
 from alnb.acquisition.clusters import nearest_to_centres
 from alnb.errors import BadRequest
 from alnb.executor import drive
-from alnb.learning.engine import Recipe, train
+from alnb.learning.feed import Images
+from alnb.learning.recipe import Recipe
+from alnb.learning.train import train
 from alnb.methods import active_learning as ch1
 from alnb.methods import active_learning_figures as drawn
 from alnb.runs import Run
@@ -110,10 +112,11 @@ def test_the_run_counts_what_the_engine_presented(tmp_path):
     task = Classification(run)
     o, recipe = run.options, Recipe(4, 32, 0.05)
     assert o.milestones == recipe.milestones
+    look = {"mean": task.data.mean, "std": task.data.std, "crop": task.data.crop, "flip": task.data.flip}
+    order, augment = (task._stream(name, 0) for name in ("data order", "augmentation"))
     correct = train(
-        task._build(0), task.images, task.targets, recipe, mean=task.data.mean, std=task.data.std, crop=task.data.crop,
-        flip=task.data.flip, order=task._stream("data order", 0), augment=task._stream("augmentation", 0), device="cpu",
-    )["correct"]  # fmt: skip
+        task._build(0), Images(task.images, task.targets, **look), recipe, order=order, augment=augment
+    ).correct
     counts = {}
     for history in correct.T.tolist():
         counts[by_hand(history)] = counts.get(by_hand(history), 0) + 1

@@ -13,7 +13,8 @@ from scipy import stats
 from alnb import cycle
 from alnb.errors import BadRequest
 from alnb.executor import drive
-from alnb.learning import engine, networks
+from alnb.learning import networks
+from alnb.learning import train as engine
 from alnb.methods import label_dispersion as ch3
 from alnb.methods import pseudo_labels as ps
 from alnb.runs import State, torch_stream

@@ -9,8 +9,10 @@ import torch
 from alnb import acquisition, cycle
 from alnb.errors import BadRequest
 from alnb.executor import drive
-from alnb.learning import perceptron
-from alnb.learning.engine import Recipe
+from alnb.learning import networks
+from alnb.learning.feed import Tensors
+from alnb.learning.recipe import Recipe
+from alnb.learning.train import train
 from alnb.methods import active_learning as ch1
 from alnb.runs import Run, numpy_stream, torch_stream
 from alnb.store import Store
@@ -73,8 +75,9 @@ def test_random_still_gains_and_all_labels_are_nearly_right(name, initial):
         order = numpy_stream(seed, "initial pool").permutation(len(x))
         row = []
         for n in (initial, initial + 12, len(x)):
-            network = perceptron.build(2, 16, world.classes, generator=torch_stream(seed, "model init", n))
-            perceptron.fit(network, x[order[:n]], y[order[:n]], Recipe(200, 1, 0.3, 0.9, 1e-3))
+            init, feed = torch_stream(seed, "model init", n), Tensors(x[order[:n]], y[order[:n]])
+            network = networks.build("perceptron", world.classes, 2, generator=init)
+            train(network, feed, Recipe(200, n, 0.3, 0.9, 1e-3), order=None, augment=None)
             row.append(100 * (network(tx).argmax(1) == ty).float().mean().item())
         curve.append(row)
     few, more, every = numpy.mean(curve, 0)
@@ -87,37 +90,7 @@ def test_an_unknown_world_is_refused_with_what_is_near():
         points.load("points-island")
 
 
-# --- the perceptron --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("hidden", [0, 5])
-def test_fit_is_torchs_own_sgd(hidden):
-    """Against torch.optim.SGD and autograd, step by step, with the step schedule."""
-    x, y = torch.randn(20, 2, generator=torch.Generator().manual_seed(1)), torch.arange(20) % 3
-    recipe = Recipe(40, 1, 0.2, 0.9, 1e-3)
-    network, other = (perceptron.build(2, hidden, 3, generator=torch.Generator().manual_seed(2)) for _ in range(2))
-    losses = perceptron.fit(network, x, y, recipe)
-    sgd, wanted = torch.optim.SGD(other.parameters(), lr=0.2, momentum=0.9, weight_decay=1e-3), []
-    for epoch in range(40):
-        sgd.param_groups[0]["lr"] = recipe.lr_at(epoch)
-        sgd.zero_grad()
-        hidden_units = torch.tanh(x @ other.layer.weight.T + other.layer.bias) if hidden else x
-        logits = hidden_units @ other.head.weight.T + other.head.bias
-        loss = torch.nn.functional.cross_entropy(logits, y)
-        loss.backward()
-        sgd.step()
-        wanted.append(loss.item())
-    assert losses == pytest.approx(wanted, abs=1e-5)
-    for ours, theirs in zip(network.parameters(), other.parameters()):
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
-
-
-def test_weights_survive_as_text_bit_for_bit_and_other_shapes_are_refused():
-    network = perceptron.build(2, 7, 3, generator=torch.Generator().manual_seed(3))
-    again = perceptron.from_text(perceptron.to_text(network), 2, 7, 3)
-    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters()))
-    with pytest.raises(BadRequest, match="do not fill"):
-        perceptron.from_text(perceptron.to_text(network), 2, 8, 3)
+# --- the task ---------------------------------------------------------------------------------------------------------------
 
 
 def test_building_and_training_leave_the_global_generator_alone():
@@ -125,17 +98,6 @@ def test_building_and_training_leave_the_global_generator_alone():
     one = task()
     one.train(range(9), one.targets[:9], 0)
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_a_rate_that_diverges_and_no_samples_are_refused():
-    network = perceptron.build(2, 0, 2, generator=torch.Generator())
-    with pytest.raises(BadRequest, match="at least one"):
-        perceptron.fit(network, torch.zeros(0, 2), torch.zeros(0).long(), Recipe(1))
-    with pytest.raises(BadRequest, match="too high"):
-        perceptron.fit(network, 1e30 * torch.ones(2, 2), torch.tensor([0, 1]), Recipe(50, 1, 1e9))
-
-
-# --- the task ---------------------------------------------------------------------------------------------------------------
 
 
 def test_evaluate_counts_the_test_set_and_the_whole_pool():

@@ -11,7 +11,7 @@ from alnb.errors import BadRequest
 from alnb.learning.networks.base import Network
 
 INPUT = "vectors"
-COST = (0.002, 0.0005)
+COST = (0.005, 0.0003)
 
 
 class Perceptron(Network):

@@ -1,0 +1,236 @@
+"""What is to be tested, and what the results say of it: the claims ledger.
+
+`data/claims/<notebook>.csv` holds a notebook's claims, each a sentence of its source turned into a contrast with a
+direction, written before the runs it is about. It names races; which datasets they are, real or stand-in, is in the
+results. It holds no verdict: `ledger` computes them whenever it is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+
+from alnb.errors import BadRequest
+from alnb.intervals import LEVEL, Difference, difference, holm, holm_intervals, verdict
+from alnb.statistics import BASELINES, Incomplete, endpoint, left_out, metric_of, paired, with_race
+
+COLUMNS = ["id", "quote", "place", "kind", "metric", "race", "null_race", "method", "comparator", "placebo",
+           "direction", "planned_seeds", "planned_world_seeds", "band", "published_effect", "pilot_half_width", "power",
+           "power_half", "note"]  # fmt: skip
+NUMBERS = [
+    "planned_seeds",
+    "planned_world_seeds",
+    "band",
+    "published_effect",
+    "pilot_half_width",
+    "power",
+    "power_half",
+]
+OPTIONAL = ["power", "power_half"]  # columns that a file may leave out
+PILOT_SEEDS = 5  # behind every pilot_half_width
+
+SETTINGS = ("real data", "world", "null world", "placebo")
+INTERIM = " (interim)"  # behind a verdict on fewer seeds than the claim planned: part of the text, so no table loses it
+_LEDGER = ["id", "setting", "quote", "race", "dataset", "method", "comparator", "metric", "difference", "low", "high",
+           "seeds", "planned", "verdict", "excludes_half", "kind", "direction", "sd", "half_width", "level", "p",
+           "p_holm", "band", "published_effect", "power", "power_half", "aa_difference", "aa_low", "aa_high", "place",
+           "note"]  # fmt: skip
+_RUN = ["race", "dataset", "world", "method", "seed"]
+
+
+# --- what is to be tested -----------------------------------------------------------------------------------
+
+
+def read(notebook: str):
+    """The claims of a notebook, as `ledger` takes them; none (an empty frame with the columns) where it has no file.
+
+    Empty numbers are NaN: not planned there, no band (never equivalent), no printed effect, no pilot.
+    """
+    import pandas as pd
+
+    from alnb.published import DATA, table
+
+    if not (DATA / "claims" / f"{notebook}.csv").is_file():
+        return pd.DataFrame(columns=COLUMNS)
+    frame = table("claims", notebook)
+    frame = frame.assign(**{name: "" for name in OPTIONAL if name not in frame})
+    if sorted(frame) != sorted(COLUMNS):
+        raise BadRequest(f"data/claims/{notebook}.csv has the columns {list(frame.columns)}; accepted: {COLUMNS}")
+    for name in NUMBERS:
+        frame[name] = [float(text) if text else math.nan for text in frame[name]]
+    return frame[COLUMNS]
+
+
+def family(claims) -> int:
+    """How many hypotheses Holm counts: the primary claims, and those of their placebos."""
+    primary = claims[claims["kind"] == "primary"]
+    return len(primary) + int((primary["placebo"] != "").sum())
+
+
+def power(effect: float, sd: float, n: int, family: int = 1, level: float = LEVEL) -> float:
+    """The chance that a paired difference of `effect`, deviation `sd` over n seeds, is found on its own side of 0 in a
+    family of that many at 1 - (1 - level) / family, the level that Holm gives its first: less than what it has if others
+    are rejected before. Noncentral t. NaN for NaN."""
+    from scipy.special import nctdtr, stdtrit
+
+    if math.isnan(effect) or math.isnan(sd):
+        return math.nan
+    critical = float(stdtrit(n - 1, 1 - (1 - level) / family / 2))
+    return 1 - float(nctdtr(n - 1, abs(effect) / (sd / math.sqrt(n)), critical))
+
+
+def deviation(half_width: float, n: int = PILOT_SEEDS, level: float = LEVEL) -> float:
+    """The deviation of a paired difference whose t interval over n seeds has that half-width: what a pilot measured."""
+    from scipy.special import stdtrit
+
+    return half_width * math.sqrt(n) / float(stdtrit(n - 1, (1 + level) / 2))
+
+
+# --- what the results say -----------------------------------------------------------------------------------
+
+
+def ledger(frame, claims, level: float = LEVEL, last: int | None = None, special: Mapping[str, Callable] | None = None):
+    """One row per claim and setting, with the verdict that the results give today; the claims hold none.
+
+    frame: results of one profile. claims: `read(notebook)`. Settings: "real data" or "world", which of the two the rows
+    of the claim's race say (where it did not run, the other rows: "world" if all are stand-ins); "null world", its
+    `null_race`, in which it must not hold; "placebo", the method against the arm that its column `placebo` names, in
+    its race. A setting that a claim does not name, or for which it plans no seeds, has no row; one without runs is "not
+    run". On fewer seeds than the claim planned a verdict ends in `INTERIM`: "holds (interim)" can still change.
+
+    The primary claims on real data with their placebos there, those on a world with theirs, and those on null worlds are
+    a family each for Holm: all of them, also those not run, so that a second Random is no second chance. Secondary
+    claims keep the plain interval. An arm that ran with other options than a claim names ("vaal(steps=39062)" for
+    "vaal") is that arm, if it is the only one of its strategy.
+
+    The metric is "aubc" or "final" of the primary metric, of another one ("mae.final"), "<kind>.<column>" (that column of
+    the rows of that kind, averaged per run), or what `special` names: {"<kind>.<word>": function}, function(frame) -> a
+    number per run, as a Series or a frame's column <word>, the index race, dataset, world, method, seed; a frame may
+    hold its resolution beside it ("<word>_resolution"); called where there are rows of that kind.
+
+    A difference keeps its sign, method - comparator; `direction` is what the source says of that number. Beside each
+    difference between two arms stands the A/A arm of the same race, random_again - random, with its plain interval.
+    excludes_half: whether the interval shows that the difference is less than half of the published effect; None where
+    nothing is published or there is no interval.
+
+    last: as in `endpoint`, one for all races.
+    """
+    import pandas as pd
+
+    if len(frame) and "race" not in frame:
+        raise BadRequest("claims name races: these results have no column race")
+    frame = with_race(frame)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Incomplete)
+        values = {}
+        for metric in {*claims["metric"], "aubc"}:  # that of another race may not be there
+            about = claims if metric == "aubc" else claims[claims["metric"] == metric]
+            rows = frame[frame["race"].isin([*about["race"], *about["null_race"]])]
+            values[metric] = _values(rows, metric, last, special or {})
+    dropped = values["aubc"].attrs.get("dropped", [])
+    asked = [_contrast(claim, setting, values, frame, level)
+             for claim in claims.to_dict("records") for setting in SETTINGS[1:]]  # fmt: skip
+    asked = [one for one in asked if one]
+    for where in ("real data", "world", "null world"):
+        members = [one for one in asked if one["kind"] == "primary" and _family(one) == where]
+        gaps = [one["gap"] for one in members]
+        for one, gap, p in zip(members, holm_intervals(gaps, level), holm([gap.p for gap in gaps])):
+            one["gap"], one["p_holm"] = gap, float(p)
+    return pd.DataFrame([_row(one, values[one["metric"]], dropped, level) for one in asked], columns=_LEDGER)
+
+
+def _family(one) -> str:
+    if one["setting"] == "null world":
+        return "null world"
+    return "world" if one["is_world"] else "real data"
+
+
+def _arm(name: str, ran) -> str:
+    """The arm of `ran` that a claim calls `name`: that one, else the only one of its strategy, with options if it has."""
+    if name in ran:
+        return name
+    plain, bracket, _ = name.partition("(")
+    others = [arm for arm in ran if arm.startswith(f"{plain}(") or (arm == plain and not bracket)]
+    return others[0] if len(others) == 1 else name
+
+
+def _values(frame, metric, last, special):
+    """Per race, dataset, world, method and seed, one number: the column `metric`, its resolution beside it if known."""
+    import pandas as pd
+
+    kind, _, column = metric.partition(".")
+    empty = pd.DataFrame(columns=[*_RUN, metric])
+    if not len(frame):
+        return empty
+    if metric in ("aubc", "final") or (column in ("aubc", "final") and metric not in special):
+        if not (frame["kind"] == "test").any():
+            return empty
+        ends = endpoint(frame, last, kind if column else "")
+        known = {column: metric, f"{column}_resolution": f"{metric}_resolution"} if column else {}
+        return ends.rename(columns=known)
+    part = frame[frame["kind"] == kind]
+    if not column or (len(part) and metric not in special and column not in part):
+        raise BadRequest(f"metric {metric!r}; accepted: aubc, final, <metric>.final, <kind>.<column>, special ones "
+                         f"({', '.join(special) or 'none'})")  # fmt: skip
+    if not len(part):
+        return empty
+    if metric in special:
+        values = special[metric](frame)
+        values = values.to_frame(column) if values.ndim == 1 else values
+    else:
+        values = part.groupby(_RUN)[column].agg(["mean", "count"]).rename(columns={"mean": column})
+        if kind == "test":
+            values[f"{column}_resolution"] = metric_of(part, column).resolution / values["count"]
+    return values.rename(columns={name: f"{kind}.{name}" for name in values}).reset_index()
+
+
+def _contrast(claim, setting, values, frame, level):
+    """The claim's difference in one setting ("world": in its race, whatever that is), or None where it names none."""
+    metric = claim["metric"]
+    race = claim["null_race"] if setting == "null world" else claim["race"]
+    comparator = claim["placebo"] if setting == "placebo" else claim["comparator"]
+    if not race or (setting == "placebo" and not comparator):
+        return None
+    ran = frame[frame["race"] == race]
+    worlds = ran if len(ran) else frame
+    is_world = bool(len(worlds)) and bool(worlds["world"].astype(bool).all())
+    is_world |= setting == "null world" and not len(ran)
+    part = values[metric][values[metric]["race"] == race]
+    arms = set(part["method"])
+    method, comparator = _arm(claim["method"], arms), comparator and _arm(comparator, arms)
+    planned = claim["planned_world_seeds" if is_world else "planned_seeds"]
+    if math.isnan(planned):
+        return None
+    about = {
+        "setting": "real data" if setting == "world" and not is_world else setting, "race": race, "is_world": is_world,
+        "dataset": part["dataset"].iloc[0] if len(part) else "", "method": method, "comparator": comparator,
+        "planned": int(planned),
+    }  # fmt: skip
+    return claim | about | {"gap": paired(part, method, comparator, metric, level), "p_holm": math.nan}
+
+
+def _row(one, values, dropped, level):
+    gap, nan = one["gap"], math.nan
+    said = verdict(gap, one["band"], one["direction"]) if gap.n else "not run"
+    said += INTERIM * (0 < gap.n < one["planned"])
+    part = values[values["race"] == one["race"]]
+    again = paired(part, *reversed(BASELINES), one["metric"], level) if one["comparator"] else difference([])
+    concerned = [run for run in dropped if run["race"] == one["race"]]
+    missing = [left_out(run) for run in concerned if run["method"] in (one["method"], one["comparator"])]
+    notes = [one["note"]] * bool(one["note"])
+    notes += ["left out, unfinished: " + "; ".join(missing)] * bool(missing)
+    claimed = one["setting"] in ("real data", "world")
+    return one | {
+        "difference": gap.mean, "sd": gap.sd, "low": gap.low, "high": gap.high, "half_width": gap.half_width,
+        "level": gap.level if gap.n > 1 else nan, "p": gap.p, "seeds": gap.n, "verdict": said,
+        "excludes_half": excludes_half(gap, one["published_effect"]) if claimed else None,
+        "aa_difference": again.mean, "aa_low": again.low, "aa_high": again.high, "note": " | ".join(notes),
+    }  # fmt: skip
+
+
+def excludes_half(gap: Difference, published: float) -> bool | None:
+    """Whether the whole interval lies on the near side of half of the published effect; None where either is missing."""
+    if math.isnan(published) or math.isnan(gap.half_width):
+        return None
+    return bool(gap.high < published / 2 if published > 0 else gap.low > published / 2)

@@ -1,0 +1,50 @@
+"""A notebook runs to its end on any dataset and any choice of arms that its parameters accept: its cells, without a kernel."""
+
+import json
+import linecache
+import warnings
+
+import matplotlib as mpl
+import pytest
+
+from alnb import plans
+
+SMALL = {
+    "00_active_learning": {"epochs": 20, "first.seeds": 1, "first.cycles": 2, "islands.seeds": 1, "watched.epochs": 3,
+                           "watched.dataset": "digits", "watched.pool": 150},
+    "01_label_dispersion": {"few.dataset": "digits", "few.seeds": 1, "pool": 150, "initial": 20, "budget": 20, "cycles": 2,
+                            "epochs": 3, "batch": 32},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("00_active_learning", {"first.arms": ["margin"], "islands.arms": ["margin", "k_center"]}),
+        ("00_active_learning", {"first": {}, "null": {}}),
+        ("00_active_learning", {"islands": {}, "null": {}, "watched": {}, "first.arms": ["random", "bald(dropout=0.5)"]}),
+        ("00_active_learning", {"first": {}, "islands": {}, "null": {}, "images": []}),
+        ("01_label_dispersion", {"few.arms": ["margin", "dispersion"]}),
+        ("01_label_dispersion", {"few.arms": ["entropy"], "cycles": 1}),
+        ("01_label_dispersion", {"few": {}, "many": {"dataset": "digits", "arms": ["margin", "ceal", "random_again"]}}),
+        ("01_label_dispersion", {"few.dataset": "glyphs-10-long-tail", "few.arms": ["random", "k_center"], "cycles": 0}),
+        ("01_label_dispersion", {"few.arms": ["random", "dispersion+entropy(share=0.2, retrain=False)"]}),
+    ],
+)
+def test_it_runs_to_its_end_and_saves_what_can_be_drawn(name, overrides, tmp_path, monkeypatch, capsys):
+    mpl.use("agg")
+    small = {key: value for key, value in SMALL[name].items() if key.partition(".")[0] not in overrides}
+    made = plans.plan(name, "laptop", small | overrides)
+    monkeypatch.setenv("ALNB_PARAMETERS", json.dumps(made.values))
+    monkeypatch.setenv("ALNB_WORKERS", "1")
+    cells = json.loads((plans.FOLDER / f"{name}.ipynb").read_text())["cells"]
+    namespace: dict = {"__name__": "a_notebook"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+            source = "".join(cell["source"])
+            linecache.cache[cell["id"]] = len(source), None, source.splitlines(keepends=True), cell["id"]
+            exec(compile(source, cell["id"], "exec"), namespace)  # as IPython does, whose cells have a source too
+    manifest = json.loads((tmp_path / "figures" / made.label / "manifest.json").read_text())
+    assert all(entry["alt"] for entry in manifest)
+    assert "FAILED" not in capsys.readouterr().out
