@@ -125,6 +125,17 @@ def test_the_run_counts_what_the_engine_presented(tmp_path):
     assert {(r["events"], r["learnt"]): r["samples"] for r in rows} == counts
 
 
+def test_the_samples_of_a_pool_with_gaps_are_numbered_as_the_dataset_is(tmp_path):
+    tail = {"pool": 300, "tail": "step", "imbalance": 0.2}
+    watched = {"dataset": "digits", "arms": ["forgetting"], "network": "small", "epochs": 2, "batch": 32, "lr": 0.05}
+    run, store = ch1.grid(watched=watched | tail)[0], Store(tmp_path)
+    assert not drive([run], store, workers=1).failed
+    targets, rows = datasets.load("digits").train_targets, Classification(run).rows
+    shown = [row for row in store.read(run).rows if row["kind"] == "forgetting"]
+    assert all(targets[row["sample"]] == row["class"] and row["sample"] in rows for row in shown)
+    assert max(row["sample"] for row in shown) >= len(rows)
+
+
 def test_a_world_tells_its_parts_and_real_data_does_not():
     data = datasets.load("glyphs-10-16px")
     parts = ch1._parts(data, numpy.arange(500))

@@ -354,7 +354,9 @@ def test_a_pair_has_a_share_and_a_network_retrained_on_its_queries_unless_told_o
     retrained = [f"{arm} retrained" for arm in (*two, "ceal")]
     asked = dict.fromkeys(["random", "ceal", *retrained], 2) | dict.fromkeys([*two, "entropy+entropy 10%"], 4)
     assert tests.groupby("method").size().to_dict() == asked
-    assert tests[tests["method"].isin(two)].groupby(["method", "cycle"])["model"].agg("".join).unique().tolist() == ["AB"]
+    assert tests[tests["method"].isin(two)].groupby(["method", "cycle"])["model"].agg("".join).unique().tolist() == [
+        "AB"
+    ]
 
 
 def test_the_network_retrained_on_a_pairs_queries_gets_what_was_asked_and_no_pseudo_label(tmp_path, monkeypatch):
@@ -375,7 +377,14 @@ def test_the_network_retrained_on_a_pairs_queries_gets_what_was_asked_and_no_pse
 
 
 def test_what_differs_is_in_the_key_and_the_arm_says_pair_and_share():
-    runs = [one(), one("entropy+entropy"), one("dispersion+margin"), one(share=0.25), one(pair_start="own"), one("ceal")]
+    runs = [
+        one(),
+        one("entropy+entropy"),
+        one("dispersion+margin"),
+        one(share=0.25),
+        one(pair_start="own"),
+        one("ceal"),
+    ]
     assert len({run.key for run in runs}) == 6
     assert [run.arm for run in runs[:4]] == [
         "dispersion+entropy 20%", "entropy+entropy 20%", "dispersion+margin 20%", "dispersion+entropy 25%",
