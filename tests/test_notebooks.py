@@ -187,3 +187,15 @@ def test_ones_own_strategy_is_raced_beside_random_in_one_call(cell, monkeypatch,
     assert all("mine" in alt for alt in shown)
     with pytest.raises(BadRequest, match=r"00_active_learning has no race 'many' at smoke-custom: it has first"):
         nb.race("mine", "many")
+
+
+def test_a_batch_that_ties_decided_whole_is_said(capsys):
+    import pandas
+
+    about = {"race": "few", "kind": "choice"}
+    rows = [about | {"method": arm, "tied_share": share} for arm, share in (("mine", 1.0), ("mine", 0.2), ("margin", 0.9))]
+    notebooks.say_ties(pandas.DataFrame([*rows, {"race": "few", "kind": "test", "method": "mine"}]))
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["mine: in 1 of 2 choices its best scores were all equal; the shared random order decided"]
+    notebooks.say_ties(pandas.DataFrame([{"race": "few", "kind": "test", "method": "mine"}]))
+    assert capsys.readouterr().out == ""
