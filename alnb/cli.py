@@ -150,7 +150,7 @@ def compute(options) -> int:
         print(f"alnb: {text}", file=sys.stderr)
     if now.missing and not runnable:
         return BAD
-    print(f"{len(runs)} runs: {len(now.done)} done, {len(now.recorded)} in records, {len(now.missing)} missing; "
+    print(f"{len(set(runs))} runs: {len(now.done)} done, {len(now.recorded)} in records, {len(now.missing)} missing; "
           f"about {plans.duration(now.seconds)} of one core")  # fmt: skip
     if not runnable:
         if options.selections:
@@ -179,9 +179,10 @@ def _retraining(made, path):
     from alnb import records as kept
 
     known, wanted = list(kept.read_selections(path).values()), {}
+    every = {name: value for name, value in made.values.items() if isinstance(value, dict)}
     for name, run in {run.race: run for run in made.runs}.items():
         seeds = {run.seed for run in made.runs if run.race == name}
-        own = {key: value for key, value in made.values[name].items() if key not in races.WORDS}
+        own = {key: value for key, value in races.resolved(name, every).items() if key not in races.WORDS}
         for place, one in enumerate(known):
             if place not in wanted and one["dataset"] == run.dataset and one["seed"] in seeds:
                 wanted[place] = one, made.values | own
@@ -316,7 +317,7 @@ def _standing_in_words(made, store) -> str:
         parts = [f"{len(now.done)} done"] + [f"{len(now.recorded)} recorded"] * bool(now.recorded)
         failed = f" ({len(now.failed)} failed when last tried)" if now.failed else ""
         parts += [f"{len(now.missing)} missing{failed}", f"about {plans.duration(now.seconds)} to compute"]
-    text = f"{len(made.runs)} runs: {', '.join(parts)}"
+    text = f"{len(set(made.runs))} runs: {', '.join(parts)}"
     return text + (f"; data not here: {', '.join(now.lacking)} (alnb data)" if now.lacking else "")
 
 

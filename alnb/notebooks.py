@@ -146,7 +146,7 @@ class Notebook:
     def _announce(self, runs, now: plans.Standing, runnable, workers: int) -> None:
         parts = [f"{len(now.done)} done"] + [f"{len(now.recorded)} in records"] * bool(now.recorded)
         parts += [f"{len(now.missing)} missing"]
-        line = f"{len(runs)} runs: {', '.join(parts)}"
+        line = f"{len(set(runs))} runs: {', '.join(parts)}"
         if runnable:
             line += f"; about {plans.duration(now.seconds / max(1, workers))} on {workers} worker{'s' * (workers > 1)}"
         print(line)
