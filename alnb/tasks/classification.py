@@ -150,21 +150,6 @@ class Classification(Classes):
             return network, None
         return network, self._record(recorder.predictions, recorder.mean_confidence, watched)
 
-    def _timed(self, recorder):
-        """The recorder, with its seconds added to timings["watching"]: what looking at the pool every epoch costs."""
-        import time
-
-        import torch
-
-        def watch(epoch, network):
-            began = time.perf_counter()
-            recorder(epoch, network)
-            if self.device.startswith("cuda"):
-                torch.cuda.synchronize()
-            self.timings["watching"] = self.timings.get("watching", 0.0) + time.perf_counter() - began
-
-        return watch
-
     def _acquisition_images(self, samples, cycle: int):
         """Pool samples as the strategy's model sees them; a random transform is drawn once a cycle, for every sample."""
         images = self.images[samples]
