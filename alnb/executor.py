@@ -237,6 +237,7 @@ def drive(
     """
     driver = _Driver(list(runs), store, workers or default_workers(), cluster, oracle, on_step, say)
     try:
+        driver.prepare()
         return driver.loop()
     except BaseException:
         backend.close(kill=True)
@@ -262,6 +263,20 @@ class _Driver:
             run for run in missing
             if not store.read(run).done and (run in wanted or not records.starts_from(run))
         ]  # fmt: skip
+
+    def prepare(self) -> None:
+        """What the runs share, once, on all cores; where it cannot be made, each run's step says so. Workers of a cluster
+        have no file of ours: they make their own."""
+        if self.cluster:
+            return
+        failed = set()
+        for run in self.queue:
+            try:
+                study(run.study).prepare(run, self.say)
+            except BadRequest as error:
+                if str(error) not in failed:
+                    self.say(f"{run}: {error}")
+                failed.add(str(error))
 
     def loop(self) -> Outcome:
         while self.queue or self.futures:

@@ -214,6 +214,7 @@ class Notebook:
         plumbing |= self.plan.profile == "smoke" and len(keys) > 0
         marks = [figures.STAND_IN] * stand_in + ["plumbing, never evidence"] * plumbing
         marks += ["reduced: small net and pool"] * (self.plan.profile == "reduced")
+        marks += self._features(keys, stand_in)
         caption = self.config["artefacts"][artefact]
         figures.title(drawing.figure, caption, artefact, names, marks)
         about = {
@@ -228,6 +229,12 @@ class Notebook:
 
         plt.close(drawing.figure)
         return entry
+
+    def _features(self, keys, stand_in: bool) -> list[str]:
+        """What a figure must say if a run behind it was trained on frozen features, whatever the profile."""
+        from alnb.tasks.features import mark
+
+        return sorted({text for key in keys if key in self._ran and (text := mark(self._ran[key].options, stand_in))})
 
     def _computed_with(self, keys) -> dict:
         """Versions, devices and seconds of the runs an artefact rests on."""

@@ -1,8 +1,8 @@
 """Features of a frozen network, computed once for a dataset and an encoder and kept beside the downloads.
 
     $ALNB_DATA/features/<id>/           id: a hash of dataset, encoder, its weights, px, torch's major version
-        train-000.<sha256>.npy ...      float16 (PART or fewer, D), each named by what it holds: a part that does not verify
-        test-000.<sha256>.npy           is computed again
+        test-000.<sha256>.npy ...       float16 (PART or fewer, D), each named by what it holds: a part that does not verify
+        train-000.<sha256>.npy ...      is computed again
         targets.npz                     labels of both
         about.json                      written last: all is there. `sha256`: of all parts
 
@@ -36,7 +36,7 @@ from typing import Any
 from alnb.errors import BadRequest
 from alnb.learning.encoders import Encoder, find
 
-PART = 2000  # images
+PART = 1000  # images
 BATCH = 32  # images at once: what fits a CPU's cache
 TOLERANCE = 0.02  # of a feature's standard deviation
 SAMPLE = 16, 64  # images of the test set and features of the sample
@@ -157,7 +157,7 @@ def _compute(dataset, encoder, device, path, say):
     from alnb.machine import provenance
 
     data = datasets.load(dataset)
-    images = {"train": data.train_images, "test": data.test_images}
+    images = {"test": data.test_images, "train": data.train_images}
     parts = [(split, k) for split, all_ in images.items() for k in range(-(-len(all_) // PART))]
     missing = [part for part in parts if not _verifies(path, *part)]
     left = sum(len(images[split][k * PART : (k + 1) * PART]) for split, k in missing)

@@ -8,7 +8,7 @@ claims about the learning dynamics of deep networks are not tested by it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,7 +22,6 @@ from alnb.tasks.classification import check_recipe, recipe
 from alnb.tasks.pool import PoolSettings, pool_rows
 from alnb.tasks.pool import check as check_pool
 
-MARK = "real data, frozen ImageNet features"
 ENCODER = "encoder"  # the role of the run whose network encodes, in `needs`
 
 
@@ -91,10 +90,24 @@ def check(run: Run) -> None:
     check_pool(o, datasets.info(run.dataset).train)
 
 
+def race(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A race as it is; one on features with the defaults of what is an image network's own, whatever others share."""
+    own = {name: getattr(Settings, name) for name in OF_IMAGES} if given.get("task") == "features" else {}
+    return own | given
+
+
 def network(settings) -> str:
     """What is trained, in words."""
     head = "linear head" if settings.head == "sgd" else "linear SVM"
     return f"{head} on {settings.encoder}" + f", {settings.px} px" * bool(settings.px)
+
+
+def mark(settings, stand_in: bool) -> str:
+    """What every figure says that rests on such a run; "" for another."""
+    if not is_features(settings):
+        return ""
+    pretrained = settings.encoder.partition(":")[0] in ("efficientnet-lite0", "torchvision")
+    return "real data, " * (not stand_in) + f"frozen {'ImageNet ' * pretrained}features"
 
 
 def prepare(run: Run, say) -> None:
