@@ -200,7 +200,9 @@ def _embed(network, images, px: int, device: str):
             found.append(network(x.to(memory_format=torch.channels_last)).float().half().cpu())
     found = torch.cat(found)
     if found.dim() != 2 or not found.isfinite().all():
-        raise BadRequest(f"the encoder gave features of shape {tuple(found.shape)}: expected (images, D), finite, under 65,504")
+        raise BadRequest(
+            f"the encoder gave features of shape {tuple(found.shape)}: expected (images, D), finite, under 65,504"
+        )
     return found.numpy()
 
 

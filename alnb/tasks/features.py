@@ -197,7 +197,9 @@ class Features(Classes):
         network.dropout = self.options.dropout
         return network
 
-    def train(self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None) -> tuple[Any, dict | None]:
+    def train(
+        self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None
+    ) -> tuple[Any, dict | None]:
         """See tasks.Task: a head, and what every epoch predicted for `watched`. An SVM has one solution: `start` is nothing
         to it, and `member` its order of coordinates."""
         from alnb.learning.feed import Tensors
@@ -248,7 +250,9 @@ def _svm(network, x, labels, c: float, seed: int):
     weight, bias = torch.zeros_like(network.head.weight), -torch.ones_like(network.head.bias)
     there = labels.unique().tolist()
     if len(there) > 1:
-        machine = LinearSVC(C=c, dual=True, max_iter=5000, random_state=seed).fit(x.cpu().numpy(), labels.cpu().numpy())
+        machine = LinearSVC(C=c, dual="auto", max_iter=5000, random_state=seed).fit(
+            x.cpu().numpy(), labels.cpu().numpy()
+        )
         coef, intercept = (torch.from_numpy(each).float() for each in (machine.coef_, machine.intercept_))
         if len(there) == 2:  # one machine, of the second class against the first
             coef, intercept = torch.cat([-coef, coef]), torch.cat([-intercept, intercept])

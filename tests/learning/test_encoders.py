@@ -81,7 +81,9 @@ def test_torchvision_is_only_looked_for_and_gives_what_its_last_layer_is_given(n
     last = [part for part in whole.modules() if isinstance(part, torch.nn.Linear)][-1]
     last.register_forward_hook(lambda layer, args, out: given.append(args[0]))
     with torch.no_grad():
-        whole((x / 255 - torch.tensor(torchvision.MEAN).view(1, 3, 1, 1)) / torch.tensor(torchvision.STD).view(1, 3, 1, 1))
+        whole(
+            (x / 255 - torch.tensor(torchvision.MEAN).view(1, 3, 1, 1)) / torch.tensor(torchvision.STD).view(1, 3, 1, 1)
+        )
         torch.testing.assert_close(network(x), given[0], atol=1e-4, rtol=1e-4)
 
 
