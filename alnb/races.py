@@ -59,7 +59,7 @@ def grid(study_name: str, races: Mapping[str, Mapping], shared: Mapping[str, Any
 
 
 def resolved(name: str, races: Mapping[str, Mapping], seen: tuple = ()) -> dict:
-    """A race with what it takes from the one that it is `like`."""
+    """A race with what it takes from the one that it is `like`; {}, left out, where that one is and it has no dataset."""
     race = dict(races[name])
     model = race.pop("like", None)
     if model is None:
@@ -67,7 +67,8 @@ def resolved(name: str, races: Mapping[str, Mapping], seen: tuple = ()) -> dict:
     if model not in races or model in (*seen, name):
         others = ", ".join(other for other in races if other != name)
         raise BadRequest(f"{name}: like {model!r}; accepted: another race ({others}), in no circle")
-    return resolved(model, races, (*seen, name)) | race
+    whole = resolved(model, races, (*seen, name))
+    return whole | race if whole or "dataset" in race else {}
 
 
 def _runs(study_name, name, race, shared, special) -> list[Run]:

@@ -91,7 +91,7 @@ def test_equal_shares_leave_everything():
 def test_a_pool_that_cannot_be_is_refused(change, says):
     with pytest.raises(BadRequest, match=says):
         check(PoolSettings(**change), 1000)
-    with pytest.raises(BadRequest, match="tail = 'stairs'.*'none', 'step', 'exponential'"):
+    with pytest.raises(BadRequest, match=r"tail = 'stairs'.*'none', 'step', 'exponential'"):
         grid(["random"], tail="stairs")
 
 
