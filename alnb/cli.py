@@ -82,6 +82,11 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
     sub.add_argument(
         "--download", action="store_true", help="fetch it from its own home; the only thing that uses the net"
     )
+    sub.add_argument(
+        "--add", metavar="FOLDER",
+        help="take in data of your own as NAME: images in a folder a class, or features.npy and targets.npy",
+    )  # fmt: skip
+    sub.add_argument("--px", type=int, default=128, metavar="N", help="--add: images become N x N pixels (default 128)")
     command("report", "write figures/gallery.html of every figure and table drawn so far", report)
     return top
 
@@ -358,6 +363,8 @@ def records(options) -> int:
 def data(options) -> int:
     from alnb import datasets
 
+    if options.add:
+        return _add(options)
     worst = OK
     for name in [options.name] if options.name else datasets.names():
         about = datasets.info(name)
@@ -373,6 +380,21 @@ def data(options) -> int:
         if options.name and state in ("missing", "damaged"):
             worst = BAD
     return worst
+
+
+def _add(options) -> int:
+    from alnb import datasets
+    from alnb.datasets import own
+
+    if not options.name:
+        raise BadRequest("--add wants a name: alnb data NAME --add FOLDER")
+    name = own.add(options.name, options.add, options.px)
+    about = datasets.info(name)
+    encoder = "" if about.images else ", 'encoder': 'given', 'px': 0"
+    print(f"{name}: {about.train:,} training and {about.test:,} test samples of {about.classes} classes")
+    print(f"""try it: alnb run 01 --profile frozen -p pool 0 -p many '{{}}' \\
+  -p few "{{'dataset': '{name}', 'task': 'features'{encoder}, 'seeds': 5, 'arms': ['random', 'margin', 'dispersion']}}" """)
+    return OK
 
 
 def report(options) -> int:

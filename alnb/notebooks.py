@@ -138,7 +138,10 @@ class Notebook:
             print("drawn without images: the race has no dataset")
             return None
         try:
-            return datasets.load(name)
+            if datasets.info(name).images:
+                return datasets.load(name)
+            print(f"drawn without images: {name} holds features")
+            return None
         except datasets.Missing as missing:
             print(f"drawn without images: {missing}")
             return None

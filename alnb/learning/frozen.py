@@ -195,9 +195,10 @@ def _embed(network, images, px: int, device: str):
     with torch.inference_mode():
         for start in range(0, len(images), BATCH):
             x = torch.from_numpy(images[start : start + BATCH]).to(device).float()
-            if px and x.shape[2:] != (px, px):
+            if px and x.dim() == 4 and x.shape[2:] != (px, px):
                 x = F.interpolate(x, size=(px, px), mode="bicubic", antialias=px < x.shape[2]).clamp(0, 255)
-            found.append(network(x.to(memory_format=torch.channels_last)).float().half().cpu())
+            x = x.to(memory_format=torch.channels_last) if x.dim() == 4 else x
+            found.append(network(x).float().half().cpu())
     found = torch.cat(found)
     if found.dim() != 2 or not found.isfinite().all():
         raise BadRequest(

@@ -74,6 +74,13 @@ def check(run: Run) -> None:
             raise BadRequest(f"encoder = 'run': {run.study} needs no run as {ENCODER!r}")
     else:
         encoders.module(o.encoder)
+        if (o.encoder == "given") == datasets.info(run.dataset).images:
+            known = (
+                "features: encoder = 'given', px = 0"
+                if o.encoder != "given"
+                else "images: another encoder than 'given'"
+            )
+            raise BadRequest(f"{run.dataset} holds {known}")
     for name, least in (("px", 0), ("batch", 1), ("smallest_batch", 1)):
         if getattr(o, name) < least:
             raise BadRequest(f"{name} = {getattr(o, name)}: expected at least {least}")
