@@ -392,7 +392,8 @@ def _add(options) -> int:
     about = datasets.info(name)
     encoder = "" if about.images else ", 'encoder': 'given', 'px': 0"
     print(f"{name}: {about.train:,} training and {about.test:,} test samples of {about.classes} classes")
-    print(f"""try it: alnb run 01 --profile frozen -p pool 0 -p many '{{}}' \\
+    asked = max(about.classes, min(200, about.train // 20))
+    print(f"""try it: alnb run 01 --profile frozen -p pool 0 -p initial {asked} -p budget {asked} -p many '{{}}' \\
   -p few "{{'dataset': '{name}', 'task': 'features'{encoder}, 'seeds': 5, 'arms': ['random', 'margin', 'dispersion']}}" """)
     return OK
 

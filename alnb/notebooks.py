@@ -89,6 +89,8 @@ class Notebook:
                 f"{where}: its runs are from {' and '.join(kinds)}; differences within it are not of the method alone"
             )
         results = frame(pairs)
+        for where, hashes in mixed_features(results).items():
+            print(f"{where}: its runs rest on features that differ by rounding ({', '.join(hashes)})")
         say_ties(results)
         return results
 
@@ -297,6 +299,14 @@ def mixed_devices(pairs) -> dict[str, list[str]]:
             "cpu" if d == "cpu" else "gpu" for d in devices
         )
     return {where: sorted(kinds) for where, kinds in found.items() if len(kinds) > 1}
+
+
+def mixed_features(results) -> dict[str, list[str]]:
+    """ "<dataset>, <network> seed <n>" -> the hashes of the features behind its rows, where these are more than one."""
+    if "features" not in results:
+        return {}
+    rows = results.dropna(subset=["features"]).groupby(["dataset", "network", "seed"])["features"].unique()
+    return {f"{data}, {network} seed {seed}": sorted(found) for (data, network, seed), found in rows.items() if len(found) > 1}
 
 
 def drawing_only() -> bool:

@@ -318,6 +318,7 @@ def prepare(dataset: str, name: str, px: int, say: Say = lambda line: None) -> N
     if known(dataset, encoder):
         return
     env = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    env["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)  # where an encoder elsewhere is found
     command = [sys.executable, "-m", "alnb.learning.frozen", dataset, name, str(px)]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         line = ""

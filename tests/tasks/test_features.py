@@ -4,11 +4,12 @@ import csv
 import json
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from sklearn.svm import LinearSVC
 
-from alnb import REPOSITORY, cycle, plans, races
+from alnb import REPOSITORY, cycle, notebooks, plans, races
 from alnb.acquisition import get
 from alnb.errors import BadRequest
 from alnb.executor import drive
@@ -180,6 +181,13 @@ def test_what_the_figures_say():
     assert features.mark(options, False) == "real data, frozen ImageNet features"
     assert features.mark(options, True) == "frozen ImageNet features"
     assert features.mark(study("label_dispersion").settings(), False) == ""
+
+
+def test_a_seed_whose_runs_rest_on_several_features_is_named():
+    rows = [("a", 0, "x"), ("a", 0, "x"), ("a", 1, "x"), ("a", 1, "y"), ("b", 1, None)]
+    results = pandas.DataFrame([(*row, "head") for row in rows], columns=["dataset", "seed", "features", "network"])
+    assert notebooks.mixed_features(results) == {"a, head seed 1": ["x", "y"]}
+    assert notebooks.mixed_features(results.drop(columns="features")) == {}
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------------
