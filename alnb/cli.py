@@ -171,7 +171,7 @@ def compute(options) -> int:
         sys.stdout.flush()
 
     outcome = drive(runnable, store, workers=options.workers, cluster=options.cluster, on_step=on_step)
-    for failed, why in outcome.failed.items():
+    for failed, why in outcome.told().items():
         print(f"alnb: failed: {failed}: {why}\n{(store.read(failed).error or {}).get('error', '')}", file=sys.stderr)
     if options.selections:
         _print_metrics(store.frame(runs))

@@ -207,6 +207,12 @@ class Outcome:
     done: list[Run] = field(default_factory=list)
     failed: dict[Run, str] = field(default_factory=dict)
 
+    def told(self) -> dict[Run, str]:
+        """The failed, but one for each reason where several failed for the same (what they share cannot be made)."""
+        first = {why: run for run, why in reversed(self.failed.items())}
+        others = {why: list(self.failed.values()).count(why) - 1 for why in first}
+        return {run: why + f" (and {others[why]} more)" * bool(others[why]) for why, run in reversed(first.items())}
+
 
 @dataclass
 class _Active:
@@ -265,18 +271,18 @@ class _Driver:
         ]  # fmt: skip
 
     def prepare(self) -> None:
-        """What the runs share, once, on all cores; where it cannot be made, each run's step says so. Workers of a cluster
-        have no file of ours: they make their own."""
+        """What the runs share, once, on all cores; runs for which it cannot be made have failed, which is said once.
+        Workers of a cluster have no file of ours: they make their own."""
         if self.cluster:
             return
-        failed = set()
-        for run in self.queue:
+        for run in list(self.queue):
             try:
                 study(run.study).prepare(run, self.say)
             except BadRequest as error:
-                if str(error) not in failed:
-                    self.say(f"{run}: {error}")
-                failed.add(str(error))
+                if str(error) not in self.outcome.failed.values():
+                    self.say(f"{run}: failed: {error}")
+                self.outcome.failed[run] = str(error)
+                self.queue.remove(run)
 
     def loop(self) -> Outcome:
         while self.queue or self.futures:

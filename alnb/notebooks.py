@@ -70,7 +70,7 @@ class Notebook:
         runnable = [] if drawing_only() else [r for r in before.missing if not plans.lacks(r, before.lacking, self.store)]
         self._announce(runs, before, runnable, workers or default_workers())
         outcome = self._drive(runnable, workers, oracle) if runnable else None
-        for run, why in (outcome.failed if outcome else {}).items():
+        for run, why in (outcome.told() if outcome else {}).items():
             self._show_failure(run, why)
         pairs = []
         for run in runs:

@@ -145,7 +145,7 @@ def test_an_svm_runs_and_what_needs_epochs_is_refused(tmp_path):
     assert not drive([run], Store(tmp_path), workers=1, say=lambda line: None).failed
     with pytest.raises(BadRequest, match="dispersion needs counts: an SVM has no epochs"):
         runs("dispersion", head="svm")
-    with pytest.raises(BadRequest, match="dropout = 0.3: an SVM has none"):
+    with pytest.raises(BadRequest, match=r"dropout = 0\.3: an SVM has none"):
         runs("random", head="svm", dropout=0.3)
 
 
@@ -167,12 +167,15 @@ def test_what_cannot_be_is_refused(changed, says):
         runs("random", **changed)
 
 
-def test_an_encoder_that_is_not_here_fails_its_runs_in_one_line(tmp_path, monkeypatch):
-    made, lines = runs("random", encoder="torchvision:resnet18"), []
+def test_an_encoder_that_is_not_here_fails_its_runs_and_is_said_once(tmp_path, monkeypatch):
+    made, lines = runs("random", "margin", encoder="torchvision:resnet18"), []
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     outcome = drive(made, Store(tmp_path), workers=1, say=lines.append)
     assert set(made) < set(outcome.failed)
+    assert len(lines) == 1
     assert "not in torch's cache" in lines[0]
+    ((_, why),) = outcome.told().items()
+    assert why.endswith("(and 2 more)")
 
 
 def test_what_the_figures_say():
