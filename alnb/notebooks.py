@@ -306,7 +306,8 @@ def mixed_features(results) -> dict[str, list[str]]:
     if "features" not in results:
         return {}
     rows = results.dropna(subset=["features"]).groupby(["dataset", "network", "seed"])["features"].unique()
-    return {f"{data}, {network} seed {seed}": sorted(found) for (data, network, seed), found in rows.items() if len(found) > 1}
+    mixed = {place: sorted(found) for place, found in rows.items() if len(found) > 1}
+    return {f"{data}, {network} seed {seed}": found for (data, network, seed), found in mixed.items()}
 
 
 def drawing_only() -> bool:
