@@ -271,6 +271,8 @@ def check_cycles(run: Run, pool: int) -> None:
         needs = set(about.needs)
         if "@" in about.name:  # its source is not in the key, and it does not travel
             raise BadRequest(f"initial_labels = {o.initial_labels!r} is of a notebook cell; accepted: a strategy of alnb")
+        if about.oracle:
+            raise BadRequest(f"initial_labels = {o.initial_labels!r} sees the labels of the pool")
         check_offered(run, needs, f"initial_labels = {o.initial_labels!r}")
         if "dropout_probabilities" in needs and not getattr(o, "dropout", 1):
             raise BadRequest(f"initial_labels = {o.initial_labels!r} wants a network with dropout: give dropout, e.g., 0.5")
