@@ -211,15 +211,19 @@ def plain(now: Now) -> Fitted:
         rows = [row for row in first.rows if row["kind"] == "test"]
         model, record = task.restore(first.blobs["weights"]), first.blobs.get("record")
     elif state.index == 0 and goes_on:  # joins a run whose last model is kept
-        model, record, rows = task.restore(state.needs[BEFORE].blobs["weights"]), None, []
+        kept = state.needs[BEFORE].blobs
+        model, record, rows = task.restore(kept["weights"]), kept.get("record"), []
     elif state.index == 0 and not now.strategy.needs:  # joins a run, and needs no model to choose
         model, record, rows = None, None, []
     else:
         start = task.restore(state.blobs["weights"]) if goes_on else None
-        watched = None if now.last else now.watched()
+        watched = now.watched() if goes_on or not now.last else None  # a run that joins may choose from the last model
         model, record = task.train(now.labelled, now.labels, now.cycle, watched, start=start)
         rows = [evaluation(task, model, now.cycle, now.labelled)] if state.index else []
-    return Fitted(model, record, rows, blobs={"weights": model.state_dict()} if goes_on else {})
+    blobs = {"weights": model.state_dict()} if goes_on else {}
+    if now.last and record is not None:
+        blobs["record"] = record
+    return Fitted(model, record, rows, blobs=blobs)
 
 
 def step(

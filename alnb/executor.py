@@ -231,9 +231,9 @@ def drive(
 ) -> Outcome:
     """Do every missing step of `runs` and of the runs they need, in the order given.
 
-    oracle(run, queries) -> answers is asked between steps; None answers stand for the dataset's own labels. A step
-    that raises is reported and its run left; the others go on. An interrupt stops all within seconds and keeps what
-    is finished.
+    oracle(run, queries) -> answers is asked between steps; None answers stand for the dataset's own labels, another number
+    of them than there are queries is a BadRequest. A step that raises is reported and its run left; the others go on. An
+    interrupt stops all within seconds and keeps what is finished.
     """
     driver = _Driver(list(runs), store, workers or default_workers(), cluster, oracle, on_step, say)
     try:
@@ -333,9 +333,9 @@ class _Driver:
                 return
             needs[role] = final
         if self.oracle and state.queries and state.answers is None:
-            state.answers = self.oracle(run, state.queries)
+            state.answers = self._asked(run, state.queries)
             if state.answers is not None:
-                self.store.write_answers(run, state.index - 1, list(state.answers))
+                self.store.write_answers(run, state.index - 1, state.answers)
         state.needs, state.carry, active.index = needs, run.carry, state.index
         executor = backend.get(self.workers, self.cluster)
         expected = versions() if self.cluster else None
@@ -344,6 +344,16 @@ class _Driver:
             self.futures[executor.submit(execute, task)] = active
         except BrokenExecutor:
             self._lost(active)
+
+    def _asked(self, run: Run, queries: list) -> list | None:
+        """One answer a query, in order; None where the oracle leaves it to the dataset's own labels."""
+        answers = self.oracle(run, queries)
+        if answers is None:
+            return None
+        answers = list(answers)
+        if len(answers) != len(queries):
+            raise BadRequest(f"{run}: {len(queries)} queries got {len(answers)} answers")
+        return answers
 
     def _collect(self, future: Future) -> None:
         active = self.futures.pop(future)

@@ -18,6 +18,7 @@ from typing import Any
 from alnb import datasets, plans, records
 from alnb.errors import BadRequest
 from alnb.executor import default_workers, drive
+from alnb.races import resolved
 from alnb.runs import Run, study, with_needs
 from alnb.store import Store, frame
 
@@ -106,7 +107,8 @@ class Notebook:
         race = race or races[0]
         if race not in races:
             raise BadRequest(f"{self.name} has no race {race!r} at {self.profile}: it has {', '.join(races)}")
-        own = self.parameters[race] | {"arms": list(dict.fromkeys(["random", name])), "more": {}}
+        own = resolved(race, {key: self.parameters[key] for key in races})
+        own |= {"arms": list(dict.fromkeys(["random", name])), "more": {}}
         alone = {other: own if other == race else {} for other in races}
         results = self.run(plans.method(self.name).grid(**self.parameters | alone))
         for drawn in (standard.race, standard.gains, standard.overview):

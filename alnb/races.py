@@ -8,7 +8,7 @@ with options, of the strategy, of the run, or one of ARM_WORDS, which say what i
     further=2        two more cycles of each run, so that "labels saved" can be told
     retrain=True     also the plain model, trained from scratch on what the arm chose
 
-`all_data` trains on every label of the pool. A race that is {} or has no dataset is left out.
+`all_data` trains on every label of the pool. A race that is {}, or whose dataset is "", is left out.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def grid(study_name: str, races: Mapping[str, Mapping], shared: Mapping[str, Any
     """
     runs: list[Run] = []
     for name, race in races.items():
-        race = _like(name, races)
-        if not race.get("dataset"):
+        race = resolved(name, races)
+        if not race or race.get("dataset") == "":
             continue
         try:
             runs += _runs(study_name, name, race, shared, special)
@@ -58,21 +58,26 @@ def grid(study_name: str, races: Mapping[str, Mapping], shared: Mapping[str, Any
     return sorted(runs, key=lambda run: run.seed)
 
 
-def _like(name: str, races: Mapping[str, Mapping], seen: tuple = ()) -> dict:
-    """A race with what it takes from the one that it is `like`."""
+def resolved(name: str, races: Mapping[str, Mapping], seen: tuple = ()) -> dict:
+    """A race with what it takes from the one that it is `like`; {}, left out, where that one is and it has no dataset."""
     race = dict(races[name])
     model = race.pop("like", None)
-    if model is None or not race:
+    if model is None:
         return race
     if model not in races or model in (*seen, name):
         others = ", ".join(other for other in races if other != name)
         raise BadRequest(f"{name}: like {model!r}; accepted: another race ({others}), in no circle")
-    return _like(model, races, (*seen, name)) | race
+    whole = resolved(model, races, (*seen, name))
+    return whole | race if whole or "dataset" in race else {}
 
 
 def _runs(study_name, name, race, shared, special) -> list[Run]:
     settings = {**shared, **{key: value for key, value in race.items() if key not in WORDS}}
-    dataset = race["dataset"]
+    if "dataset" not in race:
+        near = difflib.get_close_matches("dataset", race, 1)
+        hint = f"; did you mean it by {near[0]!r}?" if near else ""
+        raise BadRequest(f"no dataset, in {', '.join(race)}{hint}")
+    dataset = coerce(race["dataset"], str, "dataset")
     seeds = counted(race.get("seeds", 1), None, "seeds")
     more = dict(race.get("more") or {})
     arms = [(arm, seeds) for arm in _listed("arms", race.get("arms", ()))]
@@ -98,7 +103,7 @@ def _in_race(run: Run, race: str) -> Run:
 
 
 def _listed(what: str, values) -> list[str]:
-    values = coerce(list(values), list[str], what)
+    values = coerce(values, list[str], what)
     if not values:
         raise BadRequest(f"{what} is empty: give at least one")
     if len(set(values)) < len(values):
@@ -262,7 +267,12 @@ def check_cycles(run: Run, pool: int) -> None:
     if 0 < o.subset < o.budget:
         raise BadRequest(f"subset = {o.subset}: smaller than the budget of {o.budget}")
     if o.initial_labels not in ("random", "balanced"):
-        needs = set(acquisition.describe(o.initial_labels).needs)
+        about = acquisition.describe(o.initial_labels)
+        needs = set(about.needs)
+        if "@" in about.name:  # its source is not in the key, and it does not travel
+            raise BadRequest(f"initial_labels = {o.initial_labels!r} is of a notebook cell; accepted: a strategy of alnb")
         check_offered(run, needs, f"initial_labels = {o.initial_labels!r}")
+        if "dropout_probabilities" in needs and not getattr(o, "dropout", 1):
+            raise BadRequest(f"initial_labels = {o.initial_labels!r} wants a network with dropout: give dropout, e.g., 0.5")
         if trained := needs & {"predictions", "counts", "mean_confidence", "committee", "labelled_targets"}:
             raise BadRequest(f"initial_labels = {o.initial_labels!r} needs {min(trained)}, and nothing is trained yet")

@@ -46,12 +46,13 @@ class Incomplete(UserWarning):
 def metric_of(frame, name: str = "") -> Metric:
     """The metric `name` ("": the primary one) of the results of one dataset, as their study declares it. The only place
     that knows where metrics are declared. Without a column `study`: classification's."""
-    from alnb import runs, tasks
+    from alnb import runs
+    from alnb.tasks.classes import accuracy
 
     if not len(frame):
         raise BadRequest("no results, so no metric")
     dataset = frame["dataset"].iloc[0]
-    known = runs.study(frame["study"].iloc[0]).metrics if "study" in frame else tasks.accuracy
+    known = runs.study(frame["study"].iloc[0]).metrics if "study" in frame else accuracy
     known = known(dataset)
     found = [metric for metric in known if metric.name == name] if name else known[:1]
     if not found:

@@ -1,4 +1,4 @@
-"""The cycle on digits: pairing, budgets, what a strategy may see, a human's answers."""
+"""The cycle on digits: pairing, budgets, what a strategy may see, a human's answers, what goes on from what."""
 
 import copy
 import dataclasses
@@ -9,20 +9,15 @@ import pytest
 import torch
 from scipy import special, stats
 
-from alnb import acquisition, cycle, records
-from alnb.cycle import Oracle, Pool, count_predictions
+from alnb import acquisition, cycle, races, records
+from alnb.cycle import Pool
 from alnb.errors import BadRequest
 from alnb.executor import drive
-from alnb.methods import label_dispersion as ch3
-from alnb.runs import Run, numpy_stream, torch_stream
+from alnb.runs import numpy_stream, torch_stream
 from alnb.store import Store
+from alnb.tasks.classes import count_predictions
 from alnb.tasks.classification import Classification
-
-TINY = {"pool": 120, "initial": 20, "budget": 10, "cycles": 2, "epochs": 3, "batch": 32, "lr": 0.05, "network": "small"}
-
-
-def grid(methods, seeds=(0,), **settings):
-    return ch3.grid("digits", list(methods), list(seeds), **TINY | settings)
+from tests.tiny import TINY, grid
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +51,7 @@ def test_each_cycle_asks_for_exactly_its_budget_of_new_samples(race):
         final = labelled(store, run)
         assert len(set(final)) == len(final) == 40
         assert final[20:30] == steps[0]["queries"]
-        accuracy = [row for row in store.read(run).rows if row["kind"] == "accuracy"]
+        accuracy = [row for row in store.read(run).rows if row["kind"] == "test"]
         assert [row["labelled"] for row in accuracy] == [20, 30, 40]
 
 
@@ -72,12 +67,12 @@ def test_random_takes_the_first_of_the_shared_order_and_the_second_random_does_n
 def test_a_run_that_goes_on_is_the_rest_of_a_longer_run(race, method):
     store, runs = race
     before = next(run for run in runs if run.method == method)
-    further = cycle.further_run(before, 2)
+    further = races.further_run(before, 2)
     longer = grid([method], cycles=4)[0]
     assert further.steps == 3
     assert not drive([further, longer], store, workers=1).failed
     assert labelled(store, further) == labelled(store, longer)
-    accuracy = {name: [row for row in store.read(run).rows if row["kind"] == "accuracy"]
+    accuracy = {name: [row for row in store.read(run).rows if row["kind"] == "test"]
                 for name, run in (("before", before), ("further", further), ("longer", longer))}  # fmt: skip
     assert accuracy["before"] + accuracy["further"] == accuracy["longer"]
 
@@ -157,15 +152,15 @@ def test_what_was_not_recorded_is_refused_by_name(setting):
 
 @pytest.mark.parametrize("name", sorted(acquisition.catalogue()))
 def test_every_strategy_is_unmoved_by_the_inference_batch_size(setting, name, monkeypatch):
-    from alnb.learning import infer as module
+    from alnb.learning import infer as inference
 
     strategy = acquisition.get(name)
     rng = lambda: torch.Generator().manual_seed(5)
     if "dropout_probabilities" in strategy.needs:
         monkeypatch.setattr(setting[0], "options", dataclasses.replace(setting[0].options, dropout=0.5))
     large = strategy.choose(view(setting, strategy.oracle), 15, rng()).rows
-    plain = module.infer
-    monkeypatch.setattr(module, "infer", lambda *args, **kwargs: plain(*args, **kwargs | {"batch": 7}))
+    plain = inference.infer
+    monkeypatch.setattr(inference, "infer", lambda *args, **kwargs: plain(*args, **kwargs | {"batch": 7}))
     small = strategy.choose(view(setting, strategy.oracle), 15, rng()).rows
     assert len(set(large.tolist()) & set(small.tolist())) >= 14  # two equal scores may round apart
 
@@ -179,10 +174,15 @@ def test_counts_are_those_of_a_loop():
 
 def test_a_human_answers_classification_and_the_answers_train_the_network(tmp_path):
     runs = grid(["random"], annotator="asked")
-    oracle = Oracle(lambda run, queries: [3] * len(queries))
+    asked = []
     store = Store(tmp_path)
-    assert not drive(runs, store, workers=1, oracle=oracle).failed
-    assert oracle.asked == 20
+
+    def three(run, queries):
+        asked.extend(queries)
+        return [3] * len(queries)
+
+    assert not drive(runs, store, workers=1, oracle=three).failed
+    assert len(asked) == len(set(asked)) == 20
     assert runs[0].key != grid(["random"])[0].key
     last = store.read(runs[0]).steps[-1]
     assert dict(last["state"]["answers"]) == {i: 3 for i in last["state"]["labelled"][20:]}
@@ -193,55 +193,11 @@ def test_a_human_answers_classification_and_the_answers_train_the_network(tmp_pa
 def test_an_oracle_that_gives_too_few_answers_or_an_impossible_class_is_refused(tmp_path):
     run = grid(["random"], annotator="asked")
     with pytest.raises(BadRequest, match="10 queries got 1 answers"):
-        drive(run, Store(tmp_path / "a"), workers=1, oracle=Oracle(lambda r, q: [1]))
-    outcome = drive(run, Store(tmp_path / "b"), workers=1, oracle=Oracle(lambda r, q: [11] * len(q)), say=str)
+        drive(run, Store(tmp_path / "a"), workers=1, oracle=lambda r, q: [1])
+    outcome = drive(run, Store(tmp_path / "b"), workers=1, oracle=lambda r, q: [11] * len(q), say=str)
     assert "expected 0 to 9" in outcome.failed[run[0]]
     outcome = drive(run, Store(tmp_path / "c"), workers=1, say=str)
     assert "asks a human" in outcome.failed[run[0]]
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"budget": 51}, "more than the pool's 120"),
-        ({"pool": 9999}, "the dataset has 1297"),
-        ({"epochs": -1}, "epochs = -1"),
-        ({"budget": 0}, "budget = 0"),
-        ({"lr": "fast"}, "lr = 'fast'"),
-        ({"network": "vgg"}, "network = 'vgg'.*'small', 'resnet18'"),
-        ({"subset": 5}, "smaller than the budget"),
-        ({"milestones": [60]}, "fractions of the epochs"),
-        ({"epoch": 3}, "unknown setting epoch"),
-    ],
-)
-def test_impossible_settings_are_refused_before_anything_runs(change, says):
-    with pytest.raises(BadRequest, match=says):
-        grid(["random"], **change)
-
-
-def test_a_strategy_from_a_cell_races_under_its_own_name_and_editing_it_changes_its_key_alone(tmp_path):
-    @acquisition.score("mine", needs=("probabilities",))
-    def mine(view):
-        return -view.probabilities.amax(1)
-
-    before = grid(["mine", "least_confidence"])
-    store = Store(tmp_path)
-    assert not drive(before, store, workers=2).failed  # it travels to another process
-    assert labelled(store, before[0]) == labelled(store, before[1])
-
-    @acquisition.score("mine", needs=("probabilities",))
-    def mine(view):  # noqa: F811  as in a cell that is run again
-        return view.probabilities.amax(1)
-
-    after = grid(["mine", "least_confidence"])
-    assert before[0].key != after[0].key
-    assert before[1].key == after[1].key
-    assert after[0].method.startswith("mine@")
-
-
-def test_the_shared_first_training_does_not_depend_on_what_comes_later():
-    assert grid(["random"], budget=5)[0].needs[cycle.FIRST].key == grid(["margin"])[0].needs[cycle.FIRST].key
-    assert grid(["random"], epochs=4)[0].needs[cycle.FIRST].key != grid(["random"])[0].needs[cycle.FIRST].key
 
 
 def test_scoring_through_the_training_transform_is_a_switch():
@@ -254,11 +210,7 @@ def test_scoring_through_the_training_transform_is_a_switch():
     assert not torch.equal(a, moved._acquisition_images(some, 1))
 
 
-def test_a_run_is_named_so_that_a_log_can_be_read():
-    assert str(Run("label_dispersion", "digits", "all_data", 3)).startswith("label_dispersion digits all_data seed 3 [")
-
-
-# --- arms, MC dropout, committees ---------------------------------------------------------------------------------------
+# --- subsets, MC dropout, committees ------------------------------------------------------------------------------------
 
 
 def test_random_on_a_subset_chooses_what_random_chooses(tmp_path):
@@ -267,83 +219,9 @@ def test_random_on_a_subset_chooses_what_random_chooses(tmp_path):
     assert len({tuple(labelled(store, run)) for run in runs}) == 1
     assert runs[0].key != runs[1].key
     assert runs[1].needs[cycle.FIRST].key == runs[0].needs[cycle.FIRST].key
-    accuracy = store.frame(runs).query("kind == 'accuracy'")
+    accuracy = store.frame(runs).query("kind == 'test'")
     assert accuracy["method"].unique().tolist() == ["random", "random(subset=15)"]
     assert accuracy.groupby("method")["accuracy"].agg(list).map(tuple).nunique() == 1
-
-
-def test_an_arms_name_is_in_the_frame_and_not_in_the_key():
-    arms = ["bald(passes=5, dropout=0.5)", "bald( dropout=5e-1,passes=5.0 )", "bald(dropout=0.4)"]
-    one, other, plain = (grid([arm])[0] for arm in arms)
-    with pytest.raises(BadRequest, match="are the same run: give it once"):
-        grid(arms)
-    assert one.key == other.key != plain.key
-    assert (one.arm, other.arm) == ("bald(passes=5, dropout=0.5)", "bald( dropout=5e-1,passes=5.0 )")
-    assert (plain.arm, grid(["random"])[0].arm) == ("bald(dropout=0.4)", "")
-    assert one.method == other.method == plain.method == "bald"
-    assert one.options.strategy == {"passes": 5}
-    assert one.options.dropout == 0.5
-    assert str(one).startswith("label_dispersion digits bald(passes=5, dropout=0.5) seed 0 [")
-
-
-@pytest.mark.parametrize(
-    ("plain", "said"),
-    [
-        ("bald(dropout=0.5)", "bald(dropout=0.5, passes=50.0)"),
-        ("qbc", "qbc(members=5)"),
-        ("late_dispersion", "late_dispersion(share=0.25)"),
-        ("random", "random(dropout=0.0, subset=0)"),
-    ],
-)
-def test_options_equal_to_their_defaults_change_no_key(plain, said):
-    assert grid([plain])[0].key == grid([said])[0].key
-    assert grid([plain])[0].needs[cycle.FIRST].key == grid([said])[0].needs[cycle.FIRST].key
-
-
-def test_an_option_of_the_strategy_leaves_the_first_training_shared_and_one_of_the_network_does_not():
-    first = lambda arm: grid([arm])[0].needs[cycle.FIRST].key
-    assert first("qbc(members=3)") == first("random")
-    assert first("random(dropout=0.5)") == first("bald(dropout=0.5, passes=5)") != first("random")
-    keys = [grid([arm])[0].key for arm in ("qbc", "qbc(members=3)", "qbc(members=4)", "random", "random(dropout=0.5)")]
-    assert len(set(keys)) == 5
-
-
-@pytest.mark.parametrize(
-    ("arm", "says"),
-    [
-        ("bald(passes='many')", "bald: passes = 'many'.*expected int"),
-        ("bald(passes=5.5)", "bald: passes = 5.5"),
-        ("bald(passes=True)", "bald: passes = True"),
-        ("bald(passes=None)", "bald: passes = None"),
-        ("qbc(members=[5])", r"qbc: members = \[5\]"),
-        ("late_dispersion(share='a quarter')", "late_dispersion: share = 'a quarter'.*expected float"),
-        ("bald(dropout='half')", r"bald\(dropout='half'\): dropout = 'half'"),
-        ("random(subset='all')", r"random\(subset='all'\): subset = 'all'"),
-        ("random(passes=5)", r"random\(passes=5\): unknown setting passes"),
-        ("margin(network='vgg')", "network = 'vgg'.*'small', 'resnet18'"),
-        ("bald(5)", r"arm 'bald\(5\)'; accepted: name or name\(option=value"),
-        ("blad(dropout=0.5)", "did you mean 'bald'"),
-    ],
-)
-def test_an_arm_that_cannot_be_is_refused_in_one_line_before_anything_runs(arm, says):
-    with pytest.raises(BadRequest, match=says) as refusal:
-        grid([arm])
-    assert "\n" not in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    ("arm", "says"),
-    [
-        ("bald(dropout=1.5)", "dropout = 1.5"),
-        ("random(subset=5)", "smaller than the budget"),
-        ("random(budget=51)", "budget is no option of an arm"),
-        ("random(epochs=0)", "epochs = 0"),
-        ("random(milestones=[60])", "fractions of the epochs"),
-    ],
-)
-def test_sizes_and_recipe_of_an_arm_are_checked_as_those_of_the_grid_are(arm, says):
-    with pytest.raises(BadRequest, match=says):
-        grid([arm])
 
 
 @pytest.fixture(scope="module")
@@ -487,14 +365,14 @@ def test_a_committee_wants_two_members(setting, members):
 
 
 def accuracies(store, run):
-    return [row["accuracy"] for row in store.read(run).rows if row["kind"] == "accuracy"]
+    return [row["accuracy"] for row in store.read(run).rows if row["kind"] == "test"]
 
 
 @pytest.mark.parametrize("arm", ["random", "random(dropout=0.5, subset=15)"])
 def test_retraining_what_a_run_chose_equals_that_run_to_the_bit(tmp_path, arm):
     """Random alters no training, so its retrained run and its published selection are the run itself once more."""
     store, (run,) = Store(tmp_path / "store"), grid([arm])
-    again = cycle.retrained_run(run)
+    again = races.retrained_run(run)
     assert not drive([run, again], store, workers=1).failed
     assert len(accuracies(store, run)) == 3
     assert accuracies(store, again) == accuracies(store, run)
@@ -502,9 +380,9 @@ def test_retraining_what_a_run_chose_equals_that_run_to_the_bit(tmp_path, arm):
 
     records.export([run], store, tmp_path / "records")
     (one,) = records.selections(tmp_path / "records", run.study).values()
-    values = {"dataset": "digits", "methods": ["margin"], "seeds": [0], "artefacts": 3, **TINY, "pool": 99, "cycles": 9}
+    values = {"few": {"dataset": "digits", "arms": ["margin"]}, "artefacts": 3, **TINY, "pool": 99, "cycles": 9}
     values |= {"dropout": run.options.dropout, "initial": 1, "budget": 1}
-    (published,) = cycle.retrained_selections(run.study, [one], values)
+    (published,) = races.retrained_selections(run.study, [one], values)
     assert (published.options.pool, published.options.initial, published.options.budget) == (120, 20, 10)
     assert not drive([published], store, workers=1).failed
     assert accuracies(store, published) == accuracies(store, run)
@@ -512,23 +390,11 @@ def test_retraining_what_a_run_chose_equals_that_run_to_the_bit(tmp_path, arm):
     assert store.frame([again, published])["method"].unique().tolist() == [f"{arm} retrained"]
 
 
-def test_a_retrained_run_takes_the_recipe_of_its_source_but_not_its_strategys_options():
-    source = grid(["qbc(members=3)"])[0]
-    again = cycle.retrained_run(source)
-    assert again.method == cycle.RETRAINED
-    assert again.settings == {name: value for name, value in source.settings.items() if name != "strategy"}
-    assert again.needs == {"selection": source}
-    assert cycle.retrained_run(grid(["qbc(members=4)"])[0]).key != again.key
-
-
-def selection(**change):
-    about = {"dataset": "digits", "method": "theirs", "seed": 3, "pool": 120}
-    return about | {"labelled": list(range(30, 70)), "batches": [20, 10, 10]} | change
-
-
 def test_a_published_selection_of_unequal_batches_is_trained_on_batch_by_batch(tmp_path):
     sizes = [12, 3, 20, 5]
-    (run,) = cycle.retrained_selections("label_dispersion", [selection(batches=sizes)], TINY)
+    about = {"dataset": "digits", "method": "theirs", "seed": 3, "pool": 120}
+    chosen = about | {"labelled": list(range(30, 70)), "batches": sizes}
+    (run,) = races.retrained_selections("label_dispersion", [chosen], TINY)
     store = Store(tmp_path)
     assert not drive([run], store, workers=1).failed
     assert [row["labelled"] for row in store.read(run).rows] == numpy.cumsum(sizes).tolist()
@@ -538,54 +404,145 @@ def test_a_published_selection_of_unequal_batches_is_trained_on_batch_by_batch(t
     assert (run.seed, run.arm) == (3, "theirs retrained")
 
 
-def test_the_key_of_a_published_selection_is_its_samples_their_order_and_batches():
-    key = lambda **change: cycle.retrained_selections("label_dispersion", [selection(**change)], TINY)[0].key
-    keys = [
-        key(), key(labelled=list(range(70, 30, -1))), key(batches=[20, 5, 15]), key(labelled=list(range(31, 71))),
-        key(seed=4), key(pool=0),
-    ]  # fmt: skip
-    assert len(set(keys)) == 6
-    assert key(method="otherwise called") == keys[0]  # who chose is a name, not a question
+# --- the first labels ---------------------------------------------------------------------------------------------------
+
+
+def first_labels(store, **settings):
+    (run,) = grid(["random"], **settings)
+    assert not drive([run.needs[cycle.FIRST]], store, workers=1).failed
+    return store.read(run.needs[cycle.FIRST]).steps[-1]["state"]["labelled"]
+
+
+def test_random_first_labels_are_the_draw_they_always_were(tmp_path):
+    store = Store(tmp_path)
+    plain = numpy_stream(0, "initial pool").choice(120, 20, replace=False).tolist()
+    assert first_labels(store) == first_labels(store, initial_labels="random") == plain
+    assert first_labels(store, initial_pool="once", initial_labels="random") == plain
+    assert grid(["random"], initial_labels="random")[0].key == grid(["random"])[0].key
+    keys = {
+        grid(["random"], initial_labels=how)[0].needs[cycle.FIRST].key for how in ("random", "balanced", "k_center")
+    }
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize("count", [10, 17, 20])
+def test_balanced_first_labels_are_as_many_of_each_class_as_can_be(tmp_path, count):
+    targets = Classification(grid(["random"])[0]).targets
+    chosen = [first_labels(Store(tmp_path), initial=count, initial_labels="balanced", seeds=[s]) for s in (0, 1)]
+    for labelled in chosen:
+        assert len(set(labelled)) == len(labelled) == count
+        counts = targets[labelled].bincount(minlength=10)
+        assert counts.max() - counts.min() <= 1
+    assert chosen[0] != chosen[1]
+    once = [first_labels(Store(tmp_path), initial=count, initial_labels="balanced", initial_pool="once", seeds=[s])
+            for s in (0, 1)]  # fmt: skip
+    assert once[0] == once[1] == chosen[0]
+
+
+def test_balanced_labels_of_classes_that_run_out_are_all_of_them_and_then_the_others():
+    classes = numpy.array([0] * 3 + [1] * 40 + [2] * 57)
+    for seed in range(5):
+        labelled = Pool.initial(100, 33, seed, once=False, classes=classes).labelled
+        assert len(set(labelled)) == 33
+        assert numpy.bincount(classes[labelled]).tolist() == [3, 15, 15]
+        assert numpy.bincount(classes[labelled[:9]]).tolist() == [3, 3, 3]
+    drawn = {tuple(Pool.initial(100, 3, seed, once=False, classes=classes).labelled) for seed in range(9)}
+    assert len(drawn) > 5  # and which of a class is drawn
+
+
+def test_first_labels_by_a_strategy_are_its_choice_from_the_whole_pool_through_an_untrained_network(tmp_path):
+    """k-center from scikit-free distances: each next sample is the one farthest from those before it."""
+    labelled = first_labels(Store(tmp_path), initial_labels="k_center")
+    assert len(set(labelled)) == len(labelled) == 20
+    task = Classification(grid(["random"])[0])
+    embedded = by_hand(task, task.build(0), range(120)).embedded.double()
+    covered = torch.cdist(embedded, embedded[labelled[:1]]).amin(1)
+    for sample in labelled[1:]:
+        assert covered[sample] >= covered.max() - 1e-4
+        covered = torch.minimum(covered, (embedded - embedded[sample]).norm(dim=1))
+    other = first_labels(Store(tmp_path), initial_labels="k_center", seeds=[1])
+    assert other != labelled
+    assert first_labels(Store(tmp_path), initial_labels="k_center", initial_pool="once", seeds=[1]) != labelled
+    assert first_labels(Store(tmp_path), initial_labels="random_again") != first_labels(Store(tmp_path))
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("how", "says"),
     [
-        {"labelled": [*range(30, 69), 30]},
-        {"labelled": [*range(30, 69), 120]},
-        {"labelled": [*range(30, 69), -1]},
-        {"labelled": list(range(30, 69))},
-        {"batches": [20, 10, 9]},
-        {"batches": [20, 10, 10, 10]},
-        {"pool": 0, "labelled": [*range(30, 69), 1297]},
-        {"pool": 60},
+        ("dispersion", "needs counts, and nothing is trained yet"),
+        ("late_dispersion", "needs predictions, and nothing is trained yet"),
+        ("qbc", "needs committee, and nothing is trained yet"),
+        ("bald", "initial_labels = 'bald' wants a network with dropout"),
+        ("k_centr", "did you mean 'k_center'"),
+        ("by_hand", "initial_labels = 'by_hand' is of a notebook cell"),
     ],
 )
-def test_a_selection_that_does_not_fit_is_refused_in_one_line(change):
-    with pytest.raises(
-        BadRequest, match=r"selection theirs seed 3 on digits: .*; expected distinct samples"
-    ) as refusal:
-        cycle.retrained_selections("label_dispersion", [selection(**change)], TINY)
+def test_first_labels_by_what_cannot_choose_them_are_refused_before_anything_runs(how, says, monkeypatch):
+    @acquisition.score("by_hand")
+    def by_hand(view):
+        return -view.priority
+
+    monkeypatch.setattr(acquisition, "local", {"by_hand": by_hand})
+    with pytest.raises(BadRequest, match=says) as refusal:
+        grid(["random"], initial_labels=how)
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"pool": 2000, "labelled": [*range(30, 69), 1999]},  # digits has 1,297
-        {"batches": [-10, 40, 10]},
-        {"batches": [0, 20, 20]},  # nothing to train on in cycle 0
-        {"labelled": [], "batches": []},
-        {"labelled": [*range(30, 69), "a"]},
-        {"labelled": [*range(30, 69), 70.5]},
-        {"batches": [20, 10, "ten"]},
-    ],
-)
-def test_a_selection_that_is_none_is_refused_not_failed_on(change):
-    with pytest.raises(BadRequest):
-        cycle.retrained_selections("label_dispersion", [selection(**change)], TINY)
+# --- a run that goes on from its last weights ---------------------------------------------------------------------------
 
 
-def test_a_selection_on_a_dataset_nobody_has_is_refused():
-    with pytest.raises(BadRequest, match="unknown dataset 'figits': did you mean digits"):
-        cycle.retrained_selections("label_dispersion", [selection(dataset="figits", pool=0)], TINY)
+@pytest.mark.parametrize("arm", ["random", "dispersion"])
+def test_weights_go_on_from_cycle_to_cycle_and_a_further_run_joins_them(tmp_path, monkeypatch, arm):
+    plain, began = Classification.train, []
+
+    def watched(self, samples, labels, c, watched=None, **kwargs):
+        start = kwargs.get("start")
+        model, record = plain(self, samples, labels, c, watched, **kwargs)
+        began.append((self.run.key, c, start and copy.deepcopy(start.state_dict()), copy.deepcopy(model.state_dict())))
+        return model, record
+
+    monkeypatch.setattr(Classification, "train", watched)
+    store = Store(tmp_path)
+    (run,), (longer,) = grid([arm], start="last"), grid([arm], start="last", cycles=4)
+    further = races.further_run(run, 2)
+    assert not drive([run, further, longer], store, workers=1).failed
+    equal = lambda a, b: all(torch.equal(a[name], b[name]) for name in b)
+    first = store.final(run.needs[cycle.FIRST]).blobs["weights"]
+    for key in (run.key, longer.key):
+        before = first
+        for _, c, start, end in [one for one in began if one[0] == key]:
+            assert equal(start, before), c
+            assert not equal(end, before)
+            before = end
+    assert [c for key, c, *_ in began if key == further.key] == [3, 4]
+    assert labelled(store, further) == labelled(store, longer)
+    rows = {name: [row for row in store.read(one).rows if row["kind"] == "test"]
+            for name, one in (("run", run), ("further", further), ("longer", longer))}  # fmt: skip
+    assert rows["run"] + rows["further"] == rows["longer"]
+    scratch = grid([arm])[0]
+    assert not drive([scratch], store, workers=1).failed
+    assert store.read(scratch).rows[0] == rows["run"][0]
+    assert [row["accuracy"] for row in store.read(scratch).rows if row["kind"] == "test"][1:] != [
+        row["accuracy"] for row in rows["run"]
+    ][1:]
+
+
+def test_start_is_not_in_the_key_of_cycle_0_and_in_that_of_every_later_cycle():
+    scratch, last = grid(["margin"])[0], grid(["margin"], start="last")[0]
+    assert scratch.needs[cycle.FIRST].key == last.needs[cycle.FIRST].key
+    assert scratch.key != last.key
+    assert grid(["margin"], start="scratch")[0].key == scratch.key
+    with pytest.raises(BadRequest, match=r"start = 'first'.*'scratch', 'last'"):
+        grid(["margin"], start="first")
+
+
+def test_only_a_run_that_goes_on_leaves_weights(tmp_path):
+    store, (scratch,), (last,) = Store(tmp_path), grid(["random"]), grid(["random"], start="last")
+    assert not drive([scratch, last], store, workers=1).failed
+    assert [set(step["blobs"]) for step in store.read(scratch).steps] == [set()] * 3
+    assert [set(step["blobs"]) for step in store.read(last).steps] == [{"weights"}] * 3
+
+
+def test_what_a_run_chose_that_went_on_is_retrained_from_scratch():
+    again = races.retrained_run(grid(["random"], start="last")[0])
+    assert again.options.start == "scratch"

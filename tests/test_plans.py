@@ -1,11 +1,10 @@
 """Parameters, profiles and what runs they come to."""
 
 import pytest
-from papermill.inspection import inspect_notebook
 
-from alnb import plans, published, statistics
+from alnb import claims, plans, races
 from alnb.errors import BadRequest
-from alnb.plans import parse_parameters
+from alnb.plans import parse_parameters, parse_value
 
 NAMES = plans.names()
 FIRST = "01_label_dispersion"
@@ -17,7 +16,14 @@ FIRST = "01_label_dispersion"
         "x = 3",
         "x: int",
         "x: int = y",
-        "x: dict = {}",
+        "x: dict = []",
+        "x: dict = {1: 2}",
+        "x: dict = {'seeds': 'two'}",
+        "x: dict = {'seeds': [0, 'one']}",
+        "x: dict = {'arms': 'random'}",
+        "x: dict = {'dataset': 3}",
+        "x: dict = {'more': ['random']}",
+        "x: list[dict] = [{}]",
         "x, y = 1, 2",
         "x: int = 'three'",
         "x: int | None = 3",
@@ -36,9 +42,11 @@ def test_a_second_equals_sign_or_a_hash_in_a_string_keeps_its_parameter():
     assert found["b"].default == [1, 2]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_papermill_finds_the_parameters_that_we_find(name):
-    assert set(inspect_notebook(plans.FOLDER / f"{name}.ipynb")) == set(plans.parameters(name))
+def test_a_race_may_take_several_lines():
+    source = "a: dict = {  # the race\n  'dataset': 'digits',\n  'arms': ['random(further=2)'],\n}\nb: int = 3"
+    found = parse_parameters(source, "a notebook")
+    assert found["a"].default == {"dataset": "digits", "arms": ["random(further=2)"]}
+    assert found["b"].default == 3
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,16 +58,76 @@ def test_every_profile_is_possible_and_every_artefact_is_drawn_by_a_cell(name):
         assert f'\\"{artefact}\\"' in source
 
 
-def test_laptop_asks_what_world_asks():
+def test_laptop_asks_what_world_asks_or_is_a_preset_of_its_own():
+    """Runs of `laptop` that `world` keeps too are compared with its records; a notebook may have a smaller preset, which its
+    YAML then names."""
     for name in NAMES:
         if "world" in plans.profiles(name):
             world = {run.key for run in plans.plan(name, "world").runs}
-            assert {run.key for run in plans.plan(name).runs} <= world
+            own = {run.key for run in plans.plan(name).runs}
+            assert own <= world or "laptop: " in (plans.CONFIG / f"{name}.yaml").read_text()
 
 
 def test_an_override_makes_the_profile_custom_and_an_equal_value_does_not():
     assert plans.plan(FIRST, "smoke", {"epochs": 7}).label == "smoke-custom"
-    assert plans.plan(FIRST, "smoke", {"dataset": "digits"}).label == "smoke"
+    assert plans.plan(FIRST, "smoke", {"few.dataset": "digits"}).label == "smoke"
+    assert plans.plan(FIRST, "smoke", {"few.seeds": 1}).label == "smoke-custom"
+
+
+def test_a_profile_replaces_a_race_whole_and_a_dotted_entry_changes_one():
+    laptop, smoke = plans.plan("00_active_learning").values, plans.plan("00_active_learning", "smoke").values
+    assert smoke["watched"] == {"dataset": "digits", "arms": ["forgetting"], "pool": 400, "network": "small",
+                                "epochs": 8, "batch": 64, "lr": 0.05}  # fmt: skip
+    assert smoke["first"] == laptop["first"] | {"seeds": 1, "cycles": 3, "arms": ["random", "margin"]}
+    assert plans.plan("00_active_learning", overrides={"first": {}}).values["first"] == {}
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ({"fwe.seeds": 2}, "unknown parameter 'fwe.seeds'; did you mean few"),
+        ({"epochs.seeds": 2}, "unknown parameter 'epochs.seeds'"),
+        ({"few.": 2}, "unknown parameter 'few.'"),
+        ({"few.seeds": "two"}, r"few.seeds = 'two' \(str\): expected int"),
+        ({"few.seeds": 0}, "seeds = 0: expected a count from 1"),
+        ({"few.seeds": [0, 0]}, "seeds repeats 0"),
+        ({"few.arms": []}, "few: arms is empty"),
+        ({"few.arms": ["random", "random"]}, "few: arms repeats 'random'"),
+        ({"few.arms": ["random(further=-1)"]}, "further = -1"),
+        ({"few.colour": "red"}, "few: .*unknown setting colour"),
+        ({"few": 3}, "few = 3: expected a race"),
+        ({"few": {}}, "every race is left out"),
+        ({"few.dataset": "digitz"}, "did you mean digits"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(override, says):
+    with pytest.raises(BadRequest, match=says) as refusal:
+        plans.plan(FIRST, "smoke", override)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("5", int, 5), ("5e-4", float, 5e-4), ("true", bool, True), ("False", bool, False), ("glyphs-10", str, "glyphs-10"),
+        ("12", str, "12"), ("012", int, "012"), ("1:30", int, "1:30"), ("[010]", list[int], ["010"]), ("[1, 2]", list[int], [1, 2]),
+        ("[random, bald(passes=20, dropout=0.5)]", list[str], ["random", "bald(passes=20, dropout=0.5)"]),
+        ("['a, b', \"c\"]", list[str], ["a, b", "c"]), ("[]", list[str], []), ("[0.3, 5e-1]", list[float], [0.3, 0.5]),
+        ("random", list[str], "random"), ("{'dataset': 'digits'}", dict, {"dataset": "digits"}), ("nan", float, "nan"),
+    ],
+)  # fmt: skip
+def test_a_value_of_the_command_line_is_read_by_its_declared_type(text, kind, value):
+    assert parse_value(text, kind) == value
+
+
+def test_entries_of_a_race_are_read_by_their_words():
+    read = lambda key, text: plans.parse_override(FIRST, key, text)
+    assert read("few.seeds", "5") == 5
+    assert read("few.seeds", "[0, 3]") == [0, 3]
+    assert read("few.dataset", "123") == "123"
+    assert read("few.arms", "[margin, random(further=2)]") == ["margin", "random(further=2)"]
+    assert read("few.network", "resnet18") == "resnet18"
+    assert read("few.lr", "1e-3") == 1e-3
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(5, "5 s"), (600, "10 min"), (9000, "2.5 h"), (7.2e7, "20,000 h")])
@@ -67,20 +135,32 @@ def test_a_duration_is_rounded_to_what_it_is_worth(seconds, words):
     assert plans.duration(seconds) == words
 
 
-def test_every_claim_can_be_told_by_some_profile():
-    """Its arms run together in a plan, on the seeds it planned for the stand-in; what nobody plans has no `world`."""
+@pytest.mark.parametrize("name", NAMES)
+def test_every_claim_can_be_told_by_some_profile(name):
+    """Its arms run together in its race, on the seeds it planned for the stand-in; what nobody plans there is blank."""
     arms = {}
-    for profile in ("world", "reduced", "paper"):
-        for run in plans.plan(FIRST, profile).runs:
-            name = run.arm or run.method
+    for profile in set(plans.profiles(name)) & {"world", "reduced", "paper"}:
+        for run in plans.plan(name, profile).runs:
+            called = run.arm or run.method
             for model in [" A", " B"] if run.method == "two_models" else [""]:
-                arms.setdefault((profile, run.dataset), {}).setdefault(name + model, set()).add(run.seed)
-    for claim in published.claims("thesis", chapter=3).to_dict("records"):
-        for setting, dataset in (("real", claim["dataset"]), ("world", claim["world"]), ("null", claim["null"])):
-            if not dataset:
+                arms.setdefault((run.race, profile), {}).setdefault(called + model, set()).add(run.seed)
+    for claim in claims.read(name).to_dict("records"):
+        for race, world in ((claim["race"], True), (claim["race"], False), (claim["null_race"], True)):
+            planned = claim["planned_world_seeds" if world else "planned_seeds"]
+            if not race or planned != planned:
                 continue
-            places = [ran for (_, name), ran in arms.items() if name == dataset]
-            wanted = [name for name in (claim["method"], claim["comparator"], claim["placebo"]) if name]
-            found = [[ran.get(statistics._arm(name, ran), set()) for name in wanted] for ran in places]
+            places = [ran for (where, profile), ran in arms.items() if where == race and (profile == "world") == world]
+            wanted = [one for one in (claim["method"], claim["comparator"], claim["placebo"]) if one]
+            found = [[ran.get(claims._arm(one, ran), set()) for one in wanted] for ran in places]
             together = max((len(set.intersection(*seeds)) for seeds in found), default=0)
-            assert together >= (1 if setting == "real" else claim["planned_world_seeds"]), (claim["id"], setting)
+            assert together >= (planned if world else 1), (claim["id"], race)
+
+
+def test_a_run_may_stand_in_several_races_and_is_counted_once(tmp_path):
+    from alnb.store import Store
+
+    made = plans.plan(FIRST, "smoke", {"many": {"like": "few"}})
+    by_race = {race: {run.key for run in made.runs if run.race == race} for race in ("few", "many")}
+    assert by_race["few"] == by_race["many"]
+    assert len(plans.standing(made.runs, "smoke", Store(tmp_path)).missing) == len(by_race["few"])
+    assert races.WORDS.keys() == {"dataset", "seeds", "arms", "more", "like"}

@@ -347,6 +347,19 @@ def test_provenance_is_said(filled):
     assert line == f"{computed} PNG · SVG · CSV"
 
 
+def test_an_error_reads_as_it_was_drawn_and_its_caption_is_the_heading(figures):
+    alt = "Lines of test mae, px against labelled, lowest at the end first: margin 49.7 to 23.7 px."
+    artefact(figures, "laptop", "thesis-fig-3.6a", real=False, csv="method,mae\nmargin,23.654321\n", alt=alt)
+    page = written()
+    article = page.find("article", id="laptop.thesis-fig-3.6a")
+    assert article.img["alt"] == text(article.details.p) == alt
+    assert [text(cell) for cell in article.table.find_all("td")] == ["margin", "23.65"]
+    assert "accura" not in text(article)
+    heading = page.find("h3", id="thesis-fig-3.6a")
+    assert text(heading).startswith(CAPTIONS["thesis-fig-3.6a"])
+    assert text(heading.span) == "thesis-fig-3.6a"
+
+
 def test_a_wide_figure_has_a_row_of_its_own(figures):
     artefact(figures, "laptop", "thesis-fig-3.4", real=False, image=png(1800, 400))
     artefact(figures, "laptop", "thesis-fig-3.6a", real=False)

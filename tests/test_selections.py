@@ -9,13 +9,13 @@ import sys
 import pytest
 import torch
 
-from alnb import cli, cycle, records
+from alnb import cli, cycle, races, records
 from alnb.methods import label_dispersion as ch3
 from alnb.runs import Run
 from alnb.store import Store
 from alnb.tasks.classification import Classification
 
-TINY = {"epochs": 3, "batch": 32, "lr": 0.05, "network": "small"}
+TINY = {"epochs": 3, "batch": 32, "smallest_batch": 8, "lr": 0.05, "network": "small"}
 SIZES = {"pool": 100, "initial": 20, "budget": 10, "cycles": 1}  # the notebook's own, which the file overrules
 
 
@@ -35,7 +35,7 @@ def written(path, content):
 
 
 def compute(path, *more):
-    arguments = ["compute", "01", "--profile", "smoke", "--workers", "1", "-p", "seeds", "[0, 1]"]
+    arguments = ["compute", "01", "--profile", "smoke", "--workers", "1", "-p", "few.seeds", "[0, 1]", "-p", "many", "{}"]
     return cli.main([*arguments, *words(TINY | SIZES), *more, "--selections", str(path)])
 
 
@@ -93,13 +93,13 @@ def test_the_table_is_the_accuracy_of_the_network_on_what_they_chose(tmp_path, c
 def test_what_a_run_exported_is_retrained_to_the_same_accuracies(tmp_path, capsys):
     """Random alters no training: its own selection, retrained from the command line, is that run again."""
     sizes = {"pool": 120, "initial": 20, "budget": 10, "cycles": 2}
-    arguments = [*words(TINY | sizes), "-p", "methods", "[random]", "-p", "pairs", "[]", "-p", "seeds", "[0]"]
+    arguments = [*words(TINY | sizes), "-p", "few.arms", "[random]", "-p", "many", "{}", "-p", "few.seeds", "[0]"]
     assert cli.main(["compute", "01", "--profile", "smoke", "--workers", "1", *arguments]) == 0
-    (run,), store = ch3.grid("digits", ["random"], [0], **TINY, **sizes), Store()
+    (run,), store = ch3.grid({"dataset": "digits", "arms": ["random"]}, **TINY, **sizes), Store()
     records.export([run], store, tmp_path)
     capsys.readouterr()
-    assert compute(tmp_path / "label_dispersion.selections.json.xz", "-p", "seeds", "[0]") == 0
-    own = [row["accuracy"] for row in store.read(run).rows if row["kind"] == "accuracy"]
+    assert compute(tmp_path / "label_dispersion.selections.json.xz", "-p", "few.seeds", "[0]") == 0
+    own = [row["accuracy"] for row in store.read(run).rows if row["kind"] == "test"]
     printed = table_of(capsys.readouterr().out)
     assert printed.keys() == {("random", n) for n in (20, 30, 40)}
     assert [mean for mean, _ in printed.values()] == pytest.approx(own, abs=0.006)
@@ -148,8 +148,8 @@ def test_a_file_that_holds_no_selections_is_refused(tmp_path, capsys, name, body
 def test_a_file_without_a_selection_of_the_dataset_and_seeds_is_refused_with_what_it_has(tmp_path, capsys):
     path = written(tmp_path / "a.json", {"a": one(seed=7), "b": one(dataset="glyphs-10"), "c": one(seed=7)})
     said = refused(capsys, path)
-    assert "holds no selection on digits with seeds [0, 1]: it has digits seed 7, glyphs-10 seed 0" in said
-    assert "with seeds [5]" in refused(capsys, path, "-p", "seeds", "[5]")
+    assert "holds no selection on digits seed 0, digits seed 1: it has digits seed 7, glyphs-10 seed 0" in said
+    assert "on digits seed 5: it has" in refused(capsys, path, "-p", "few.seeds", "[5]")
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_refusal_imports_neither_torch_nor_matplotlib(tmp_path):
 
 def test_a_published_selection_is_never_taken_for_a_run_of_the_notebook():
     values = TINY | SIZES
-    published = cycle.retrained_selections("label_dispersion", [one()], values)[0]
-    own = cycle.retrained_run(ch3.grid("digits", ["random"], [0], **values)[0])
+    published = races.retrained_selections("label_dispersion", [one()], values)[0]
+    own = races.retrained_run(ch3.grid({"dataset": "digits", "arms": ["random"]}, **values)[0])
     assert published.key != own.key
     assert len(published.description["settings"]["selection"]) == 64

@@ -173,18 +173,19 @@ def table_3_1(results) -> Drawing | None:
             continue
         full = part.loc[part["method"] == statistics.CEILING, "accuracy"].mean()
         arms = part[part["method"] != statistics.CEILING]
-        last = arms[arms["cycle"] == statistics.horizon(arms)] if len(arms) else arms  # Random may have gone on
+        asked = (arms["cycle"] >= 1).any()
+        last = arms[arms["cycle"] == statistics.horizon(arms)] if asked else arms  # Random may have gone on
         used.append(part)
         for method, runs in [
             *last.groupby("method", sort=False),
             *part[part["method"] == statistics.CEILING].groupby("method"),
         ]:
             mean = runs["accuracy"].mean()
-            found.append({"dataset": part["dataset"].iloc[0], "method": method, "labels": int(runs["labelled"].max()),
+            found.append({"race": race, "dataset": part["dataset"].iloc[0], "method": method, "labels": int(runs["labelled"].max()),
                           "acc": mean, "sd": runs["accuracy"].std(), "rel": 100 * mean / full, "seeds": len(runs)})  # fmt: skip
     if not found:
         return standard.left_out("few, many", "no runs at this profile")
-    table = pandas.DataFrame(found).sort_values(["dataset", "acc"], ascending=[True, False], ignore_index=True)
+    table = pandas.DataFrame(found).sort_values(["race", "acc"], ascending=[True, False], ignore_index=True)
     parts = [
         f"{r.dataset}, {r.method}: {r.acc:.2f} %" + (f", {r.rel:.1f} % of all data" if r.rel == r.rel else "")
         for r in table.itertuples()

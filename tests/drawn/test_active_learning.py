@@ -135,7 +135,8 @@ def test_panels_are_the_arms_but_random_with_their_numbers_of_all_seeds():
 
 def test_criteria_against_numpy():
     rows = pandas.DataFrame(
-        [{"kind": "test", "race": "islands", "dataset": "d", "method": m, "seed": s, "cycle": c, "accuracy": a, "pool_errors": e}
+        [{"study": "active_learning", "kind": "test", "race": "islands", "dataset": "points-islands", "method": m, "seed": s,
+          "cycle": c, "accuracy": a, "pool_errors": e}
          for m, s, c, a, e in (("margin", 0, 0, 1.0, 9), ("margin", 0, 2, 80.0, 4), ("margin", 1, 2, 90.0, 0),
                                ("diverse_margin", 1, 2, 99.0, 0), ("diverse_margin", 0, 2, 85.0, 2))]
     )  # fmt: skip

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from alnb.tasks.regression import Regression
+
 from alnb import cycle, races
 from alnb.cycle import CycleSettings
 from alnb.runs import Study
 from alnb.tasks import regression
-from alnb.tasks.regression import Regression
 
 
 @dataclass(frozen=True)

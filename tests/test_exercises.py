@@ -1,0 +1,54 @@
+"""Worked examples show what is expected; exercises never do, and never raise."""
+
+import numpy
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alnb.exercises import check, exercise, sealed
+
+
+def test_worked_examples_say_what_differs_and_never_raise(capsys):
+    assert check("a", 1.0, 1.0)
+    assert not check("c", [1, 2], [1, 2, 3])
+    assert not check("d", "words", 1.0)
+    assert not check("e", 0.8, 0.9)
+    said = capsys.readouterr().out
+    assert "a: correct" in said
+    assert "the shape is (2,), expected (3,)" in said
+    assert "e: you have 0.8, expected 0.9" in said
+
+
+def test_a_right_answer_is_told_from_a_wrong_one_and_neither_is_printed(capsys):
+    seal = sealed(0.9, "a lesson")
+    assert exercise("largest", 0.9, seal)
+    assert exercise("largest", torch.tensor(0.9), seal)
+    assert not exercise("largest", 0.8, seal, hint="Count again.")
+    assert not exercise("largest", None, seal, hint="Count again.")
+    said = capsys.readouterr().out
+    assert "0.9" not in said
+    assert "largest: not right yet. Count again." in said
+    assert "largest: not solved yet. Count again." in said
+
+
+def test_a_function_is_tried_on_every_input_and_the_wrong_one_is_named(capsys):
+    seals = [sealed([1, 4], "x"), sealed([9], "y")]
+    inputs = [([1, 2],), ([3],)]
+    assert exercise("squares", lambda x: [i * i for i in x], seals, inputs=inputs)
+    assert not exercise("squares", lambda x: [1, 4], seals, inputs=inputs)
+    assert not exercise("squares", lambda x: 1 / 0, seals, "Multiply.", inputs)
+    assert not exercise("squares", lambda x: None, seals, inputs=inputs)
+    assert not exercise("squares", lambda x: numpy.zeros((2, 3)), seals, inputs=inputs)
+    said = capsys.readouterr().out
+    assert "squares, input 2 of 2: not right yet" in said
+    assert "input 1 of 2: it raised ZeroDivisionError: division by zero. Multiply." in said
+    assert "squares: not solved yet" in said
+    assert "it has the shape (2, 3)" in said
+
+
+@given(st.lists(st.floats(-1e6, 1e6), max_size=5), st.text(min_size=1, alphabet="abc"))
+def test_a_seal_depends_on_value_and_salt_and_not_on_the_kind_of_number(values, salt):
+    seal = sealed(values, salt)
+    assert seal == sealed(numpy.array(values), salt) == sealed(torch.tensor(values, dtype=torch.float64), salt)
+    assert seal != sealed([*values, 1.0], salt)
+    assert seal != sealed(values, salt + "d")
