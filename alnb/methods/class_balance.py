@@ -74,7 +74,7 @@ def greedy(candidates, labelled, P, omega, lam: float, budget: int):
     _, P, omega = balance.checked(u.numpy(), P, omega, lam, budget)
     P, residual = torch.from_numpy(P), torch.from_numpy(omega)
     d = torch.full((len(x),), torch.inf, dtype=torch.float64)
-    for centres in labelled.double().cpu().split(256):
+    for centres in labelled.double().cpu().split(256) if len(labelled) else ():
         for part in range(0, len(x), TILE):
             d[part : part + TILE] = d[part : part + TILE].minimum(torch.cdist(x[part : part + TILE], centres).amin(1))
     chosen, cost = [], torch.empty_like(d)
