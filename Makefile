@@ -1,5 +1,6 @@
 # make reproduce: every notebook on embedded data, figures/ and figures/gallery.html · make test · make lab
 # The first call sets up .venv from requirements.lock; a folder of your own: make VENV=elsewhere ...
+# It compiles what it installs: where PYTHONDONTWRITEBYTECODE is set, each process would spend seconds on it again.
 
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
@@ -26,7 +27,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "alnb needs Python 3.11, 3.12 or 3.13; none is on PATH"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 

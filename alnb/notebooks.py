@@ -325,12 +325,9 @@ def say_ties(results) -> None:
 # --- headless ---------------------------------------------------------------------------------------------------------------------
 
 
-def execute(
-    made: plans.Plan, *, workers: int | None = None, cluster: str | None = None, draw: bool = False
-) -> tuple[bool, dict]:
+def execute(made: plans.Plan, *, workers: int | None = None, cluster: str | None = None) -> tuple[bool, dict]:
     """Run a notebook by papermill in a fresh kernel; returns whether all went well, and what it did.
 
-    draw: compute nothing, draw what store and records hold.
     The executed notebook and its HTML go to data/executed/<profile>/. A run that failed, or a cell, makes it False.
     """
     import logging
@@ -343,7 +340,8 @@ def execute(
     folder.mkdir(parents=True, exist_ok=True)
     outcome.unlink(missing_ok=True)
     target = folder / f"{made.name}.ipynb"
-    logging.getLogger("papermill").addFilter(_no_inspection)
+    for logger in ("papermill", "papermill.translators"):
+        logging.getLogger(logger).addFilter(_no_inspection)
     environment = {
         "ALNB_PROFILE": made.profile,
         "ALNB_PARAMETERS": json.dumps(made.values),
@@ -351,7 +349,6 @@ def execute(
     }
     environment |= {"ALNB_WORKERS": str(workers)} if workers else {}
     environment |= {"ALNB_CLUSTER": cluster} if cluster else {}
-    environment |= {"ALNB_DRAW": "1"} if draw else {}
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     error = ""

@@ -80,7 +80,8 @@ def test_a_profile_whose_data_is_absent_draws_what_the_records_hold(tmp_path, mo
     plans.dataset_status.cache_clear()
     made = plans.plan(FIRST, "reduced")
     assert any(plans.records.steps(run) for run in made.runs)
-    well, done = notebooks.execute(made, draw=True)
+    monkeypatch.setenv("ALNB_DRAW", "1")
+    well, done = notebooks.execute(made)
     plans.dataset_status.cache_clear()
     assert well, done["error"]
     assert done["computed"] == 0

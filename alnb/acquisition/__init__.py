@@ -21,9 +21,7 @@ race sets it by name, `bald(passes=20)` (see `parse_arm`).
 from __future__ import annotations
 
 import ast
-import builtins
 import difflib
-import dis
 import functools
 import hashlib
 import importlib
@@ -32,12 +30,12 @@ import operator
 import pickle
 import re
 import sys
-import textwrap
 import types
 from dataclasses import dataclass
 from pathlib import Path
 
 from alnb.errors import BadRequest
+from alnb.fingerprint import fingerprint
 
 local: dict[str, Strategy] = {}
 """Strategies defined outside alnb, by name: in a notebook cell, which replaces its own when run again."""
@@ -316,7 +314,7 @@ def _strategy(name, kind, needs, oracle, source, nested, function):
     if name in _entries():
         raise BadRequest(f"strategy name {name!r} is taken by {_entries()[name].module}; accepted: any other")
     digest = hashlib.sha256()
-    _fingerprint(function, f"strategy {name!r}", function.__module__, digest)
+    fingerprint(function, f"strategy {name!r}", function.__module__, digest)
     label = f"{name}@{digest.hexdigest()[:8]}"
     strategy = local[name] = Strategy(name, kind, function, needs, oracle, source, nested, label)
     return strategy
@@ -344,82 +342,6 @@ def _by_value(function):
 
 def _names(needs):
     return (needs,) if isinstance(needs, str) else tuple(needs)
-
-
-def _fingerprint(value, who, home, digest):
-    """Feed `digest` all that decides what `value` does, for `who` of module `home`; BadRequest where unknowable.
-
-    A function is its source, its defaults and what it closes over. A global would not be in the key of the run,
-    could change unseen, and might not exist in another process.
-    """
-    if isinstance(value, types.FunctionType):
-        try:
-            digest.update(textwrap.dedent(inspect.getsource(value)).encode())
-        except (OSError, TypeError):
-            raise BadRequest(
-                f"{who}: the source of {value.__qualname__} cannot be read; accepted: a function of a"
-                " notebook cell or a file, not of exec or a bare prompt"
-            ) from None
-        if _of_a_library(value, home):
-            return
-        for name in sorted(_globals_read(value.__code__)):
-            if not isinstance(value.__globals__.get(name), types.ModuleType) and (
-                name in value.__globals__ or not hasattr(builtins, name)
-            ):
-                raise BadRequest(
-                    f"{who} reads the global {name!r}; accepted: modules, arguments and defaults. Pass it"
-                    f" as a default ({name}={name}), or import or define it inside the function"
-                )
-        for part in (
-            value.__defaults__ or (),
-            value.__kwdefaults__ or {},
-            inspect.getclosurevars(value).nonlocals,
-        ):
-            if part:
-                _fingerprint(part, who, home, digest)
-    elif isinstance(value, (type(None), bool, int, float, complex, str, bytes)):
-        digest.update(repr(value).encode() + b";")
-    elif isinstance(value, (list, tuple)):
-        digest.update(f"{type(value).__name__} of {len(value)}:".encode())
-        for item in value:
-            _fingerprint(item, who, home, digest)
-    elif isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        digest.update(f"dict of {len(value)}:".encode())
-        for key in sorted(value):
-            _fingerprint((key, value[key]), who, home, digest)
-    elif isinstance(value, (types.ModuleType, types.BuiltinFunctionType)):
-        digest.update(f"{getattr(value, '__module__', '')} {value.__name__};".encode())
-    elif isinstance(value, Strategy):
-        digest.update(value.label.encode() + b";")
-    elif hasattr(value, "dtype") and hasattr(value, "__array__"):
-        array = value.detach().cpu().numpy() if hasattr(value, "detach") else value
-        digest.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
-    else:
-        raise BadRequest(
-            f"{who}: a default or enclosed value of type {type(value).__name__}; accepted: numbers,"
-            " strings, lists, tuples, dicts with string keys, arrays, functions, modules, strategies"
-        )
-
-
-def _of_a_library(function, home):
-    """Whether another process finds this function by importing its module."""
-    module = sys.modules.get(function.__module__)
-    return function.__module__ not in ("__main__", home) and getattr(module, function.__qualname__, None) is function
-
-
-USES_A_GLOBAL = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL", "DELETE_GLOBAL"}
-
-
-def _globals_read(code):
-    """Names that `code`, and the functions and classes in it, take from the module."""
-    steps = list(dis.get_instructions(code))
-    # the body of a class looks its own names up as if they were global
-    own = {step.argval for step in steps if step.opname == "STORE_NAME"} | {"__name__"}
-    names = {step.argval for step in steps if step.opname in USES_A_GLOBAL} - own
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= _globals_read(constant)
-    return names
 
 
 def _has_nan(tensor):

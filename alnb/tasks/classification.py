@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,30 +14,22 @@ from alnb.runs import Run, State, torch_stream
 from alnb.tasks.classes import Classes
 from alnb.tasks.pool import PoolSettings, pool_rows
 from alnb.tasks.pool import check as check_pool
+from alnb.tasks.training import TrainingSettings, check_recipe, recipe
 
 
 @dataclass(frozen=True)
-class Settings(PoolSettings):
-    """The network and its recipe (see learning); milestones are fractions of epochs.
+class Settings(PoolSettings, TrainingSettings):
+    """The network and its training.
 
     smallest_batch: a last batch of fewer samples joins the one before it. An epoch that ends on a small batch leaves
     batch norm with the statistics of few samples, right before the pool is looked at.
-    dropout: probability on the features before the head, in training (BALD keeps it on for its passes).
     acquisition_transform: what the pool is scored on, the test transform or (as some public code does) one random
     training transform of each image.
     """
 
     network: str = "resnet18"
-    epochs: int = 100
     batch: int = 128
-    lr: float = 0.02
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    nesterov: bool = False
-    milestones: tuple[float, ...] = (0.6, 0.8)
-    gamma: float = 0.2
     precision: Literal["fp32", "bf16"] = "fp32"
-    dropout: float = 0.0
     acquisition_transform: Literal["test", "train"] = "test"
     smallest_batch: int = 8
 
@@ -55,27 +46,6 @@ def check(settings: Settings, dataset: str) -> None:
         if getattr(settings, name) < least:
             raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {least}")
     check_pool(settings, datasets.info(dataset).train)
-
-
-def check_recipe(settings) -> None:
-    """BadRequest for epochs, rates or dropout that make no sense, whatever is trained."""
-    for name, least in (("epochs", 1), ("lr", 0.0), ("weight_decay", 0.0), ("gamma", 0.0)):
-        if getattr(settings, name) < least:
-            raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {least}")
-    if not all(0 < m < 1 for m in settings.milestones):
-        raise BadRequest(f"milestones = {settings.milestones}: expected fractions of the epochs, between 0 and 1")
-    if settings.lr == 0:
-        raise BadRequest("lr = 0: nothing would be learnt")
-    if not 0 <= settings.dropout < 1:
-        raise BadRequest(f"dropout = {settings.dropout}: expected a probability, 0 or more and under 1")
-
-
-def recipe(settings, batch: int | None = None):
-    """The settings' learning.recipe.Recipe; `batch` where they have none."""
-    from alnb.learning.recipe import Recipe
-
-    names = [f.name for f in dataclasses.fields(Recipe) if hasattr(settings, f.name)]
-    return Recipe(**{name: getattr(settings, name) for name in names} | ({"batch": batch} if batch else {}))
 
 
 def seconds(run: Run, labelled: Sequence[int], recorded: int) -> float:

@@ -11,25 +11,17 @@ from alnb.machine import device
 from alnb.runs import Run, State
 from alnb.tasks import Metric
 from alnb.tasks.classes import Classes
-from alnb.tasks.classification import check_recipe, recipe
 from alnb.tasks.pool import PoolSettings, pool_rows
 from alnb.tasks.pool import check as check_pool
+from alnb.tasks.training import TrainingSettings, check_recipe, recipe
 from alnb.worlds import points
 
 
 @dataclass(frozen=True)
-class Settings(PoolSettings):
-    """A perceptron and its recipe: epochs (steps on all labelled samples at once), SGD with momentum and a step schedule
-    whose milestones are fractions of epochs; dropout on the hidden units. hidden: tanh units, 0: logistic regression."""
+class Settings(PoolSettings, TrainingSettings):
+    """A perceptron and its training, an epoch a step on all labelled samples at once. hidden: tanh units, 0: logistic
+    regression."""
 
-    epochs: int = 100
-    lr: float = 0.02
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    nesterov: bool = False
-    milestones: tuple[float, ...] = (0.6, 0.8)
-    gamma: float = 0.2
-    dropout: float = 0.0
     hidden: int = 16
 
 
