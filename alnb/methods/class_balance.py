@@ -213,7 +213,7 @@ def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
         "batch": _text(batch), "labelled_classes": _text(have + batch), "left": _text(np.bincount(truth, minlength=C)),
     }]  # fmt: skip
     if now.strategy.name == "entropy_cb":
-        rows.append(programme(now, view))
+        rows.append(programme(now, view, choice.rows.numpy()))
     if now.strategy.name == "entropy" and now.cycle == 0:
         rows += trade_off(view, truth, have, now.run.options.budget)
     return rows, {}
@@ -229,15 +229,15 @@ def counts(text: str) -> list[int]:
     return [int(n) for n in text.split()]
 
 
-def programme(now: Now, view) -> dict:
-    """The row of kind "programme": what the choice costs, its bound, whether it is proven."""
-    shared = view.priority.argsort()
-    lam = now.run.options.strategy.get("lam", now.strategy.parameters["lam"])
-    U, P = informative(view.log_probabilities[shared])
-    budget = now.run.options.budget
-    found = balance.solve(U, P, required(view, budget), lam, budget)
-    known = {"objective": found.objective, "bound": found.bound, "gap": found.gap, "proven": int(found.proven)}
-    return {"kind": "programme", "cycle": now.cycle, "lam": lam, **known, "free": found.free}
+def programme(now: Now, view, rows) -> dict:
+    """The row of kind "programme": what the choice costs, and the bound of the relaxation, below which no choice is."""
+    options = now.run.options
+    lam = options.strategy.get("lam", now.strategy.parameters["lam"])
+    (U, P), omega = informative(view.log_probabilities), required(view, options.budget)
+    value = balance.objective(rows, U, P, omega, lam)
+    bound = min(balance.solve(U, P, omega, lam, options.budget, nodes=0).bound, value)
+    known = {"objective": value, "bound": bound, "gap": value - bound}
+    return {"kind": "programme", "cycle": now.cycle, "lam": lam, **known}
 
 
 def trade_off(view, truth, have, budget: int) -> list[dict]:
