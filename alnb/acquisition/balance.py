@@ -83,8 +83,9 @@ def solve(costs, probabilities, omega, lam: float, budget: int, *, nodes: int = 
     """The choice of least cost that we find, and how far from the least it can be at most. See the module.
 
     costs (N,), probabilities (N, C) whose rows sum to one, omega (C,) >= 0, lam >= 0, budget 1 to N; nodes 0: a quick
-    answer, without the further starts of step 3 and without step 4. Deterministic; of equal samples the first is taken. Time about O(N C) for each of some hundred evaluations of
-    the dual, memory a float64 copy of P. BadRequest for anything else.
+    answer, without the further starts of step 3 and without step 4. Deterministic; of equal samples the first is taken.
+    Time about O(N C) for each of some hundred evaluations of the dual, memory a float64 copy of P. BadRequest for anything
+    else.
     """
     import numpy as np
 
@@ -107,7 +108,8 @@ def solve(costs, probabilities, omega, lam: float, budget: int, *, nodes: int = 
     bound = min(bound, value)
     rows = np.flatnonzero(chosen)
     rows = rows[np.argsort(u[rows], kind="stable")]
-    return Selection(rows, value, bound, value - bound <= max(TOLERANCE, small), len(undecided), min(relaxed, value))
+    proven = bool(value - bound <= max(TOLERANCE, small))
+    return Selection(rows, value, float(bound), proven, len(undecided), float(min(relaxed, value)))
 
 
 def checked(costs, probabilities, omega, lam, budget):
@@ -376,4 +378,5 @@ def as_printed(costs, probabilities, omega, lam: float, budget: int, solver: str
     rows = np.flatnonzero(z.value > 0.5)
     value, bound = objective(rows, u, P, Omega, lam), solve(u, P, Omega, lam, budget, nodes=0).bound
     rows = rows[np.argsort(u[rows], kind="stable")]
-    return Selection(rows, value, min(bound, value), value - bound <= TOLERANCE, 0, min(bound, value))
+    bound = min(bound, value)
+    return Selection(rows, value, bound, value - bound <= TOLERANCE, 0, bound)
