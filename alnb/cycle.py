@@ -183,7 +183,7 @@ class Now:
     last: bool  # nothing is asked after it
     labelled: list[int]
     labels: Any
-    candidates: Any  # (U,), empty in the last cycle of a run on all data
+    candidates: Any  # (U,) in the shared random order
 
     def watched(self, strategy=None):
         """The candidates, if training must record them for the choice of this cycle; else None."""

@@ -208,7 +208,7 @@ def check_offered(run: Run, needs: Iterable[str], arm: str) -> None:
 def further_run(before: Run, cycles: int) -> Run:
     """`cycles` more cycles of a finished run, its rows joining on: how many labels Random needs to catch up."""
     settings = {**before.settings, "cycles": before.options.cycles + cycles}
-    needs = {role: run for role, run in before.needs.items() if role != FIRST}
+    needs = {role: run for role, run in before.needs.items() if role not in (FIRST, BEFORE)}
     return Run(
         before.study, before.dataset, before.method, before.seed, settings, {BEFORE: before, **needs}, before.carry, before.arm
     )  # fmt: skip

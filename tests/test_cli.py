@@ -25,14 +25,16 @@ REFUSED = [
     (["run", "01", "-p", "epoch", "3"], "unknown parameter 'epoch'; did you mean epochs?"),
     (["run", "01", "-p", "epochs", "many"], "epochs = 'many' (str): expected int"),
     (["run", "01", "-p", "epochs", "-3"], "epochs = -3: expected at least 1"),
-    (["run", "01", "-p", "methods", "[random, margn]"], "did you mean 'margin'"),
-    (["run", "01", "-p", "dataset", "cifar"], "unknown dataset 'cifar': did you mean cifar-10"),
+    (["run", "01", "-p", "few.arms", "[random, margn]"], "did you mean 'margin'"),
+    (["run", "01", "-p", "few.dataset", "cifar"], "unknown dataset 'cifar': did you mean cifar-10"),
     (["run", "01", "-p", "budget", "5000"], "more than the pool's"),
-    (["run", "01", "-p", "seeds", "[]"], "seeds of glyphs-10 is empty"),
+    (["run", "01", "-p", "few.seeds", "[]"], "few: seeds = []: expected a count from 1, or a list of seeds"),
+    (["run", "01", "-p", "few.arms", "[margin, entropy(passes=3)]"], "unknown setting passes"),
+    (["run", "01", "-p", "fwe.seeds", "2"], "unknown parameter 'fwe.seeds'; did you mean few?"),
     (["run", "01", "--profile", "papr"], "no profile 'papr'; did you mean paper?"),
     (["run", "99"], "no notebook '99': there are"),
     (["compute", "01", "--workers", "0"], "--workers 0: expected at least 1"),
-    (["compute", "01", "-p", "network", "vgg"], "expected one of 'small', 'resnet18'"),
+    (["compute", "01", "-p", "network", "vgg"], "expected one of 'resnet18', 'small'"),
     (["data", "cifar-11"], "unknown dataset 'cifar-11'"),
     (["records", "import", "nothing.csv"], "nothing.csv is not a file of records"),
 ]
@@ -155,7 +157,7 @@ def test_a_profile_that_cannot_be_run_does_not_hide_the_others(capsys, monkeypat
 )
 def test_an_export_keeps_a_stand_ins_runs_for_the_profile_world_only(monkeypatch, capsys, profile, datasets):
     taken = []
-    monkeypatch.setattr("alnb.records.export", lambda runs, store: taken.extend(runs) or len(taken))
+    monkeypatch.setattr("alnb.records.export", lambda runs, store, weights: taken.extend(runs) or len(taken))
     assert cli.main(["records", "export", "00" if profile == "reduced" else "01", "--profile", profile]) == 0
     assert {run.dataset for run in taken} == datasets
 

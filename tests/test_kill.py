@@ -20,7 +20,8 @@ from alnb.store import Store
 
 pytestmark = pytest.mark.alone
 KILLS = int(os.environ.get("ALNB_KILLS", 6))
-TINY = {"methods": "[random, dispersion]", "pool": "90", "initial": "20", "budget": "10", "cycles": "2", "epochs": "4"}
+TINY = {"few.arms": "[random, dispersion]", "few.seeds": "1", "many": "{}",
+        "pool": "90", "initial": "20", "budget": "10", "cycles": "2", "epochs": "4"}  # fmt: skip
 
 
 def command(verb, workers):

@@ -23,6 +23,7 @@ RUNS = {
     "two seeds differ": (Classification, lambda: grid(["dispersion"], seeds=[1])[0]),
     "dropout, which draws from the global generator": (Classification, lambda: grid(["dispersion(dropout=0.5)"])[0]),
     "dropout in choosing": (Classification, lambda: grid(["bald(dropout=0.5)"])[0]),
+    "a stream of its own": (Classification, lambda: grid(["random_again"])[0]),
     "a subset": (Classification, lambda: grid(["dispersion(subset=30)"])[0]),
     "rows, not scores, on a subset": (Classification, lambda: grid(["k_center(subset=30)"])[0]),
     "a committee": (Classification, lambda: grid(["qbc"], cycles=1)[0]),

@@ -7,8 +7,9 @@ import sys
 import nbformat
 import pytest
 
-from alnb import REPOSITORY, notebooks, plans
+from alnb import REPOSITORY, acquisition, notebooks, plans
 from alnb.errors import BadRequest
+from alnb.methods import label_dispersion as ch3
 
 NAMES = plans.names()
 FIRST = "01_label_dispersion"
@@ -112,3 +113,89 @@ def test_a_seed_whose_runs_come_from_cpu_and_gpu_is_named():
     pairs = list(zip(runs, map(step, ("cpu", "NVIDIA H200", "NVIDIA H200"))))
     assert notebooks.mixed_devices(pairs) == {"digits seed 0": ["cpu", "gpu"]}
     assert notebooks.mixed_devices(pairs[1:]) == {}
+
+
+# --- a strategy of a cell -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cell(monkeypatch):
+    """A notebook at `smoke`, its namespace, and a strategy that a cell of it defined."""
+    monkeypatch.setattr(acquisition, "local", {})
+    monkeypatch.setenv("ALNB_PROFILE", "smoke")
+    namespace = {name: p.default for name, p in plans.parameters(FIRST).items()}
+    nb = notebooks.notebook(FIRST, namespace)
+
+    @acquisition.score("mine", needs=("probabilities",))
+    def mine(view):
+        return -view.probabilities.amax(1)
+
+    namespace["mine"] = mine
+    return nb, namespace
+
+
+TINY = {"pool": 60, "initial": 20, "budget": 5, "cycles": 1, "epochs": 1, "network": "small"}
+
+
+def test_a_name_that_is_a_plain_function_again_is_refused_and_its_old_strategy_does_not_race(cell):
+    nb, namespace = cell
+    runs = ch3.grid({"dataset": "digits", "arms": ["random", "mine"]}, **TINY)
+    assert len(nb.run(runs, workers=1)["method"].unique()) == 2
+
+    def mine(view):  # the cell again, its decorator left out
+        return view.probabilities.amax(1)
+
+    namespace["mine"] = mine
+    with pytest.raises(
+        BadRequest, match=r'mine is a plain function now; put @alnb.score\("mine", needs=\(...\)\) above'
+    ):
+        nb.run(ch3.grid({"dataset": "digits", "arms": ["random", "mine"]}, **TINY))
+    nb.run(ch3.grid({"dataset": "digits", "arms": ["random"]}, **TINY), workers=1)  # which does not ask for it
+
+
+def test_scores_that_are_all_equal_are_said(cell, capsys):
+    nb, _ = cell
+
+    @acquisition.score("flat", needs=())
+    def flat(view):
+        import torch
+
+        return torch.full((view.size,), float("inf"))
+
+    nb.run(ch3.grid({"dataset": "digits", "arms": ["random", "mine", "flat"]}, **TINY), workers=1)
+    said = capsys.readouterr().out
+    assert "flat: in 1 of 1 choices its best scores were all equal; the shared random order decided" in said
+    assert "mine: in" not in said
+
+
+@pytest.mark.parametrize(("race", "dataset"), [("", "points-arms"), ("null", "points-islands-null")])
+def test_ones_own_strategy_is_raced_beside_random_in_one_call(cell, monkeypatch, race, dataset):
+    """In a race that is like another too, which is not run for it."""
+    monkeypatch.setattr(notebooks.Notebook, "show", lambda self, drawing: shown.append(drawing.alt))
+    shown, name = [], "00_active_learning"
+    short = {"epochs": 10, "first.cycles": 1, "first.seeds": 2, "islands.cycles": 1}
+    nb = notebooks.Notebook(plans.plan(name, "smoke", short))
+    results = nb.race("mine", race)
+    assert results["dataset"].unique().tolist() == [dataset]
+    assert results["race"].unique().tolist() == [race or "first"]
+    assert sorted(results["method"].unique()) == ["mine", "random"]
+    about = nb.parameters["islands" if race else "first"]
+    first = results[(results["kind"] == "test") & (results["cycle"] == 0)]
+    assert first["labelled"].unique().tolist() == [about["initial"]]
+    assert sorted(results["seed"].unique()) == list(range(nb.parameters["null" if race else "first"]["seeds"]))
+    assert len(shown) == 3
+    assert all("mine" in alt for alt in shown)
+    with pytest.raises(BadRequest, match=r"00_active_learning has no race 'many' at smoke-custom: it has first"):
+        nb.race("mine", "many")
+
+
+def test_a_batch_that_ties_decided_whole_is_said(capsys):
+    import pandas
+
+    about = {"race": "few", "kind": "choice"}
+    rows = [about | {"method": arm, "tied_share": share} for arm, share in (("mine", 1.0), ("mine", 0.2), ("margin", 0.9))]
+    notebooks.say_ties(pandas.DataFrame([*rows, {"race": "few", "kind": "test", "method": "mine"}]))
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["mine: in 1 of 2 choices its best scores were all equal; the shared random order decided"]
+    notebooks.say_ties(pandas.DataFrame([{"race": "few", "kind": "test", "method": "mine"}]))
+    assert capsys.readouterr().out == ""

@@ -1,10 +1,11 @@
 import pytest
 
-from alnb import records
+from alnb import races, records
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.store import Store
 from tests import toy_study
+from tests.tiny import grid
 
 STUDY = "tests.toy_study"
 
@@ -83,3 +84,75 @@ def test_the_seconds_of_a_run_are_kept_as_sums_over_its_steps(kept):
     took = records.steps(runs[0], where)[-1]["provenance"]["timings"]
     assert set(took) == {name for step in steps for name in step["provenance"]["timings"]} & set(records.TIMINGS)
     assert took["seconds"] == pytest.approx(sum(step["provenance"]["timings"]["seconds"] for step in steps), abs=0.01)
+
+
+# --- what was written before an evaluation was of kind "test" -----------------------------------------------------------
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A run of today, and its record as it was once written: an evaluation was of kind "accuracy"."""
+    store, (run,), where = Store(tmp_path / "store"), grid(["random"], cycles=1), tmp_path / "records"
+    assert not drive([run], store, workers=1).failed
+    records.export([run], store, where)
+    path = where / f"{run.study}.csv"
+    ((key, (about, *rows)),) = records._lines(path).items()
+    rows = [row | {"kind": "accuracy"} if row["kind"] == "test" else row for row in rows]
+    assert sum(row["kind"] == "accuracy" for row in rows) == 2
+    records._write(path, {key: [about | {"sha256": records._digest(rows)}, *rows]})
+    return store, run, path
+
+
+def test_an_old_record_is_read_as_one_of_today(old):
+    store, run, path = old
+    assert '"accuracy"""' in path.read_text()
+    found = records.steps(run, path.parent)
+    assert [step["rows"] for step in found] == [step["rows"] for step in store.read(run).steps]
+    assert "accuracy" not in {row["kind"] for step in found for row in step["rows"]}
+    assert records.compare(run, store, path.parent) == "equal"
+
+
+def test_an_old_record_is_read_only_after_its_checksum(old):
+    """Of the rows as they stand in the file: renaming a kind there is a change like any other."""
+    _, run, path = old
+    path.write_text(path.read_text().replace('"""accuracy"""', '"""test"""'))
+    with pytest.warns(UserWarning, match="do not match their checksum"):
+        assert records.steps(run, path.parent) is None
+
+
+def test_exporting_over_an_old_record_changes_nothing_and_an_import_takes_it_as_it_is(old, tmp_path):
+    store, run, path = old
+    before = path.read_bytes()
+    assert records.export([run], store, path.parent) == 0
+    assert path.read_bytes() == before
+    assert records.import_file(path, tmp_path / "ours") == 1
+    assert (tmp_path / "ours" / path.name).read_bytes() == before
+    assert records.compare(run, store, tmp_path / "ours") == "equal"
+
+
+# --- the batches of a run that goes on ----------------------------------------------------------------------------------
+
+
+def test_the_selection_of_a_further_run_has_the_batches_of_the_run_before_it(tmp_path):
+    store, (run,) = Store(tmp_path / "store"), grid(["random"])
+    further = races.further_run(run, 2)
+    again = races.further_run(further, 1)
+    assert not drive([again], store, workers=1).failed
+    records.export([run, further, again], store, tmp_path)
+    kept = records.selections(tmp_path, run.study)
+    batches = {one: kept[one.key[: records.SHORT]]["batches"] for one in (run, further, again)}
+    assert batches == {run: [20, 10, 10], further: [20, 10, 10, 10, 10], again: [20, 10, 10, 10, 10, 10]}
+    for one in batches:
+        assert kept[one.key[: records.SHORT]]["labelled"] == store.read(one).steps[-1]["state"]["labelled"]
+
+
+def test_retraining_the_selection_of_a_further_run_gives_its_curve_from_the_first_labels_on(tmp_path):
+    store, (run,) = Store(tmp_path / "store"), grid(["random"])
+    further = races.further_run(run, 1)
+    assert not drive([further], store, workers=1).failed
+    records.export([further], store, tmp_path)
+    (one,) = records.selections(tmp_path, run.study).values()
+    (retrained,) = races.retrained_selections(run.study, [one], run.settings)
+    assert not drive([retrained], store, workers=1).failed
+    rows = lambda wanted: [row for row in store.read(wanted).rows if row["kind"] == "test"]
+    assert rows(retrained) == rows(run) + rows(further)

@@ -8,7 +8,8 @@ import pytest
 
 from alnb.errors import BadRequest
 from alnb.executor import drive
-from alnb.store import Busy, Store
+from alnb.runs import Run
+from alnb.store import Busy, Store, is_world
 from tests import toy_study
 
 
@@ -147,3 +148,41 @@ def test_the_frame_is_tidy_and_holds_the_seconds_apart(done):
     assert list(frame["kind"].unique()) == ["pairs", "timing", "training"]
     assert (frame.loc[frame.kind == "timing", "seconds"] >= 0).all()
     assert frame.loc[frame.kind == "pairs", "same"].tolist() == [0, 1, 2, 3]
+
+
+def test_a_step_whose_evaluation_is_of_the_old_kind_is_read_as_one_of_today_and_stays_as_it_is(done):
+    store, _ = done
+    rows = [{"kind": "accuracy", "cycle": 0, "accuracy": 50.0}, {"kind": "pairs", "same": 1}]
+    result = {"rows": rows, "queries": [], "state": {}, "blobs": {}, "done": False, "provenance": {}}
+    other = toy_study.runs([7])[0]
+    with store.lock(other):
+        store.write(other, 0, result)
+    before = files(store)
+    assert store.read(other).rows == [rows[0] | {"kind": "test"}, rows[1]]
+    assert store.resume(other).rows == store.read(other).rows
+    assert files(store) == before
+    path = store.folder(other) / "0000.json"  # a kind that is renamed in the file is a change like any other
+    path.write_bytes(path.read_bytes().replace(b'"kind": "accuracy"', b'"kind": "test"'))
+    with pytest.warns(UserWarning, match="its checksum does not match"):
+        assert store.read(other).steps == []
+
+
+def test_the_frame_has_the_race_of_a_run_and_a_row_for_each_race_it_stands_in(done):
+    store, run = done
+    frame = store.frame([run, Run(run.study, run.dataset, run.method, run.seed, run.settings, run.needs, race="few")])
+    assert frame["race"].unique().tolist() == ["", "few"]
+    assert frame["key"].nunique() == 1
+    assert (frame["race"] == "few").sum() * 2 == len(frame)
+    for name in ("study", "dataset", "world", "race", "method", "seed", "key", "network", "step", "kind"):
+        assert name in frame
+        assert name in store.frame([])
+
+
+def test_what_starts_from_a_stand_in_is_one():
+    about = lambda dataset, needs={}: Run("label_dispersion", dataset, "cycle_0", 0, {}, needs)
+    real, drawn = about("digits"), about("glyphs-10")
+    assert not is_world(real)
+    assert is_world(drawn)
+    assert not is_world(about("cifar-10", {"source": real}))
+    assert is_world(about("cifar-10", {"source": about("digits", {"source": drawn})}))
+    assert is_world(about("people"))  # data of a study's own

@@ -167,6 +167,7 @@ def select(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, sour
 
 def _named(name, kind):
     if isinstance(name, types.FunctionType):
+        local.pop(name.__name__, None)  # as below: what was there before does not race in its place
         raise BadRequest(f'@{kind} stands without its name; accepted: @{kind}("{name.__name__}", needs=(...))')
     return name
 

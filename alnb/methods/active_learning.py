@@ -131,6 +131,9 @@ def step(run: Run, state: State) -> Step:
         network, _ = watched.train(range(watched.size), watched.targets, 0)
         targets = watched.targets.cpu().numpy()
         rows = forgetting_rows(network.presented.cpu(), targets, _parts(watched.data, watched.rows), run.seed)
+        for row in rows:  # as the dataset numbers them: figures show its images
+            if "sample" in row:
+                row["sample"] = int(watched.rows[row["sample"]])
         return Step(rows, done=True)
     kept = []
 

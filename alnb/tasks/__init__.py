@@ -54,6 +54,9 @@ class Task(Protocol):
         """A model trained on `samples` and what training recorded of the samples `watched` (None: nothing). `start`: a
         model from whose weights it goes on, None for scratch. `member` names the random streams of one of several."""
 
+    def build(self, cycle: int) -> Any:
+        """The untrained model of a cycle: what a strategy that chooses the very first labels looks through."""
+
     def restore(self, weights: dict) -> Any:
         """The model whose `state_dict` another step stored."""
 

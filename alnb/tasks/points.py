@@ -10,7 +10,7 @@ from alnb.errors import BadRequest
 from alnb.machine import device
 from alnb.runs import Run, State
 from alnb.tasks import Metric
-from alnb.tasks.classes import Classes
+from alnb.tasks.classes import OFFERS, Classes
 from alnb.tasks.pool import PoolSettings, pool_rows
 from alnb.tasks.pool import check as check_pool
 from alnb.tasks.training import TrainingSettings, check_recipe, recipe
@@ -42,6 +42,8 @@ def network(settings: Settings) -> str:
 
 class Points(Classes):
     """One run's points and perceptron (see tasks.Task). Samples are positions in the pool."""
+
+    offers = {name: shape for name, shape in OFFERS.items() if name not in ("images", "labelled_images")}
 
     @staticmethod
     def metrics(dataset: str) -> tuple[Metric, ...]:

@@ -32,6 +32,8 @@ def given(values, kind="score"):
     return Strategy("given", kind, lambda *_: values, (), False, "", kind == "score", "given")
 
 
+NAMES = ["a global, which no strategy of a cell may read"]
+
 # --- choose -------------------------------------------------------------------------------------------------------------
 
 
@@ -52,6 +54,34 @@ def test_ties_follow_the_shared_random_order():
 def test_tied_share_is_that_of_the_cut_off_score_if_some_with_it_are_left_out(budget, share):
     scores = torch.tensor([9.0, 5, 5, 5, 1, 1])
     assert given(scores).choose(toy_view(U=6), budget, rng()).tied_share == pytest.approx(share)
+
+
+def test_a_choice_keeps_scores_and_the_whole_ranking_so_that_no_figure_chooses_again():
+    scores = torch.tensor([0.1, 3.0, -1.0, 2.0, 3.0])
+    view = toy_view(U=5).replaced(priority=torch.tensor([0, 4, 1, 2, 3]))
+    choice = given(scores).choose(view, 2, rng())
+    assert choice.ranking.tolist() == [4, 1, 3, 0, 2]
+    assert choice.rows.tolist() == [4, 1]
+    assert torch.equal(choice.scores, scores)
+    rows = given(torch.tensor([4, 1]), "select").choose(view, 2, rng())
+    assert rows.scores is None
+    assert rows.ranking.tolist() == rows.rows.tolist() == [4, 1]
+
+
+@pytest.mark.parametrize(("nested", "asked"), [(True, 4), (False, 2)])
+def test_more_is_ranked_only_by_what_is_nested(nested, asked):
+    wanted = []
+
+    def first(view, budget, rng):
+        wanted.append(budget)
+        return torch.arange(budget)
+
+    choice = Strategy("given", "select", first, (), False, "", nested, "given").choose(
+        toy_view(U=5), 2, rng(), ranked=4
+    )
+    assert wanted == [asked]
+    assert choice.ranking.tolist() == list(range(asked))
+    assert choice.rows.tolist() == [0, 1]
 
 
 def test_infinite_integer_and_boolean_scores_are_scores():
@@ -430,7 +460,11 @@ def test_without_a_source_it_is_refused_clearly():
         (lambda: score("margin")(lambda view: 1), "'margin' is taken by alnb.acquisition.margin"),
         (lambda: score("Mine!")(lambda view: 1), "strategy name 'Mine!'"),
         (lambda: score("mine@12")(lambda view: 1), "strategy name 'mine@12'"),
-        (lambda: score("mine", needs=("probs",))(lambda view: 1), "needs 'probs'; accepted: probabilities, .*truth"),
+        (
+            lambda: score("mine", needs=("of the view",))(lambda view: 1),
+            "needs 'of the view'; accepted: names of fields",
+        ),
+        (lambda: score("mine", needs=(3,))(lambda view: 1), "needs 3; accepted: names of fields"),
         (lambda: score("mine", needs=("truth",))(lambda view: 1), "only a strategy marked oracle=True"),
         (lambda: score("mine")(lambda view, budget: 1), r"takes \(view, budget\); accepted: \(view\)"),
         (lambda: select("mine")(lambda view: 1), r"takes \(view\); accepted: \(view, budget, rng\)"),
@@ -440,6 +474,62 @@ def test_without_a_source_it_is_refused_clearly():
 def test_what_cannot_be_a_strategy_is_refused_where_it_is_defined(make, complaint):
     with pytest.raises(BadRequest, match=complaint):
         make()
+
+
+def defined(rank=1.0):
+    @score("mine", needs=("probabilities",))
+    def mine(view, rank=rank):
+        return rank * view.probabilities[:, 0]
+
+    return mine
+
+
+def without_a_name():
+    @score
+    def mine(view):
+        return 1
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        without_a_name,
+        lambda: score("mine", needs=("truth",))(lambda view: 1),
+        lambda: score("mine")(lambda view, budget: 1),
+        lambda: select("mine")(lambda view: 1),
+        lambda: score("mine", needs=(3,))(lambda view: 1),
+        lambda: score("mine")(3),
+        lambda: score("mine")(lambda view: NAMES),
+    ],
+)
+def test_a_definition_that_fails_removes_the_one_before_it(again):
+    defined()
+    assert acquisition.get("mine")
+    with pytest.raises(BadRequest):
+        again()
+    assert "mine" not in acquisition.local
+    with pytest.raises(BadRequest, match="no strategy 'mine'"):
+        acquisition.describe("mine")
+
+
+@pytest.mark.parametrize("kind", ["score", "select"])
+def test_a_decorator_without_parentheses_is_refused_with_what_it_wants(kind):
+    def mine(view):
+        return 1
+
+    with pytest.raises(BadRequest, match=rf'@{kind} stands without its name; accepted: @{kind}\("mine", needs='):
+        getattr(acquisition, kind)(mine)
+
+
+def test_a_definition_replaces_the_one_before_it_and_another_name_does_not():
+    first = defined()
+    second = defined(2.0)
+    assert acquisition.get("mine") is second
+    assert first.label != second.label
+    with pytest.raises(BadRequest, match="no strategy"):
+        acquisition.get(first.label)
+    score("other")(lambda view: view.priority)
+    assert acquisition.get("mine") is second
 
 
 def test_one_need_may_be_given_as_a_string():

@@ -7,7 +7,7 @@ import torch
 
 from alnb import acquisition
 from alnb.errors import BadRequest
-from tests.acquisition.toy_view import FLOATS, QUICK, toy_view
+from tests.acquisition.toy_view import FLOATS, QUICK, alike_view, toy_view
 
 NAMES = sorted(acquisition.catalogue())
 BUDGET = 17
@@ -52,6 +52,29 @@ def test_the_order_of_the_pool_does_not_matter(strategy, seed):
     order = torch.randperm(400, generator=torch.Generator().manual_seed(100 + seed))
     chosen, elsewhere = rows(strategy, view, 90), rows(strategy, view.permuted(order), 90)
     assert order[elsewhere].tolist() == chosen.tolist()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("make", [toy_view, alike_view])
+def test_the_names_of_the_classes_do_not_matter(strategy, make, seed):
+    """Among candidates that differ in nothing but the names of their classes too: what is equal on paper is equal in bits."""
+    view = make(seed=seed, offers=strategy.needs, oracle=strategy.oracle)
+    names = torch.randperm(view.classes, generator=torch.Generator().manual_seed(50 + seed))
+    chosen, elsewhere = rows(strategy, view, 40), rows(strategy, view.renamed(names), 40)
+    assert elsewhere.tolist() == chosen.tolist()
+
+
+def test_a_sum_over_classes_in_the_order_of_their_names_would_be_caught():
+    def by_sum(view):
+        return -(view.probabilities * view.log_probabilities).sum(1)
+
+    naive = acquisition.Strategy("naive", "score", by_sum, ("probabilities",), False, "", True, "naive")
+    moved = 0
+    for seed in range(3):
+        view = alike_view(seed=seed)
+        names = torch.randperm(view.classes, generator=torch.Generator().manual_seed(50 + seed))
+        moved += rows(naive, view, 40).tolist() != rows(naive, view.renamed(names), 40).tolist()
+    assert moved > 0
 
 
 def test_a_nested_choice_of_a_smaller_budget_begins_a_larger_one(strategy):

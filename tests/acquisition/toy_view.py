@@ -4,6 +4,8 @@ import torch
 
 FLOATS = ("probabilities", "log_probabilities", "embeddings", "mean_confidence", "labelled_embeddings")
 OF_THE_LABELLED = ("labelled_embeddings", "labelled_targets", "labelled_images")
+OF_CLASSES = ("probabilities", "log_probabilities", "counts", "dropout_probabilities")  # a number a class
+CLASSES = ("predictions", "labelled_targets", "truth", "committee")  # classes themselves
 # strategy -> options with which a test of its contract takes no minute
 QUICK = {"vaal": {"steps": 2, "batch": 8, "width": 2, "latent": 4}}
 
@@ -44,6 +46,12 @@ class ToyView:
         }  # fmt: skip
         return ToyView(fields, self.classes, self._offers, self._oracle)
 
+    def renamed(self, names):
+        """The same candidates where class c is called names[c]."""
+        order = names.argsort()  # the old class of each new column
+        fields = {name: _renamed(value, name, names, order) for name, value in self._fields.items()}
+        return ToyView(fields, self.classes, self._offers, self._oracle)
+
     def poisoned(self, field, row=0):
         """NaN in one number of `field`."""
         value = self._fields[field].clone()
@@ -53,6 +61,14 @@ class ToyView:
 
 def _reordered(function, order):
     return lambda count: function(count)[:, order]
+
+
+def _renamed(value, name, names, order):
+    if callable(value):
+        return lambda count: _renamed(value(count), name, names, order)
+    if name in OF_CLASSES:
+        return value[..., order]
+    return names[value.long()].to(value.dtype) if name in CLASSES else value
 
 
 def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
@@ -81,4 +97,23 @@ def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
     noise = torch.randn(50, U, C, generator=rng)
     fields["dropout_probabilities"] = lambda passes: (logits + noise[:passes]).softmax(2)
     fields["committee"] = lambda members: (logits + noise[:members]).argmax(2)
+    return ToyView(fields, C, offers, oracle)
+
+
+def alike_view(seed=0, U=200, C=10, kinds=6, T=30, *, offers=None, oracle=False):
+    """A toy view of `kinds` candidates, each many times over: the copies differ in the names of their classes alone. Scores
+    that are equal on paper are equal in bits, or ties go astray."""
+    rng = torch.Generator().manual_seed(seed)
+    few = toy_view(seed, kinds, C, T=T)._fields
+    kind, names = torch.randint(kinds, (U,), generator=rng), torch.rand(U, C, generator=rng).argsort(1)
+    orders = names.argsort(1)
+    fields = dict(toy_view(seed, U, C, T=T)._fields)
+    for name in OF_CLASSES[:3]:
+        fields[name] = few[name][kind].gather(1, orders)
+    fields["predictions"] = names.gather(1, few["predictions"][:, kind].T.long()).T.to(torch.uint8)
+    fields["truth"] = names.gather(1, few["truth"][kind][:, None])[:, 0]
+    fields["mean_confidence"] = few["mean_confidence"][kind]
+    dropout, committee = few["dropout_probabilities"], few["committee"]
+    fields["dropout_probabilities"] = lambda passes: dropout(passes)[:, kind].gather(2, orders.expand(passes, U, C))
+    fields["committee"] = lambda members: names.gather(1, committee(members)[:, kind].T).T
     return ToyView(fields, C, offers, oracle)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.bench
 
 def grid(seeds):
     settings = {"pool": 800, "initial": 200, "budget": 100, "cycles": 2, "epochs": 10, "batch": 64, "network": "small"}
-    return ch3.grid("glyphs-10", ["random", "margin", "dispersion"], seeds, **settings)
+    return ch3.grid({"dataset": "glyphs-10", "seeds": seeds, "arms": ["random", "margin", "dispersion"]}, **settings)
 
 
 def test_two_processes_against_one_run_after_the_other(tmp_path):

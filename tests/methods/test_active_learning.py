@@ -3,7 +3,6 @@
 import math
 
 import numpy
-import pandas
 import pytest
 import torch
 from hypothesis import given
@@ -11,13 +10,13 @@ from hypothesis import strategies as st
 
 from alnb import acquisition, cycle, datasets
 from alnb.acquisition.clusters import nearest_to_centres
+from alnb.drawn import plane
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.learning.feed import Images
 from alnb.learning.recipe import Recipe
 from alnb.learning.train import train
 from alnb.methods import active_learning as ch1
-from alnb.methods import active_learning_figures as drawn
 from alnb.runs import Run
 from alnb.store import Store
 from alnb.tasks.classification import Classification
@@ -27,8 +26,10 @@ from tests.acquisition.toy_view import toy_view
 histories = st.integers(1, 12).flatmap(
     lambda t: st.lists(st.lists(st.booleans(), min_size=t, max_size=t), min_size=1, max_size=6)
 )
-TOY = {"points": "points-arms", "methods": ["random", "margin"], "seeds": [0], "cycles": 2, "steps": 60}
+RACE = {"dataset": "points-arms", "arms": ["random", "margin"], "initial": 9, "budget": 6, "cycles": 2}
+ON_POINTS = {"epochs": 60, "lr": 0.3, "weight_decay": 1e-3, "hidden": 16}
 TINY = {"pool": 150, "network": "small", "epochs": 4, "batch": 32, "lr": 0.05}
+WATCHED = {"dataset": "digits", "arms": ["forgetting"], **TINY}
 
 
 # --- forgetting ----------------------------------------------------------------------------------------------------------
@@ -106,7 +107,7 @@ def test_ties_are_broken_by_the_seed_and_only_by_it():
 
 def test_the_run_counts_what_the_engine_presented(tmp_path):
     """The same training by the engine itself, without task and store."""
-    run = ch1.grid(dataset="digits", **TINY)[0]
+    run = ch1.grid(watched=WATCHED)[0]
     store = Store(tmp_path)
     assert not drive([run], store, workers=1).failed
     task = Classification(run)
@@ -115,7 +116,7 @@ def test_the_run_counts_what_the_engine_presented(tmp_path):
     look = {"mean": task.data.mean, "std": task.data.std, "crop": task.data.crop, "flip": task.data.flip}
     order, augment = (task._stream(name, 0) for name in ("data order", "augmentation"))
     correct = train(
-        task._build(0), Images(task.images, task.targets, **look), recipe, order=order, augment=augment
+        task.build(0), Images(task.images, task.targets, **look), recipe, order=order, augment=augment
     ).correct
     counts = {}
     for history in correct.T.tolist():
@@ -124,12 +125,23 @@ def test_the_run_counts_what_the_engine_presented(tmp_path):
     assert {(r["events"], r["learnt"]): r["samples"] for r in rows} == counts
 
 
+def test_the_samples_of_a_pool_with_gaps_are_numbered_as_the_dataset_is(tmp_path):
+    tail = {"pool": 300, "tail": "step", "imbalance": 0.2}
+    watched = {"dataset": "digits", "arms": ["forgetting"], "network": "small", "epochs": 2, "batch": 32, "lr": 0.05}
+    run, store = ch1.grid(watched=watched | tail)[0], Store(tmp_path)
+    assert not drive([run], store, workers=1).failed
+    targets, rows = datasets.load("digits").train_targets, Classification(run).rows
+    shown = [row for row in store.read(run).rows if row["kind"] == "forgetting"]
+    assert all(targets[row["sample"]] == row["class"] and row["sample"] in rows for row in shown)
+    assert max(row["sample"] for row in shown) >= len(rows)
+
+
 def test_a_world_tells_its_parts_and_real_data_does_not():
     data = datasets.load("glyphs-10-16px")
-    parts = ch1._parts(data, 500)
+    parts = ch1._parts(data, numpy.arange(500))
     assert set(parts) == {"easy", "medium", "rare", "ambiguous"}
     assert parts.count("ambiguous") == int(data.details["ambiguous"][:500].sum())
-    assert set(ch1._parts(datasets.load("digits"), 10)) == {"all"}
+    assert set(ch1._parts(datasets.load("digits"), numpy.arange(10))) == {"all"}
 
 
 # --- batches from clusters ---------------------------------------------------------------------------------------------------
@@ -185,7 +197,6 @@ def test_views_are_seeded_distorted_and_leave_the_global_generator_alone():
     assert torch.equal(first["flipping"], image.flip(2))
     assert all(view.shape == image.shape and view.dtype == torch.uint8 for view in first.values())
     assert first["blur"].float().var() < image.float().var()
-    drawn.draw_views([first, other])
 
 
 # --- the study ------------------------------------------------------------------------------------------------------------------
@@ -193,7 +204,7 @@ def test_views_are_seeded_distorted_and_leave_the_global_generator_alone():
 
 @pytest.fixture(scope="module")
 def race(tmp_path_factory):
-    store, runs = Store(tmp_path_factory.mktemp("toy")), ch1.grid(**TOY)
+    store, runs = Store(tmp_path_factory.mktemp("toy")), ch1.grid(RACE, **ON_POINTS)
     assert not drive(runs, store, workers=1).failed
     return store, runs, store.frame(runs)
 
@@ -203,55 +214,17 @@ def test_rows_hold_what_was_labelled_when_and_the_classifier_that_was_trained(ra
     world = points.load("points-arms")
     for run in runs:
         rows, steps = frame[frame["key"] == run.key], store.read(run).steps
-        assert drawn.labelled(rows, 0, 2) == steps[-1]["state"]["labelled"]
+        assert plane.labelled(rows, 0, 2) == steps[-1]["state"]["labelled"]
         for c in (0, 1):
-            assert drawn.labelled(rows, c + 1, c + 1) == steps[c]["queries"]
+            assert plane.labelled(rows, c + 1, c + 1) == steps[c]["queries"]
         for c in (0, 1, 2):
             with torch.no_grad():
-                said = drawn.classifier(rows, c)(torch.tensor(world.test_points)).argmax(1).numpy()
-            assert drawn.accuracy(rows, c)["accuracy"] == pytest.approx(100 * (said == world.test_targets).mean())
-
-
-def test_the_words_of_a_state_are_its_numbers(race):
-    _, _, frame = race
-    rows = frame[frame["method"] == "margin"]
-    said = drawn.describe_state(rows, 1)
-    assert f"margin, cycle 1: 15 labels, {drawn.accuracy(rows, 1).accuracy:.1f} % right" in said
-    assert "asks for 6 more" in said
-    assert "asks for no more" in drawn.describe_state(rows, 2)
-    assert all(f"{method}, cycle {c}" in drawn.describe_cycles(frame) for method in TOY["methods"] for c in (0, 1, 2))
-
-
-def test_the_slider_changes_the_picture_and_its_words(race):
-    _, _, frame = race
-    box = drawn.browse(frame, "margin")
-    (slider, chosen), shown = box.children[0].children, box.children[1]
-    assert (slider.description, slider.min, slider.max) == ("cycle", 0, 2)
-    seen = {shown.value}
-    for value in (1, 2):
-        slider.value = value
-        assert f"margin, cycle {value}" in shown.value
-        seen.add(shown.value)
-    chosen.value = "random"
-    assert "random, cycle 2" in shown.value
-    assert len(seen | {shown.value}) == 4
-
-
-def test_criteria_against_numpy():
-    rows = [{"kind": "accuracy", "dataset": "d", "method": m, "seed": s, "cycle": c, "accuracy": a, "pool_errors": e}
-            for m, s, c, a, e in (("margin", 0, 0, 1.0, 9), ("margin", 0, 2, 80.0, 4), ("margin", 1, 2, 90.0, 0),
-                                  ("diverse_margin", 1, 2, 99.0, 0), ("diverse_margin", 0, 2, 85.0, 2))]  # fmt: skip
-    table = drawn.criteria(pandas.DataFrame(rows)).set_index("method")
-    margin = table.loc["margin"]
-    assert margin[["accuracy", "wrong", "none wrong", "seeds"]].tolist() == [85.0, 2.0, 1, 2]
-    assert margin["sd"] == pytest.approx(numpy.std([80, 90], ddof=1))
-    assert margin["diverse_margin minus it"] == pytest.approx(numpy.mean([85 - 80, 99 - 90]))
-    assert margin["low"] < 7 < margin["high"]
-    assert "margin: 85.0 %" in drawn.describe_criteria(drawn.criteria(pandas.DataFrame(rows)))
+                said = plane.classifier(rows, c)(torch.tensor(world.test_points)).argmax(1).numpy()
+            assert plane.accuracy(rows, c)["accuracy"] == pytest.approx(100 * (said == world.test_targets).mean())
 
 
 def test_the_grid_is_seed_major_its_keys_are_stable_and_it_refuses_what_does_not_exist():
-    runs = ch1.grid(**TOY | {"seeds": [0, 1]}, dataset="digits", **TINY)
+    runs = ch1.grid(RACE | {"seeds": 2}, watched=WATCHED, **ON_POINTS)
     assert [(r.seed, r.method) for r in runs] == [
         (0, ch1.FORGETTING), (0, "random"), (0, "margin"), (1, "random"), (1, "margin")
     ]  # fmt: skip
@@ -261,16 +234,24 @@ def test_the_grid_is_seed_major_its_keys_are_stable_and_it_refuses_what_does_not
         2 * ch1.seconds(runs[0])
     )
     for change, says in (
-        ({"methods": ["margn"]}, "did you mean 'margin'"),
-        ({"points": "points-arm"}, "did you mean points-arms"),
-        ({"seeds": [1, 1]}, "seeds repeats 1"),
-        ({"methods": []}, "methods is empty"),
-        ({"dataset": "digit"}, "unknown dataset 'digit'"),
-        ({"dataset": "digits", "pool": 5000}, "digits has 1297 training samples"),
-        ({"dataset": "digits", "images": [2000]}, "2000 is not in the pool"),
-        ({"points": ""}, "all empty"),
-        ({"beta_2": -1}, "beta_2 = -1"),
-        ({"cycles": 200}, "more than the pool's 450"),
+        ({"first": RACE | {"arms": ["margn"]}}, "first: .*did you mean 'margin'"),
+        ({"first": RACE | {"dataset": "points-arm"}}, "did you mean points-arms"),
+        ({"first": RACE | {"seeds": [1, 1]}}, "first: seeds repeats 1"),
+        ({"first": RACE | {"arms": []}}, "first: arms is empty"),
+        ({"first": RACE | {"cycles": 200}}, "first: .*more than the pool's 450"),
+        ({"first": RACE | {"arms": ["diverse_margin(beta='many')"]}}, "diverse_margin: beta = 'many'"),
+        ({"first": RACE | {"acquisition_transform": "train"}}, "points have no training transform"),
+        ({"first": {}}, "every race is left out"),
+        ({"watched": WATCHED | {"dataset": "digit"}}, "unknown dataset 'digit'"),
+        ({"watched": WATCHED | {"pool": 5000}}, "digits has 1297 training samples|pool = 5000"),
+        ({"watched": WATCHED | {"arms": ["random"]}}, "arm 'random'; accepted: forgetting"),
+        ({"watched": WATCHED, "images": [2000]}, "2000 is not in the pool"),
     ):
         with pytest.raises(BadRequest, match=says):
-            ch1.grid(**TOY | change)
+            ch1.grid(**{"first": RACE} | change, **ON_POINTS)
+
+
+def test_what_is_shared_by_the_races_on_points_does_not_reach_the_training_that_is_watched():
+    """Else another learning rate on points would train the images anew."""
+    key = lambda **shared: ch1.grid(RACE, watched=WATCHED, **ON_POINTS | shared)[0].key
+    assert key() == key(hidden=3, lr=0.1) == ch1.grid(watched=WATCHED)[0].key

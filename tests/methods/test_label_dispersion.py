@@ -2,7 +2,6 @@
 
 import math
 
-import pandas
 import pytest
 import torch
 from hypothesis import given
@@ -11,9 +10,9 @@ from scipy import stats
 
 from alnb import cycle
 from alnb.acquisition import get
-from alnb.cycle import count_predictions
 from alnb.errors import BadRequest
 from alnb.methods import label_dispersion as ch3
+from alnb.tasks.classes import count_predictions
 from tests.acquisition.toy_view import toy_view
 
 labels = st.integers(1, 30).flatmap(
@@ -98,48 +97,36 @@ def test_the_examples_are_a_steady_hit_and_three_confident_mistakes():
     assert all(row["epoch_0"] == view.predictions[-1, row["sample"] - 100] for row in rows)
 
 
-def test_table_3_1_is_relative_to_all_data_of_its_own_dataset():
-    rows = [{"kind": "accuracy", "dataset": "d", "method": m, "cycle": c, "labelled": n, "accuracy": a, "seed": s}
-            for m, c, n, a, s in (("random", 0, 10, 40.0, 0), ("random", 1, 20, 60.0, 0), ("random", 1, 20, 70.0, 1),
-                                  ("random", 2, 30, 90.0, 0), ("margin", 1, 20, 75.0, 0), (cycle.ALL, 0, 99, 80.0, 0))]  # fmt: skip
-    table = ch3.table_3_1(pandas.DataFrame(rows)).set_index("method")
-    assert table.loc["random", ["labels", "acc", "rel", "seeds"]].tolist() == [
-        20,
-        65.0,
-        81.25,
-        2,
-    ]  # it went on: not shown
-    assert table.loc[cycle.ALL, "rel"] == 100
+def test_informativeness_ranks_the_pool_as_the_choice_did():
+    view = toy_view(U=200, C=4, T=8)
+    truth = torch.where(torch.arange(200) % 3 == 0, view.predictions[-1].long(), (view.predictions[-1].long() + 1) % 4)
+    choice = get("entropy").choose(view, 5, None)
+    rows = ch3.informativeness(view, truth, choice)
+    order = sorted(range(200), key=lambda i: (-choice.scores[i].item(), view.priority[i].item()))
+    assert [row["asked"] for row in rows] == [10, 20, 30, 40, 50, 60]
+    for row in rows:
+        asked = order[: row["asked"]]
+        right = [view.predictions[-1, i] == truth[i] for i in asked]
+        assert row["accuracy"] == pytest.approx(100 * sum(map(int, right)) / len(right), abs=1e-4)
+
+
+SETTINGS = {"pool": 100, "initial": 10, "budget": 5, "network": "small"}
 
 
 def test_the_grid_is_seed_major_and_refuses_what_does_not_exist():
-    settings = {"pool": 100, "initial": 10, "budget": 5, "network": "small"}
-    runs = ch3.grid("digits", ["random", "dispersion"], [0, 1], seeds_all=[0, 1], **settings)
+    few = {"dataset": "digits", "seeds": 2, "arms": ["random", "dispersion", "all_data"]}
+    runs = ch3.grid(few, **SETTINGS)
     assert [(r.seed, r.method) for r in runs] == [(s, m) for s in (0, 1) for m in ("random", "dispersion", cycle.ALL)]
     for change, says in (
-        ({"methods": ["randm"]}, "did you mean 'random'"),
+        ({"arms": ["randm"]}, "few: did you mean|few: no strategy 'randm'; did you mean 'random'"),
         ({"dataset": "digit"}, "digits"),
-        ({"seeds": []}, "seeds of digits is empty"),
-        ({"methods": ["random"] * 2}, "repeats 'random'"),
+        ({"seeds": []}, r"few: seeds = \[\]: expected a count"),
+        ({"arms": ["random"] * 2}, "few: arms repeats 'random'"),
     ):
         with pytest.raises(BadRequest, match=says):
-            ch3.grid(**{"dataset": "digits", "methods": ["random"], "seeds": [0]} | settings | change)
+            ch3.grid(few | change, **SETTINGS)
 
 
 def test_planned_seconds_grow_with_what_is_looked_at():
-    settings = {"pool": 100, "initial": 10, "budget": 5, "network": "small"}
-    plain, dispersion = ch3.grid("digits", ["random", "dispersion"], [0], **settings)
+    plain, dispersion = ch3.grid({"dataset": "digits", "arms": ["random", "dispersion"]}, **SETTINGS)
     assert 0 < ch3.seconds(plain) < ch3.seconds(dispersion)
-
-
-def test_the_arms_of_a_figure_are_the_plain_ones_or_those_with_options():
-    rows = pandas.DataFrame({"method": ["k_center(subset=9)", "random", "bald(dropout=0.5)", "k_center", "vaal_2"]})
-    assert ch3.arms(rows, ["random", "bald", "k_center", "vaal"]) == ["random", "bald(dropout=0.5)", "k_center"]
-
-
-def test_the_rows_of_one_model_leave_out_pairs_and_what_was_retrained_on_them():
-    rows = pandas.DataFrame(
-        [("label_dispersion", "margin"), ("label_dispersion", "ceal retrained"), ("pseudo_labels", "ceal")],
-        columns=["study", "method"],
-    )
-    assert ch3.single_model(rows)["method"].tolist() == ["margin"]

@@ -5,12 +5,11 @@ import copy
 import json
 
 import numpy
-import pandas
 import pytest
 import torch
 from scipy import stats
 
-from alnb import cycle
+from alnb import cycle, races
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.learning import networks
@@ -26,7 +25,8 @@ STARTS = ("latest", "own", "scratch")
 
 
 def one(pair="dispersion+entropy", share=0.2, **settings):
-    (run,) = ps.grid("digits", [pair], [share], [0], ch3.STUDY.name, TINY | settings)
+    arm = pair + f"(retrain=False{'' if pair == 'ceal' else f', share={share!r}'})"
+    (run,) = ch3.grid({"dataset": "digits", "arms": [arm]}, **TINY | settings)
     return run
 
 
@@ -72,7 +72,7 @@ def play(run, first):
 @pytest.fixture(scope="module")
 def pairs(first):
     """Start -> the steps of dispersion+entropy, each with what its trainings were given."""
-    return {start: play(one(start=start), first) for start in STARTS}
+    return {start: play(one(pair_start=start), first) for start in STARTS}
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_the_labels_b_is_given_are_the_oracles_and_as_last_predictions(pairs, fi
         assert guessed == probabilities(task, a, pseudo).argmax(1).tolist()
         truth = task.targets[pseudo].tolist()
         right = 100 * sum(g == t for g, t in zip(guessed, truth)) / 24
-        rows = [row for row in step.rows if row["kind"] == "accuracy"]
+        rows = [row for row in step.rows if row["kind"] == "test"]
         assert [row["model"] for row in rows] == ["A", "B"]
         assert [row["pseudo"] for row in rows] == [24, 24]
         assert [row["pseudo_right"] for row in rows] == pytest.approx([right, right])
@@ -226,13 +226,13 @@ def test_weights_are_kept_only_where_a_later_cycle_starts_from_them(pairs):
 
 
 def test_the_shared_first_training_is_cycle_0_of_a_and_that_of_the_other_methods(pairs, first):
-    (shared,) = (row for row in first.rows if row["kind"] == "accuracy")
-    other = ch3.grid("digits", ["random"], [0], **TINY)[0]
+    (shared,) = (row for row in first.rows if row["kind"] == "test")
+    other = ch3.grid({"dataset": "digits", "arms": ["random"]}, **TINY)[0]
     for start in STARTS:
         step, trainings = pairs[start][0]
         assert {name: step.rows[0][name] for name in shared} == shared
         assert [about["member"] for about in trainings] == [1]
-        assert one(start=start).needs[cycle.FIRST].key == other.needs[cycle.FIRST].key
+        assert one(pair_start=start).needs[cycle.FIRST].key == other.needs[cycle.FIRST].key
 
 
 def test_what_a_wavers_on_is_labelled_with_its_last_word_not_the_one_it_said_most_often(first, task):
@@ -294,7 +294,7 @@ def test_ceal_trains_its_one_model_on_from_itself_with_what_it_labelled(ceal, fi
     before, said = first.blobs["weights"], ([], [])
     for c, (step, trainings) in enumerate(ceal):
         labelled = step.state["labelled"]
-        (row,) = (row for row in step.rows if row["kind"] == "accuracy")
+        (row,) = (row for row in step.rows if row["kind"] == "test")
         assert (row["model"], row["labelled"], row["pseudo"]) == ("B", 20 + 10 * c, len(said[0]))
         if c == 0:
             assert trainings == []
@@ -322,7 +322,7 @@ def test_ceal_that_is_sure_of_all_labels_all_but_its_queries_and_none_at_delta_0
 
 
 def test_ceal_from_scratch_is_a_switch(first):
-    _, (about,) = play(one("ceal", delta=DELTA, start="scratch", cycles=1), first)[1]
+    _, (about,) = play(one("ceal", delta=DELTA, pair_start="scratch", cycles=1), first)[1]
     fresh = networks.build("small", 10, generator=torch_stream(0, "model init", 1)).state_dict()
     assert same(about["began"], fresh)
 
@@ -341,29 +341,27 @@ def test_what_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path):
     assert [(store.read(run).rows, store.read(run).steps[-1]["state"]) for run in runs] == whole
 
 
-def test_rows_are_named_by_pair_share_and_model(tmp_path):
+def test_a_pair_has_a_share_and_a_network_retrained_on_its_queries_unless_told_otherwise(tmp_path):
     store = Store(tmp_path)
-    runs = ch3.grid(
-        "digits", ["random"], [0], pairs=["dispersion+entropy", "ceal"], shares=[0.1, 0.25], seeds_pairs=[0],
-        retrain=True, **TINY | {"cycles": 1, "epochs": 1},
-    )  # fmt: skip
-    assert len(runs) == 1 + 3 + 3
+    arms = ["random", "dispersion+entropy", "dispersion+entropy(share=0.25)", "ceal", "entropy+entropy(retrain=False)"]
+    runs = ch3.grid({"dataset": "digits", "arms": arms}, **TINY | {"cycles": 1, "epochs": 1})
+    assert len(runs) == 1 + 3 * 2 + 1
+    assert {run.race for run in runs} == {"few"}
     assert not drive(runs, store, workers=1).failed
-    rows = ps.by_model(store.frame(runs))
-    accuracy = rows[rows["kind"] == "accuracy"]
+    rows = store.frame(runs)
+    tests = rows[rows["kind"] == "test"]
     two = [f"dispersion+entropy {share}%" for share in (10, 25)]
-    models = [f"{arm} {model}" for arm in two for model in "AB"]
     retrained = [f"{arm} retrained" for arm in (*two, "ceal")]
-    assert accuracy.groupby("method").size().to_dict() == dict.fromkeys(["random", *models, "ceal", *retrained], 2)
-    assert set(accuracy.loc[accuracy["method"].str.endswith(" A"), "model"]) == {"A"}
-    asks = rows[rows["kind"].isin(["choice", "timing"]) & (rows["study"] == "pseudo_labels")]
-    assert set(asks["method"]) == {f"{arm} B" for arm in two} | {"ceal"}
-    assert len(rows) == len(store.frame(runs))
+    asked = dict.fromkeys(["random", "ceal", *retrained], 2) | dict.fromkeys([*two, "entropy+entropy 10%"], 4)
+    assert tests.groupby("method").size().to_dict() == asked
+    assert tests[tests["method"].isin(two)].groupby(["method", "cycle"])["model"].agg("".join).unique().tolist() == [
+        "AB"
+    ]
 
 
 def test_the_network_retrained_on_a_pairs_queries_gets_what_was_asked_and_no_pseudo_label(tmp_path, monkeypatch):
     store, run = Store(tmp_path), one(cycles=1)
-    again = cycle.retrained_run(run, ch3.STUDY.name)
+    again = races.retrained_run(run, ch3.STUDY.name)
     given, plain = [], Classification.train
 
     def watched(self, indices, labels, *args, **kwargs):
@@ -379,22 +377,29 @@ def test_the_network_retrained_on_a_pairs_queries_gets_what_was_asked_and_no_pse
 
 
 def test_what_differs_is_in_the_key_and_the_arm_says_pair_and_share():
-    runs = [one(), one("entropy+entropy"), one("dispersion+margin"), one(share=0.25), one(start="own"), one("ceal")]
+    runs = [
+        one(),
+        one("entropy+entropy"),
+        one("dispersion+margin"),
+        one(share=0.25),
+        one(pair_start="own"),
+        one("ceal"),
+    ]
     assert len({run.key for run in runs}) == 6
     assert [run.arm for run in runs[:4]] == [
         "dispersion+entropy 20%", "entropy+entropy 20%", "dispersion+margin 20%", "dispersion+entropy 25%",
     ]  # fmt: skip
-    assert one("ceal", share=0.1).key == one("ceal", share=0.25).key  # it has no share
+    with pytest.raises(BadRequest, match=r"ceal\(share=0.1\): share is no option of it; accepted: retrain"):
+        ch3.grid({"dataset": "digits", "arms": ["ceal(share=0.1)"]}, **TINY)
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"pair": "dispersion"}, r"pair 'dispersion'; accepted: ceal or <pseudo-label criterion>\+<query criterion>"),
-        ({"pair": "+entropy"}, r"pair '\+entropy'; accepted"),
-        ({"pair": "dispersion+"}, r"pair 'dispersion\+'; accepted"),
-        ({"pair": ""}, "pair ''; accepted"),
-        ({"pair": "dispersion+entropy+margin"}, r"entropy\+margin"),
+        ({"pair": "+entropy"}, r"arm '\+entropy.*'; accepted"),
+        ({"pair": "dispersion+"}, r"arm 'dispersion\+.*'; accepted"),
+        ({"pair": "dispersion+entropy+margin"}, r"arm 'dispersion\+entropy\+margin.*'; accepted"),
+        ({"pair": "dispersion"}, "dispersion: |unknown setting share"),
         ({"pair": "dispersn+entropy"}, "did you mean 'dispersion'"),
         ({"pair": "oracle+entropy"}, "oracle sees the labels"),
         ({"pair": "entropy+oracle"}, "oracle sees the labels"),
@@ -404,7 +409,9 @@ def test_what_differs_is_in_the_key_and_the_arm_says_pair_and_share():
         ({"share": -0.1}, r"share = -0\.1"),
         ({"share": 0.7}, r"share = 0\.7: a pool of 120 has no room"),
         ({"share": "many"}, "share = 'many'"),
-        ({"start": "newest"}, "start = 'newest'.*'latest', 'own', 'scratch'"),
+        ({"pair_start": "newest"}, "pair_start = 'newest'.*'latest', 'own', 'scratch'"),
+        ({"start": "last"}, "start = 'last' is not for pairs"),
+        ({"annotator": "asked"}, "annotator 'asked' is not for pairs"),
         ({"delta": "low"}, "delta = 'low'"),
         ({"epoch": 3}, "unknown setting epoch"),
     ],
@@ -419,50 +426,3 @@ def test_a_share_that_leaves_a_subset_nothing_to_ask_is_refused_before_it_runs()
     """20 candidates, of which 24 would be pseudo-labelled and 10 asked."""
     with pytest.raises(BadRequest, match="share"):
         one(subset=20)
-
-
-def test_pairs_without_seeds_are_refused():
-    with pytest.raises(BadRequest, match=r"dispersion\+entropy have no seeds"):
-        ch3.grid("digits", ["random"], [0], pairs=["dispersion+entropy"], **TINY)
-
-
-def frame():
-    """Two cycles of a pair, its retrained network, CEAL and Random, which goes on for a cycle."""
-    about = {"kind": "accuracy", "dataset": "digits", "world": False, "seed": 0}
-    curves = {
-        ("pseudo_labels", "a+b 10%", "A"): [(10, 50.0, 5, 80.0), (20, 60.0, 5, 90.0)],
-        ("pseudo_labels", "a+b 10%", "B"): [(10, 55.0, 5, 80.0), (20, 65.0, 5, 90.0)],
-        ("pseudo_labels", "ceal", "B"): [(10, 50.0, 0, None), (20, 70.0, 8, 100.0)],
-        ("label_dispersion", "a+b 10% retrained", None): [(10, 50.0, None, None), (20, 58.0, None, None)],
-        ("label_dispersion", "random", None): [(10, 50.0, None, None), (20, 52.0, None, None), (30, 54.0, None, None)],
-    }
-    names = ("labelled", "accuracy", "pseudo", "pseudo_right")
-    return pandas.DataFrame(
-        [about | {"study": study, "method": method, "model": model, "cycle": c} | dict(zip(names, row))
-         for (study, method, model), curve in curves.items() for c, row in enumerate(curve)]
-    )  # fmt: skip
-
-
-def test_the_table_of_pairs_holds_the_last_budget_of_each_model():
-    rows = ps.by_model(frame())
-    pair, ceal = ps.table(rows).to_dict("records")
-    assert (pair["pair"], pair["pseudo-labels"], pair["% right"], pair["seeds"]) == ("a+b 10%", 5, 85.0, 1)
-    assert (pair["A"], pair["B"], pair["retrained"]) == (60.0, 65.0, 58.0)
-    assert (ceal["pair"], ceal["pseudo-labels"], ceal["% right"], ceal["B"]) == ("ceal", 8, 100.0, 70.0)
-    assert not ceal["A"] > 0  # CEAL has one model
-    said = ps.describe(ps.table(rows))
-    assert (
-        "a+b 10%: A 60.0 %, B 65.0 %, the plain network on its queries 58.0 %; 85.0 % of its pseudo-labels right"
-        in said
-    )
-    assert "ceal: B 70.0 %; 100.0 % of its pseudo-labels right" in said
-
-
-def test_the_figure_has_b_and_a_on_the_left_and_the_retrained_on_the_right():
-    left, right = ps.draw(ps.by_model(frame()), ["random"]).axes
-    drawn = [[list(line.lines[0].get_ydata()) for line in ax.containers] for ax in (left, right)]
-    assert drawn[0] == [[50.0, 52.0, 54.0], [55.0, 65.0], [50.0, 60.0], [50.0, 70.0]]
-    assert drawn[1] == [[50.0, 52.0, 54.0], [50.0, 58.0]]
-    b, a = left.containers[1:3]
-    assert b.lines[0].get_color() == a.lines[0].get_color()
-    assert (b.lines[0].get_linestyle(), a.lines[0].get_linestyle()) == ("-", "--")
