@@ -31,8 +31,9 @@ ROUNDS = 40
 """Of the relaxation at most; each takes in what the one before found wrong."""
 SIDE, PAIRS = 140, 200
 """Of step 3: so many samples on either side of the threshold are compared, and so many swaps two by two."""
-KICKS, SMALL = 5, 1000
-"""Of step 3: where at most SMALL samples are undecided it starts anew from a disturbed choice, until KICKS in a row are in vain."""
+KICKS, SMALL, KICKED = 20, 30_000, (60, 150)
+"""Of step 3: where at most SMALL probabilities are of undecided samples, it starts anew from a disturbed choice, with KICKED for
+SIDE and PAIRS, until KICKS in a row are in vain."""
 FREE = 60
 """Above so many undecided samples step 4 is left out: with many classes in balance at once it would not end."""
 NODES = 200
@@ -273,20 +274,20 @@ def _searched(chosen, u, p, omega, lam, reduced, bound, kicks):
     while vain < kicks and value - bound > 1e-4 * abs(value):
         undecided = np.abs(reduced) < value - bound
         inside, outside = np.flatnonzero(best & undecided), np.flatnonzero(~best & undecided)
-        if len(inside) + len(outside) > SMALL or min(len(inside), len(outside)) < 3:
+        if (len(inside) + len(outside)) * p.shape[1] > SMALL or min(len(inside), len(outside)) < 3:
             break
         other = best.copy()
-        for side in (inside, outside):
-            near = side[np.argsort(np.abs(reduced[side]), kind="stable")[:SIDE]]
+        for part in (inside, outside):
+            near = part[np.argsort(np.abs(reduced[part]), kind="stable")[: KICKED[0]]]
             other[rng.choice(near, 3, replace=False)] ^= True
-        other = _swapped(other, u, p, omega, lam, reduced, bound)
+        other = _swapped(other, u, p, omega, lam, reduced, bound, *KICKED)
         here = objective(np.flatnonzero(other), u, p, omega, lam)
         better = here < value - 1e-12 * max(1.0, abs(value))
         best, value, vain = (other, here, 0) if better else (best, value, vain + 1)
     return best, value
 
 
-def _swapped(chosen, u, p, omega, lam, reduced, bound, rounds: int = 100):
+def _swapped(chosen, u, p, omega, lam, reduced, bound, side=SIDE, pairs=PAIRS, rounds: int = 100):
     """Swap one that is in for one that is out, or two for two, while that lowers the objective, the best each time. What
     has a reduced cost beyond the gap cannot help; of the others those nearest to the threshold are looked at."""
     import numpy as np
@@ -297,14 +298,14 @@ def _swapped(chosen, u, p, omega, lam, reduced, bound, rounds: int = 100):
     for _ in range(rounds):
         gap, length = value - bound, np.abs(residual).sum()
         inside, outside = np.flatnonzero(chosen & (reduced > -gap)), np.flatnonzero(~chosen & (reduced < gap))
-        inside = inside[np.argsort(-reduced[inside], kind="stable")[:SIDE]]
-        outside = outside[np.argsort(reduced[outside], kind="stable")[:SIDE]]
+        inside = inside[np.argsort(-reduced[inside], kind="stable")[:side]]
+        outside = outside[np.argsort(reduced[outside], kind="stable")[:side]]
         if gap <= 0 or not len(inside) or not len(outside):
             break
         turned = p[outside][None] - p[inside][:, None]
         costs = u[outside][None] - u[inside][:, None]
         change = costs + lam * (np.abs(residual - turned).sum(2) - length)
-        swaps = np.argsort(change, axis=None, kind="stable")[:PAIRS]
+        swaps = np.argsort(change, axis=None, kind="stable")[:pairs]
         i, o = np.unravel_index(swaps, change.shape)
         enough = -1e-12 * max(1.0, abs(value))
         if change[i[0], o[0]] < enough:
