@@ -30,8 +30,8 @@ class CycleSettings:
     """Sizes count samples. subset 0: every unlabelled sample is a candidate.
 
     initial_pool: the first labels differ from seed to seed, or are the same for all ("once").
-    initial_labels: "random", "balanced" (as many of each class as can be), or a strategy, which sees the whole pool
-    through an untrained model.
+    initial_labels: "random", "balanced" (as many of each class as can be), "reserved" (what the task's pool sets aside), or
+    a strategy, which sees the whole pool through an untrained model.
     start: each cycle's model begins from scratch or from the last cycle's weights. strategy: the options of the strategy,
     where they are not its defaults. selection: SHA-256 of the published selection that is retrained."""
 
@@ -146,6 +146,8 @@ def initial_pool(task) -> Pool:
     if how in ("random", "balanced"):
         classes = None if how == "random" else task.targets.cpu().numpy()
         return Pool.initial(task.size, options.initial, seed, once, classes)
+    if how == "reserved":
+        return Pool(task.size, task.reserved)
     strategy, pool = acquisition.get(how), Pool(task.size, [])
     candidates = pool.candidates(0 if once else seed, 0)
     view = View(task, task.build(0), 0, candidates, [], task.labels([], {}), None, strategy.oracle)

@@ -266,7 +266,10 @@ def check_cycles(run: Run, pool: int) -> None:
         )
     if 0 < o.subset < o.budget:
         raise BadRequest(f"subset = {o.subset}: smaller than the budget of {o.budget}")
-    if o.initial_labels not in ("random", "balanced"):
+    if o.initial_labels == "reserved":
+        if (aside := getattr(o, "reserved", 0)) != o.initial:
+            raise BadRequest(f"initial_labels = 'reserved': initial = {o.initial}, reserved = {aside}; give one number")
+    elif o.initial_labels not in ("random", "balanced"):
         about = acquisition.describe(o.initial_labels)
         needs = set(about.needs)
         if "@" in about.name:  # its source is not in the key, and it does not travel

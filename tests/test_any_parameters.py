@@ -14,6 +14,8 @@ SMALL = {
                            "watched.dataset": "digits", "watched.pool": 150},
     "01_label_dispersion": {"few.dataset": "digits", "few.seeds": 1, "pool": 150, "initial": 20, "budget": 20, "cycles": 2,
                             "epochs": 3, "batch": 32},
+    "02_class_balance": {"few.dataset": "digits", "few.seeds": 1, "pool": 200, "initial": 20, "budget": 15, "cycles": 2,
+                         "epochs": 3, "batch": 32},
 }  # fmt: skip
 
 
@@ -29,6 +31,10 @@ SMALL = {
         ("01_label_dispersion", {"few": {}, "many": {"dataset": "digits", "arms": ["margin", "ceal", "random_again"]}}),
         ("01_label_dispersion", {"few.dataset": "glyphs-10-long-tail", "few.arms": ["random", "k_center"], "cycles": 0}),
         ("01_label_dispersion", {"few.arms": ["random", "dispersion+entropy(share=0.2, retrain=False)"]}),
+        ("02_class_balance", {"few.arms": ["random", "k_center_cb"], "cycles": 1}),
+        ("02_class_balance", {"few.arms": ["entropy_cb", "entropy_pseudo"], "tail": "exponential"}),
+        ("02_class_balance", {"few": {}, "even": {"dataset": "digits", "arms": ["entropy"]}, "tail": "none", "cycles": 0}),
+        ("02_class_balance", {"few.arms": ["balanced_random"], "tail_classes": "last", "few.imbalance": 0.1}),
     ],
 )
 def test_it_runs_to_its_end_and_saves_what_can_be_drawn(name, overrides, tmp_path, monkeypatch, capsys):

@@ -9,7 +9,8 @@ from alnb import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 CONDA = {  # where conda-forge has another name, or where its name of PyPI's brings more than we need
-    "dask": "dask-core", "jupyter-core": "jupyter_core", "matplotlib": "matplotlib-base", "nbconvert": "nbconvert-core",
+    "cvxpy": "cvxpy-base", "dask": "dask-core",
+    "jupyter-core": "jupyter_core", "matplotlib": "matplotlib-base", "nbconvert": "nbconvert-core",
     "playwright": "playwright-python", "torch": "pytorch",
 }  # fmt: skip
 

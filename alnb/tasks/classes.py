@@ -10,6 +10,7 @@ from alnb import datasets
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, torch_stream
 from alnb.tasks import Metric
+from alnb.tasks.pool import reserved_rows
 
 OFFERS = {
     "probabilities": "(U, C) float, softmax",
@@ -48,8 +49,8 @@ def count_predictions(predictions, classes: int):
 
 
 class Classes:
-    """The base of the classification tasks (see tasks.Task), which set images (n, ...), targets (n,), rows, size, classes
-    and have `build(cycle, member)`, `train`, `infer` and `evaluate`."""
+    """The base of the classification tasks (see tasks.Task), which set images (n, ...), targets (n,), rows, size, classes,
+    data (train_targets (N,)) and have `build(cycle, member)`, `train`, `infer` and `evaluate`."""
 
     offers: Mapping[str, str] = OFFERS
     recorded = frozenset({"predictions", "counts", "mean_confidence"})
@@ -68,6 +69,11 @@ class Classes:
                     raise BadRequest(f"answer {answers[sample]!r} to sample {sample}: expected 0 to {self.classes - 1}")
                 labels[position] = int(answers[sample])
         return labels
+
+    @functools.cached_property
+    def reserved(self) -> list[int]:
+        """Positions in the pool of what it sets aside for the first labels (pool.PoolSettings)."""
+        return self.rows.searchsorted(reserved_rows(self.options, self.data.train_targets, self.run.seed)).tolist()
 
     def cost(self, samples: Sequence[int]) -> dict[str, float]:
         return {}

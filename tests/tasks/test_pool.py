@@ -1,5 +1,10 @@
 """Which rows of a dataset a run may see; what leaves the run is numbered as the dataset is."""
 
+import gzip
+import hashlib
+import os
+from pathlib import Path
+
 import numpy
 import pytest
 from hypothesis import given
@@ -10,7 +15,7 @@ from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.store import Store
 from alnb.tasks.classification import Classification
-from alnb.tasks.pool import PoolSettings, check, pool_rows
+from alnb.tasks.pool import PoolSettings, check, expected_size, pool_rows, reserved_rows
 from tests.tiny import TINY, grid
 
 targets_of = st.lists(st.integers(0, 5), min_size=8, max_size=120).map(numpy.array)
@@ -156,3 +161,98 @@ def test_retraining_samples_that_a_tail_does_not_have_is_one_clear_line(tmp_path
     )
     (why,) = drive([run], Store(tmp_path), workers=1, say=str).failed.values()
     assert f"sample {gone} is not in the pool of {len(rows)}" in why
+
+
+# --- what is reserved before the tail, and published lists (thesis ch. 4) -------------------------------------------------
+
+EVEN = numpy.arange(50_000) % 10
+
+
+@given(targets_of, shares, st.integers(0, 3), st.sampled_from(["fixed", "last", "per_seed"]), st.integers(1, 7))
+def test_what_is_reserved_is_balanced_and_out_of_the_reach_of_the_tail(targets, share, seed, order, reserved):
+    settings = PoolSettings(0, "step", share, order, reserved)
+    aside, rows = reserved_rows(settings, targets, seed), pool_rows(settings, targets, seed)
+    assert len(set(aside.tolist())) == reserved
+    assert set(aside.tolist()) <= set(rows.tolist())
+    assert sorted(set(rows.tolist())) == rows.tolist()
+    counts = numpy.bincount(targets[aside], minlength=6)
+    most = counts.max()
+    assert all(counts[c] >= min(most - 1, (targets == c).sum()) for c in set(targets.tolist()))
+    rest = numpy.setdiff1d(rows, aside)
+    for c in set(targets.tolist()):
+        left = int((targets == c).sum()) - counts[c]
+        assert int((targets[rest] == c).sum()) in (left, min(left, max(1, round(share * left))))
+
+
+@pytest.mark.parametrize(("imbalance", "size"), [(1.0, 50_000), (0.3, 34_250), (0.1, 29_750)])
+def test_the_sizes_of_the_class_balance_chapter(imbalance, size):
+    settings = PoolSettings(0, "step", imbalance, "last", 5_000)
+    rows = pool_rows(settings, EVEN, 0)
+    assert len(rows) == size == expected_size(settings, 50_000, 10)
+    assert numpy.bincount(EVEN[rows]).tolist() == [5_000] * 5 + [500 + round(4_500 * imbalance)] * 5
+    assert numpy.bincount(EVEN[reserved_rows(settings, EVEN, 0)]).tolist() == [500] * 10
+    assert rows.tolist() != pool_rows(settings, EVEN, 1).tolist() or imbalance == 1
+
+
+def test_a_tail_without_new_words_is_what_it_was():
+    """Rows and settings of kept runs: nothing reserved, fixed or per seed."""
+    targets = numpy.arange(60) % 6
+    assert PoolSettings(0, "step", 0.2).drawn_by == "nothing"
+    assert (
+        pool_rows(PoolSettings(0, "step", 0.2), targets, 3).tolist()
+        == pool_rows(PoolSettings(0, "step", 0.2), targets, 0).tolist()
+    )
+    assert numpy.bincount(targets[pool_rows(PoolSettings(0, "step", 0.2), targets, 0)]).tolist() == [10, 2] * 3
+
+
+def test_a_published_list_is_the_pool_and_its_end_what_is_reserved(tmp_path, monkeypatch):
+    (tmp_path / "splits").mkdir()
+    (tmp_path / "splits" / "mine.txt").write_text("7\n3\n9\n1\n")
+    monkeypatch.setenv("ALNB_DATA", str(tmp_path))
+    with pytest.raises(BadRequest, match="holds mine@") as refused:
+        pool_rows(PoolSettings(split="mine"), numpy.zeros(10), 0)
+    split = str(refused.value).split()[-1]
+    settings = PoolSettings(split=split, reserved=2)
+    assert pool_rows(settings, numpy.zeros(10), 5).tolist() == [1, 3, 7, 9]
+    assert reserved_rows(settings, numpy.zeros(10), 5).tolist() == [1, 9]
+    assert expected_size(settings, 10, 2) == 4
+    with pytest.raises(BadRequest, match="distinct rows from 0 to 8"):
+        pool_rows(settings, numpy.zeros(9), 0)
+    with pytest.raises(datasets.Missing, match="split 'other' is missing"):
+        pool_rows(PoolSettings(split="other@00000000"), numpy.zeros(10), 0)
+    with pytest.raises(BadRequest, match="takes no pool and no tail"):
+        check(PoolSettings(split=split, tail="step"), 10)
+    with pytest.raises(BadRequest, match="reserved = 10: expected 0 up to 9"):
+        check(PoolSettings(reserved=10), 10)
+
+
+AUTHORS = Path(os.environ.get("ALNB_CBAL_SPLITS") or datasets.default_root() / "splits")
+LISTS = {
+    "cifar10-long_tailed_dataset_IF_3": 0.3, "cifar10-long_tailed_dataset_IF_10": 0.1,
+    "cifar100-long_tailed_dataset_IF_3": 0.3, "cifar100-long_tailed_dataset_IF_10": 0.1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_the_authors_lists_are_pools_of_ours(name, tmp_path, monkeypatch):
+    """Public code of thesis ch. 4. ALNB_CBAL_SPLITS: the folder that holds their lists."""
+    path = AUTHORS / f"{name}.txt.gz"
+    if not path.is_file():
+        pytest.skip(f"the authors' lists are not in {AUTHORS}")
+    (tmp_path / "splits").symlink_to(AUTHORS)
+    monkeypatch.setenv("ALNB_DATA", str(tmp_path))
+    words = gzip.decompress(path.read_bytes()).decode().split()
+    split = f"{name}@{hashlib.sha256(chr(10).join(words).encode()).hexdigest()[:8]}"
+    settings = PoolSettings(split=split, reserved=5_000)
+    rows, aside = pool_rows(settings, numpy.zeros(50_000), 0), reserved_rows(settings, numpy.zeros(50_000), 0)
+    assert sorted(map(int, words)) == rows.tolist()
+    first = gzip.decompress((AUTHORS / f"{name.split('-')[0]}-active_set_cycle_0.txt.gz").read_bytes()).decode().split()
+    assert sorted(map(int, first)) == aside.tolist()
+    built = PoolSettings(0, "step", LISTS[name], "last", 5_000)
+    assert len(pool_rows(built, EVEN, 0)) == len(rows)
+    training = name.split("-")[0].replace("cifar", "cifar-")
+    if datasets.status(training)[0] == "there":  # the labels say which classes are the tail
+        targets = datasets.load(training).train_targets
+        kept, ours = (numpy.bincount(targets[one]) for one in (rows, pool_rows(built, targets, 0)))
+        assert kept.tolist() == ours.tolist()
+        assert len(set(numpy.bincount(targets[aside]).tolist())) == 1

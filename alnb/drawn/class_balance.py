@@ -1,0 +1,311 @@
+"""The figures and tables of thesis chapter 4, one function an artefact: rows in, a `figures.Drawing` out.
+
+`results` is what `nb.run` gave: the races "few" (ten classes with a tail), "even" (without), "severe", and the same of many
+classes ("many", "many_even", "many_severe"). What cannot be drawn is said, and None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alnb import figures, statistics
+from alnb.drawn import standard
+from alnb.figures import PALETTE, Drawing
+from alnb.methods.class_balance import counts, l1_score, smallest_lambda
+
+PRINTED = ("random", "entropy", "entropy_cb", "k_center", "k_center_cb", "core_set")
+TRADE = (
+    "random",
+    "entropy",
+    "entropy_cb",
+    "entropy_pseudo",
+    "entropy_topped_up",
+    "entropy_cb_permuted",
+    "balanced_random",
+)
+PAIRS = {"entropy_cb": "entropy", "k_center_cb": "k_center"}
+FACTORS = {"severe": "0.1", "few": "0.3", "even": "1"}  # which imbalance factor of Table 4.1 a race stands beside
+MANY = {"many_severe": "0.1", "many": "0.3", "many_even": "1"}  # of Table 4.2
+NOTHING = "no runs at this profile"
+
+# --- the data -----------------------------------------------------------------------------------------------------------------
+
+
+def data_4(results, race: str = "few") -> Drawing | None:
+    """What is left to choose from, class by class, most frequent first, after the first labels were set aside; the first
+    seed."""
+    rows = _kind(results, race, "balance")
+    if rows is None:
+        return standard.left_out(race, NOTHING)
+    rows = rows[(rows["seed"] == rows["seed"].min()) & (rows["cycle"] == rows["cycle"].min())].head(1)
+    left = sorted(counts(rows["left"].iloc[0]), reverse=True)
+    fig, ax = figures.subplots(figsize=(5.6, 2.9))
+    ax.bar(range(len(left)), left, color=PALETTE[1])
+    ax.set(xlabel="class, most frequent first", ylabel="unlabelled samples", xticks=[])
+    said = f"{left[0]} samples of the most frequent class, {left[-1]} of the rarest; L1 score {l1_score(left):.2f}"
+    figures.note(fig, f"Seed {rows['seed'].iloc[0]}: {said}.")
+    return Drawing(fig, rows, f"Bars of the pool of {rows['dataset'].iloc[0]} by class, descending: {said}.", rows)
+
+
+# --- which classes are chosen ---------------------------------------------------------------------------------------------------
+
+
+def fig_4_2(results) -> Drawing | None:
+    """Fig. 4.2: `_distributions` of Random, Entropy and k-center beside the pool, ten classes."""
+    return _distributions(results, "few", ("random", "entropy", "k_center"))
+
+
+def fig_4_3(results) -> Drawing | None:
+    """Fig. 4.3: `_distributions` of Entropy and k-center with and without class balance, ten classes."""
+    return _distributions(results, "few", ("entropy", "entropy_cb", "k_center", "k_center_cb"))
+
+
+def fig_4_8(results) -> Drawing | None:
+    """Fig. 4.8: `_distributions` of many classes without a tail."""
+    return _distributions(results, "many_even", ("entropy", "entropy_cb", "k_center", "k_center_cb"))
+
+
+def fig_4_9(results) -> Drawing | None:
+    """Fig. 4.9: `_distributions` of many classes with a tail."""
+    return _distributions(results, "many", ("entropy", "entropy_cb", "k_center", "k_center_cb"))
+
+
+def fig_4_10(results) -> Drawing | None:
+    """Fig. 4.10: `_distributions` of many classes with a severe tail."""
+    return _distributions(results, "many_severe", ("entropy", "entropy_cb", "k_center", "k_center_cb"))
+
+
+def _distributions(results, race: str, arms: Sequence[str]) -> Drawing | None:
+    """All that is labelled after each cycle, class by class: a row of panels an arm, a column a cycle, mean over the seeds;
+    classes in the order of the pool, most frequent first. Line: equal shares. Above: the L1 score."""
+    import numpy as np
+
+    rows = _kind(results, race, "balance")
+    order = [] if rows is None else standard.ran(rows, arms)
+    if not order:
+        return standard.left_out(race, NOTHING if rows is None else "no arm of the figure ran at this profile")
+    rows = rows[rows["method"].isin(order)]
+    rows = rows[rows["cycle"] <= statistics.horizon(_tests(results, race)) - 1]
+    cycles, parts = sorted(rows["cycle"].unique()), []
+    size = (1.9 * len(cycles) + 1.2, 1.35 * len(order) + 0.9)
+    fig, axes = figures.subplots(len(order), len(cycles), figsize=size, sharex=True, sharey="col", squeeze=False)
+    first = rows[rows["cycle"] == cycles[0]].groupby("seed")["left"].first()
+    for line, arm in zip(axes, order):
+        scores = []
+        for ax, cycle in zip(line, cycles):
+            part = rows[(rows["method"] == arm) & (rows["cycle"] == cycle)]
+            pools = [np.argsort(-np.array(counts(first[seed])), kind="stable") for seed in part["seed"]]
+            mean = np.mean([np.array(counts(t))[by] for t, by in zip(part["labelled_classes"], pools)], axis=0)
+            ax.bar(
+                range(len(mean)), mean, width=1.0 if len(mean) > 20 else 0.8, color=figures.looks([arm])[arm]["color"]
+            )
+            ax.axhline(mean.mean(), color="0.2", lw=0.8, ls="--")
+            ax.set(xticks=[], title=f"cycle {int(cycle) + 1}: L1 {part['l1_labelled'].mean():.2f}")
+            ax.title.set_fontsize(9)
+            scores.append(f"{part['l1_labelled'].mean():.2f}")
+        line[0].set_ylabel(arm, fontsize=9)
+        parts.append(f"{arm} {', '.join(scores)}")
+    fig.supxlabel("class, the pool's most frequent first", fontsize=9)
+    figures.note(fig, f"All labels after a cycle; mean of {figures.seeds(rows)}. Dashed: as many of each class.")
+    said = f"Bars of the labelled classes on {_datasets(rows)}. L1 score after each cycle (0: balanced): {'; '.join(parts)}."
+    return Drawing(fig, rows, said, rows)
+
+
+def balance_4(results, race: str = "few") -> Drawing | None:
+    """The L1 score of all labels (eq. 4.10) against their number: a line an arm."""
+    rows = _kind(results, race, "balance")
+    if rows is None:
+        return standard.left_out(race, NOTHING)
+    tests = _tests(results, race)
+    after = tests.assign(cycle=tests["cycle"] - 1)[["key", "cycle", "labelled"]]
+    rows = rows.drop(columns="labelled", errors="ignore").merge(after, on=["key", "cycle"])
+    rows = rows[rows["cycle"] < statistics.horizon(tests)]
+    if rows.empty:
+        return standard.left_out(race, "no arm has finished a cycle")
+    x, y = "labelled", "L1 score of all labels"
+    rows = rows.assign(**{y: rows["l1_labelled"]})
+    fig = figures.curves(rows, x, y, "method", low=0, high=1, beside=statistics.baseline_of(rows) or "")
+    figures.note(fig, standard.means(rows) + " 0: as many of each class; 1: all of one.")
+    return Drawing(fig, rows, figures.describe_curves(rows, x, y, "method", unit="", better="lower"), rows)
+
+
+# --- lambda ---------------------------------------------------------------------------------------------------------------------
+
+
+def fig_4_4(results, race: str = "few") -> Drawing | None:
+    """Fig. 4.4: entropy, L1 loss (by predicted P) and L1 score (by true classes) of the first batch against lambda, mean
+    over the seeds; level lines: Entropy, and Entropy by pseudo-labels. The lambda that the paper's rule picks is marked."""
+    rows = _kind(results, race, "lambda")
+    if rows is None:
+        return standard.left_out(race, "Entropy's first choice, which the curve is of, did not run at this profile")
+    sweep, pseudo = rows[rows["rule"] == "entropy_cb"], rows[rows["rule"] == "entropy_pseudo"]
+    panels = {"entropy": "entropy of the batch, nats", "l1_loss": "L1 loss, predicted", "l1_labelled": "L1 score, true"}
+    picked = smallest_lambda(sweep.groupby("lam")["l1_loss"].mean().to_dict())
+    fig, axes = figures.subplots(1, 3, figsize=(9.6, 3.2))
+    for ax, (column, name) in zip(axes, panels.items()):
+        line = sweep.groupby("lam")[column].mean()
+        ax.plot(line.index, line.values, color=PALETTE[2], marker="o", ms=4, label="Entropy-CB")
+        ax.axhline(line.iloc[0], color=PALETTE[0], ls="--", lw=1, label="Entropy")
+        ax.axhline(pseudo[column].mean(), color=PALETTE[4], ls=":", lw=1.2, label="by pseudo-labels")
+        ax.axvline(picked, color="0.5", lw=0.8)
+        ax.set(xlabel="lambda", ylabel=name)
+    axes[0].legend(fontsize=8)
+    figures.note(
+        fig, f"The first batch of {figures.seeds(rows)}, mean. Grey: lambda = {picked:g}, what the rule picks."
+    )
+    ends = [f"{name} from {sweep.groupby('lam')[c].mean().iloc[0]:.2f} to {sweep.groupby('lam')[c].mean().iloc[-1]:.2f}"
+            for c, name in panels.items()]  # fmt: skip
+    said = (
+        f"Three curves against lambda from 0 to {sweep['lam'].max():g} on {_datasets(rows)}: {'; '.join(ends)}; by "
+        f"pseudo-labels {', '.join(f'{pseudo[c].mean():.2f}' for c in panels)}. The rule picks {picked:g}."
+    )
+    return Drawing(fig, rows, said, rows)
+
+
+# --- the race -------------------------------------------------------------------------------------------------------------------
+
+
+def fig_4_5a(results) -> Drawing | None:
+    """Fig. 4.5a: ten classes, no tail."""
+    return standard.race(results, "even", arms=PRINTED)
+
+
+def fig_4_5b(results) -> Drawing | None:
+    """Fig. 4.5b: ten classes with a tail."""
+    return standard.race(results, "few", arms=PRINTED)
+
+
+def fig_4_5c(results) -> Drawing | None:
+    """Fig. 4.5c: ten classes with a severe tail."""
+    return standard.race(results, "severe", arms=PRINTED)
+
+
+def fig_4_6a(results) -> Drawing | None:
+    """Fig. 4.6a: many classes, no tail."""
+    return standard.race(results, "many_even", arms=PRINTED)
+
+
+def fig_4_6b(results) -> Drawing | None:
+    """Fig. 4.6b: many classes with a tail."""
+    return standard.race(results, "many", arms=PRINTED)
+
+
+def fig_4_6c(results) -> Drawing | None:
+    """Fig. 4.6c: many classes with a severe tail."""
+    return standard.race(results, "many_severe", arms=PRINTED)
+
+
+def fig_4_7(results) -> Drawing | None:
+    """Fig. 4.7: Entropy, by pseudo-labels, and CB; many classes, or ten where these did not run."""
+    arms = ("entropy", "entropy_pseudo", "entropy_cb")
+    ran = {race: standard.ran(standard.in_race(results, race), arms) for race in ("many", "few")}
+    race = next((race for race, names in ran.items() if "entropy_pseudo" in names), None)
+    if race is None:
+        return standard.left_out("many, few", "Entropy by pseudo-labels did not run at this profile")
+    return standard.race(results, race, arms=arms)
+
+
+def rivals_4(results) -> Drawing | None:
+    """Entropy-CB beside its trivial rival, its placebo and what true labels could do, ten classes."""
+    rows = standard.chosen(results, "few")
+    if len(standard.ran(rows, TRADE[3:])) < 1:
+        return standard.left_out("few", "no rival of Entropy-CB ran at this profile")
+    return standard.race(results, "few", arms=TRADE)
+
+
+# --- the gains ------------------------------------------------------------------------------------------------------------------
+
+
+def table_4_1(results, printed) -> Drawing | None:
+    """Table 4.1: `_gains` of ten classes. printed: its rows of `published.published`."""
+    return _gains(results, printed, FACTORS)
+
+
+def table_4_2(results, printed) -> Drawing | None:
+    """Table 4.2: `_gains` of many classes."""
+    return _gains(results, printed, MANY)
+
+
+def _gains(results, printed, races) -> Drawing | None:
+    """What class balance gains cycle by cycle, paired by seed with 95 % t intervals, beside the printed gain. No difference
+    between the two is given: data, network and budgets are another's, unless this is the profile `paper`."""
+    import pandas
+
+    from alnb import published
+
+    found, used = [], []
+    for race, factor in races.items():
+        tests = _tests(results, race)
+        for name, plain in PAIRS.items():
+            arms = standard.ran(tests, [name]) if len(tests) else []
+            if not arms or plain not in set(tests["method"]):
+                continue
+            used.append(tests[tests["method"].isin([arms[0], plain])])
+            for cycle in range(1, int(statistics.horizon(tests)) + 1):
+                gap = statistics.paired(tests[tests["cycle"] == cycle], arms[0], plain, "value", resolution=0.0)
+                place = {"imbalance": factor, "cycle": str(cycle)}.items()
+                own = printed[(printed["method"] == name) & (printed["metric"] == "gain")]
+                at = [row.value for row in own.itertuples() if published.settings(row.setting).items() >= place]
+                found.append({"IF": factor, "arm": arms[0], "cycle": cycle, "printed": at[0] if at else float("nan"),
+                              "ours": gap.mean, "low": gap.low, "high": gap.high, "seeds": gap.n})  # fmt: skip
+    table = pandas.DataFrame(found)
+    if not len(table) or not table["seeds"].any():
+        return standard.left_out(", ".join(races), "no arm ran both with and without class balance at this profile")
+    table = table[table["seeds"] > 0]
+    rows, name = pandas.concat(used), printed["artefact"].iloc[0]
+    fig = figures.table(table)
+    figures.note(
+        fig, f"Points gained on the same arm without balance; 95 % t interval over the seeds; on {_datasets(rows)}."
+    )
+    parts = [
+        f"IF {r.IF}, {r.arm}, cycle {r.cycle}: {r.ours:+.2f}"
+        + (f" ({r.low:+.2f} to {r.high:+.2f})" if r.low == r.low else "")
+        + (f", printed {r.printed:+.2f}" if r.printed == r.printed else "")
+        for r in table.itertuples()
+    ]  # fmt: skip
+    return Drawing(fig, table, f"{name} beside these runs on {_datasets(rows)}. {'; '.join(parts)}.", rows)
+
+
+def programme_4(results) -> Drawing | None:
+    """How good the choices of eq. 4.8 were: objective less the bound of the relaxation, in nats and as a share of the
+    objective; a row a race and arm."""
+    import pandas
+
+    rows = results[results["kind"] == "programme"]
+    if rows.empty:
+        return standard.left_out("programme", "no arm of eq. 4.8 ran at this profile")
+    found = []
+    for (race, arm), part in rows.groupby(["race", "method"], sort=False):
+        share = 100 * part["gap"] / part["objective"].abs()
+        found.append({"race": race, "arm": arm, "choices": len(part), "mean gap": part["gap"].mean(),
+                      "largest gap": part["gap"].max(), "of the objective, %": share.max()})  # fmt: skip
+    table = pandas.DataFrame(found)
+    fig = figures.table(table, decimals=3)
+    figures.note(fig, "gap: what a better choice could gain at most, in nats (the objective's unit).")
+    parts = [f"{r['race']}, {r['arm']}: {r['choices']} choices, gap up to {r['largest gap']:.3f}" for r in found]
+    return Drawing(fig, table, f"Choices of eq. 4.8 and their bounds. {'; '.join(parts)}.", rows)
+
+
+# --- rows -----------------------------------------------------------------------------------------------------------------------
+
+
+def _kind(results, race: str, kind: str):
+    """Rows of that kind in that race; None where there are none."""
+    rows = standard.in_race(results, race)
+    rows = rows[rows["kind"] == kind].dropna(axis=1, how="all") if len(rows) else rows
+    return rows if len(rows) else None
+
+
+def _tests(results, race: str):
+    """The race's evaluations, the metric in `value`; empty where there are none."""
+    rows = standard.chosen(results, race)
+    rows = rows[rows["method"] != statistics.CEILING] if len(rows) else rows
+    return (
+        statistics.test_rows(rows).dropna(subset=["value"])
+        if len(rows) and (rows["kind"] == "test").any()
+        else rows[:0]
+    )
+
+
+def _datasets(rows) -> str:
+    return ", ".join(sorted(rows["dataset"].unique()))

@@ -1,0 +1,366 @@
+"""Class-balanced active learning, CBAL (thesis ch. 4; Zolfaghari Bengar et al., WACV 2022).
+
+A pool with a long tail gives batches with a long tail, and a network that knows the frequent classes. So each batch is
+asked to be cheap (uncertain, or far from what is labelled) and balanced at once, by what the network believes the classes
+of its samples to be. The programme itself is in alnb/acquisition/balance.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from alnb import cycle, published, races
+from alnb.acquisition import balance, describe, select
+from alnb.cycle import CycleSettings, Fitted, Now
+from alnb.errors import BadRequest
+from alnb.runs import Run, State, Step, Study
+from alnb.tasks import classification, pool
+from alnb.tasks.classification import Classification
+
+# --- the method ---------------------------------------------------------------------------------------------------------
+
+
+def required(view, budget: int):
+    """Omega(c) (C,): how many of each class the next batch should hold, from the labels so far. Thesis eq. 4.3-4.5."""
+    n = view.labelled_targets.bincount(minlength=view.classes)
+    return balance.wanted(n.cpu().numpy(), budget)
+
+
+def informative(log_probabilities):
+    """(U = (P * log P) 1 (N,), minus the entropy in nats; P (N, C)), in float64 on the CPU. Thesis eq. 4.1, 4.6, 4.7."""
+    log_p = log_probabilities.double().clamp_min(-1e4).log_softmax(1).cpu()
+    P = log_p.exp()
+    return (P * log_p).sort(1).values.sum(1).numpy(), P.numpy()
+
+
+@select("entropy_cb", needs=("log_probabilities", "labelled_targets"), source="thesis eq. 4.8")
+def entropy_cb(view, budget, rng, *, lam: float = 0.6):
+    """(budget,) rows, the most uncertain first: entropy and balance in one programme; lam as its public code on CIFAR-10."""
+    shared = view.priority.argsort()
+    U, P = informative(view.log_probabilities[shared])
+    z = balance.solve(U, P, required(view, budget), lam, budget)
+    return shared[_rows(z.rows, shared)]
+
+
+@select(
+    "k_center_cb",
+    needs=("embeddings", "labelled_embeddings", "log_probabilities", "labelled_targets"),
+    source="thesis algorithm 2",
+    nested=False,
+)
+def k_center_cb(view, budget, rng, *, lam: float = 0.5):
+    """(budget,) rows in the order picked. lam as its public code, which divides 5 (ten classes) and 50 (100) by C."""
+    shared = view.priority.argsort()
+    _, P = informative(view.log_probabilities[shared])
+    labelled, omega = view.labelled_embeddings, required(view, budget)
+    return shared[_rows(greedy(view.embeddings[shared], labelled, P, omega, lam, budget), shared)]
+
+
+def greedy(candidates, labelled, P, omega, lam: float, budget: int):
+    """(budget,) rows of `candidates` (N, D) by thesis algorithm 2: again and again the one of least
+
+        -d_j + lam || omega - P_j - P'z ||_1
+
+    where d_j is the distance to the nearest of `labelled` (L, D) and of what is chosen, z. Only the residual r = omega - P'z
+    is kept, so memory is O(N + C) beside the inputs: neither the N x L distances nor the N x C differences are held. The
+    lowest row wins a tie; with nothing labelled, balance alone makes the first pick. Time O(N (L + budget) (D + C)).
+    """
+    import numpy as np
+    import torch
+
+    x, u = candidates.double().cpu(), torch.zeros(len(candidates), dtype=torch.float64)
+    _, P, omega = balance.checked(u.numpy(), P, omega, lam, budget)
+    P, residual = torch.from_numpy(P), torch.from_numpy(omega)
+    d = torch.full((len(x),), torch.inf, dtype=torch.float64)
+    for centres in labelled.double().cpu().split(256) if len(labelled) else ():
+        for part in range(0, len(x), TILE):
+            d[part : part + TILE] = d[part : part + TILE].minimum(torch.cdist(x[part : part + TILE], centres).amin(1))
+    chosen, cost = [], torch.empty_like(d)
+    for _ in range(budget):
+        for part in range(0, len(x), TILE):
+            cost[part : part + TILE] = (residual - P[part : part + TILE]).abs_().sum(1)
+        near = d if chosen or len(labelled) else torch.zeros_like(d)
+        cost.mul_(lam).sub_(near)
+        cost[chosen] = torch.inf
+        pick = int(cost.argmin())
+        chosen.append(pick)
+        residual = residual - P[pick]
+        for part in range(0, len(x), TILE):
+            here = (x[part : part + TILE] - x[pick]).square_().sum(1).sqrt_()
+            d[part : part + TILE] = d[part : part + TILE].minimum(here)
+    return np.array(chosen)
+
+
+TILE = 4096  # candidates looked at together
+
+
+def _rows(rows, like):
+    import torch
+
+    return torch.as_tensor(rows, device=like.device)
+
+
+# --- the chapter's variant, trivial rivals, the placebo, the ceiling --------------------------------------------------------
+
+
+@select(
+    "entropy_pseudo", needs=("log_probabilities", "labelled_targets"), source="thesis 4.5.2, Entropy L1 Pseudo Label"
+)
+def entropy_pseudo(view, budget, rng):
+    """(budget,) rows: of each predicted class as many as Omega says, by entropy; what is left, by entropy alone."""
+    return _by_predicted_class(view, budget, 1.0)
+
+
+@select("entropy_topped_up", needs=("log_probabilities", "labelled_targets"), source="rival of thesis eq. 4.8")
+def entropy_topped_up(view, budget, rng, *, least: float = 0.5):
+    """(budget,) rows of Entropy, but each predicted class has at least the share `least` of what Omega says: no programme."""
+    if not 0 <= least <= 1:
+        raise BadRequest(f"entropy_topped_up: least = {least}: expected a share from 0 to 1")
+    return _by_predicted_class(view, budget, least)
+
+
+def _by_predicted_class(view, budget, share):
+    shared = view.priority.argsort()
+    U, P = informative(view.log_probabilities[shared])
+    return shared[_rows(quotas(-U, P.argmax(1), share * required(view, budget), budget), shared)]
+
+
+def quotas(scores, classes, omega, budget: int):
+    """(budget,) rows: the first floor(omega_c) of each class c in `classes` (N,) by `scores` (N,), then the others, each
+    part by its scores; the first of equals."""
+    import numpy as np
+
+    order = np.argsort(-scores, kind="stable")
+    place = np.empty(len(order), dtype=int)
+    for c in range(len(omega)):
+        own = order[classes[order] == c]
+        place[own] = np.arange(len(own))
+    beyond = place + 1 > omega[classes]
+    return np.lexsort((np.arange(len(order)), -scores, beyond))[:budget]
+
+
+@select("entropy_cb_permuted", needs=("log_probabilities", "labelled_targets"), source="placebo of thesis eq. 4.8")
+def entropy_cb_permuted(view, budget, rng, *, lam: float = 0.6):
+    """(budget,) rows: as entropy_cb, with the rows of P, but not the entropies, dealt to other samples at random."""
+    import torch
+
+    shared = view.priority.argsort()
+    U, P = informative(view.log_probabilities[shared])
+    dealt = torch.randperm(view.size, generator=rng).numpy()
+    return shared[_rows(balance.solve(U, P[dealt], required(view, budget), lam, budget).rows, shared)]
+
+
+@select("balanced_random", needs=("labelled_targets", "truth"), oracle=True, source="ceiling of thesis ch. 4")
+def balanced_random(view, budget, rng):
+    """(budget,) rows at random, in the shared order, that bring the *true* classes as near to equal as they can be."""
+    import numpy as np
+
+    shared = view.priority.argsort()
+    truth = view.truth[shared].cpu().numpy()
+    have = view.labelled_targets.bincount(minlength=view.classes).cpu().numpy()
+    would_be = np.empty(len(truth))
+    for c in range(view.classes):
+        own = np.flatnonzero(truth == c)
+        would_be[own] = have[c] + np.arange(len(own))
+    return shared[_rows(np.lexsort((np.arange(len(truth)), would_be))[:budget], shared)]
+
+
+# --- how lambda is chosen -------------------------------------------------------------------------------------------------
+
+LAMBDAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 2.5, 3.0)  # the paper: (0, 3)
+
+
+def smallest_lambda(curve, tolerance: float = 0.02) -> float:
+    """The paper's rule, "the smallest lambda after which the L1 loss does not diminish further": the first from which on it
+    stays within `tolerance` of what there is to win, the loss at the smallest lambda less its least.
+
+    curve: {lambda: L1 loss}, from *predicted* P at cycle 0 of a development seed. BadRequest for fewer than two.
+    """
+    if len(curve) < 2:
+        raise BadRequest(f"{len(curve)} values of lambda; expected two at least")
+    names = sorted(curve)
+    least = min(curve.values())
+    enough = least + tolerance * (curve[names[0]] - least)
+    above = [i for i, name in enumerate(names) if curve[name] > enough]
+    return names[min(above[-1] + 1, len(names) - 1)] if above else names[0]
+
+
+# --- what the figures of the chapter look at, after the choice ------------------------------------------------------------
+
+
+def l1_score(counts) -> float:
+    """How far counts (C,) are from equal, 0 (equal) to 1 (all of one class): |n - mean|_1 over 2 b (C - 1) / C. Thesis
+    eq. 4.10."""
+    import numpy as np
+
+    n = np.asarray(counts, dtype=float)
+    b, C = n.sum(), len(n)
+    return float(np.abs(n - b / C).sum() / (2 * b * (C - 1) / C))
+
+
+def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
+    """Rows of kind "balance" (Fig. 4.2, 4.3, 4.8-4.10), "programme" (arms of eq. 4.8) and, of entropy's run at cycle 0,
+    "lambda" (Fig. 4.4). True classes are looked at for figures only."""
+    import numpy as np
+
+    C, truth = now.task.classes, now.task.targets[now.candidates].cpu().numpy()
+    have = now.labels.bincount(minlength=C).cpu().numpy()
+    batch = np.bincount(truth[choice.rows.numpy()], minlength=C)
+    rows = [{
+        "kind": "balance", "cycle": now.cycle, "l1": l1_score(batch), "l1_labelled": l1_score(have + batch),
+        "batch": _text(batch), "labelled_classes": _text(have + batch), "left": _text(np.bincount(truth, minlength=C)),
+    }]  # fmt: skip
+    if now.strategy.name == "entropy_cb":
+        rows.append(programme(now, view, choice.rows.numpy()))
+    if now.strategy.name == "entropy" and now.cycle == 0:
+        rows += trade_off(view, truth, have, now.run.options.budget)
+    return rows, {}
+
+
+def _text(counts) -> str:
+    """Counts of the classes in one cell of a table."""
+    return " ".join(map(str, counts.tolist()))
+
+
+def counts(text: str) -> list[int]:
+    """`_text`, read."""
+    return [int(n) for n in text.split()]
+
+
+def programme(now: Now, view, rows) -> dict:
+    """The row of kind "programme": what the choice costs, and the bound of the relaxation, below which no choice is."""
+    options = now.run.options
+    lam = options.strategy.get("lam", now.strategy.parameters["lam"])
+    (U, P), omega = informative(view.log_probabilities), required(view, options.budget)
+    value = balance.objective(rows, U, P, omega, lam)
+    bound = min(balance.solve(U, P, omega, lam, options.budget, nodes=0).bound, value)
+    known = {"objective": value, "bound": bound, "gap": value - bound}
+    return {"kind": "programme", "cycle": now.cycle, "lam": lam, **known}
+
+
+def trade_off(view, truth, have, budget: int) -> list[dict]:
+    """Rows of kind "lambda": for each of LAMBDAS, and for Entropy by pseudo-labels, the batch's entropy (the figure's
+    entropy loss, turned), its L1 loss by predicted P, and the L1 score of all labels by true classes."""
+    import numpy as np
+
+    shared = view.priority.argsort()
+    (U, P), omega = informative(view.log_probabilities[shared]), required(view, budget)
+    truth = truth[shared.cpu().numpy()]
+    chosen = {lam: balance.solve(U, P, omega, lam, budget, nodes=0).rows for lam in LAMBDAS}
+    named = [("entropy_cb", lam, rows) for lam, rows in chosen.items()]
+    named.append(("entropy_pseudo", None, quotas(-U, P.argmax(1), omega, budget)))
+    return [
+        {"kind": "lambda", "rule": rule, **({} if lam is None else {"lam": lam}), "entropy": float(-U[rows].sum()),
+         "l1_loss": float(np.abs(omega - P[rows].sum(0)).sum()),
+         "l1_labelled": l1_score(have + np.bincount(truth[rows], minlength=len(omega)))}
+        for rule, lam, rows in named
+    ]  # fmt: skip
+
+
+# --- the study ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Settings(CycleSettings, classification.Settings):
+    """Those of the cycle and of classification; the chapter's pool is in tail, imbalance, tail_classes and reserved."""
+
+
+def step(run: Run, state: State) -> Step:
+    return cycle.step(run, state, Classification, after=analyse)
+
+
+def seconds(run: Run) -> float:
+    """Rough seconds of a whole run on one core."""
+    o, size = run.options, _size(run)
+    if run.method == cycle.ALL:
+        return classification.seconds(run, [size], 0)
+    if run.method == cycle.FIRST:
+        return classification.seconds(run, [o.initial], size - o.initial)
+    sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - run.steps, o.cycles + 1)]
+    recorded = run.method != cycle.RETRAINED and Classification.recorded & set(describe(run.method).needs)
+    return classification.seconds(run, sizes, sum(size - one for one in sizes[:-1]) if recorded else 0)
+
+
+def _size(run: Run) -> int:
+    """Samples of the pool, where all classes of the dataset have as many."""
+    from alnb import datasets
+
+    about = datasets.info(run.dataset)
+    return pool.expected_size(run.options, about.train, about.classes)
+
+
+def check(run: Run) -> None:
+    """BadRequest for a recipe or sizes that cannot be."""
+    classification.check(run.options, run.dataset)
+    races.check_cycles(run, _size(run))
+
+
+STUDY = Study(
+    "class_balance", 1, step, Settings, cycle.steps, seconds,
+    Classification.metrics, lambda dataset: Classification.offers, check,
+)  # fmt: skip
+
+RACES = ("few", "even", "severe", "many", "many_even", "many_severe")
+
+
+def grid(
+    few: Mapping[str, Any],
+    even: Mapping[str, Any] = {},
+    severe: Mapping[str, Any] = {},
+    many: Mapping[str, Any] = {},
+    many_even: Mapping[str, Any] = {},
+    many_severe: Mapping[str, Any] = {},
+    **shared,
+) -> list[Run]:
+    """Every run of the notebook (see alnb/races.py). Ten classes with a tail (`few`), without (`even`, where balance has
+    nothing to repair) and with a severe one (`severe`); the same with many classes. The first labels of all are `initial`
+    samples, of each class as many, set aside before the tail. Raises BadRequest for what cannot be.
+    """
+    asked = dict(zip(RACES, (few, even, severe, many, many_even, many_severe)))
+    asked = {name: _set_aside(name, asked, shared) for name in asked}
+    return races.grid(STUDY.name, asked, shared)
+
+
+def _set_aside(name, asked, shared) -> dict:
+    """The race with its first labels reserved: as many as its own `initial`, that of the race it is like, or of all."""
+    race, model = dict(asked[name]), asked[name]
+    while "initial" not in model and model.get("like") in asked and len(model) > 1:
+        model = asked[model["like"]]
+    first = model.get("initial", shared.get("initial", CycleSettings.initial))
+    return race | {"reserved": first, "initial_labels": "reserved"} if race else race
+
+
+# --- what is special in the chapter's claims and audit --------------------------------------------------------------------
+
+
+def mean_gains(frame):
+    """For `published.audit`: a gain "on average" (metric "mean gain", setting `table=`, `imbalance=`, of one method and
+    dataset) against the mean of the gains of that table."""
+    for row in frame[frame["metric"] == "mean gain"].itertuples():
+        setting = published.settings(row.setting)
+        cells = _cells(frame, setting["table"], row.dataset, row.method, setting["imbalance"])
+        note = f"mean of {', '.join(f'{value:g}' for value in cells)}"
+        yield published.compared(row, sum(cells) / len(cells), note)
+
+
+def least_gains(frame):
+    """For `published.audit`: "over x" and "improves in all" (metric "least gain", setting `table=`, and of `imbalance=` and
+    `cycle=` what is meant) against the least gain of that table: agrees where that is not below the printed one."""
+    for row in frame[frame["metric"] == "least gain"].itertuples():
+        setting = published.settings(row.setting)
+        cells = _cells(frame, setting["table"], row.dataset, row.method, setting.get("imbalance"), setting.get("cycle"))
+        said = f"{row.artefact}: least gain, " + ", ".join(
+            filter(None, (row.dataset, row.method, setting.get("imbalance")))
+        )
+        yield {"check": said, "printed": row.value, "computed": min(cells), "agrees": min(cells) >= row.value,
+               "note": f"least of {len(cells)} gains in {setting['table']}"}  # fmt: skip
+
+
+def _cells(frame, table, dataset, method, imbalance=None, cycle_=None) -> list[float]:
+    part = frame[(frame["artefact"] == table) & (frame["metric"] == "gain")]
+    part = part[(part["dataset"] == dataset) & ((part["method"] == method) | (not method))]
+    settings = [published.settings(text) for text in part["setting"]]
+    kept = [imbalance in (None, s["imbalance"]) and cycle_ in (None, s["cycle"]) for s in settings]
+    return part.loc[kept, "value"].tolist()

@@ -1,0 +1,100 @@
+"""The artefacts of chapter 4, on frames made up by hand."""
+
+import pandas
+import pytest
+from matplotlib.pyplot import close
+
+from alnb import published
+from alnb.drawn import class_balance as drawn
+from alnb.methods.class_balance import l1_score
+from tests.result_frames import results
+
+ABOUT = {"study": "class_balance", "dataset": "digits", "world": True, "race": "few"}
+CURVES = {
+    ("random", 0): [50, 60, 70], ("random", 1): [50, 62, 72], ("entropy", 0): [50, 59, 68], ("entropy", 1): [50, 60, 69],
+    ("entropy_cb(lam=2.0)", 0): [50, 60.5, 70], ("entropy_cb(lam=2.0)", 1): [50, 61, 71.5], ("entropy_pseudo", 0): [50, 60, 69],
+}  # fmt: skip
+BATCHES = {"random": "6 3 1", "entropy": "7 2 1", "entropy_cb(lam=2.0)": "4 3 3", "entropy_pseudo": "5 3 2"}
+
+
+def frame():
+    tests = results(CURVES, "digits", True, race="few", study="class_balance")
+    tests["key"] = tests["method"] + tests["seed"].astype(str)
+    rows = []
+    for method, seed in CURVES:
+        about, have = ABOUT | {"method": method, "seed": seed, "key": f"{method}{seed}"}, [10, 10, 10]
+        for cycle in (0, 1):
+            batch = [int(n) for n in BATCHES[method].split()]
+            have = [a + b for a, b in zip(have, batch)]
+            scores = {"l1": l1_score(batch), "l1_labelled": l1_score(have)}
+            classes = {"batch": BATCHES[method], "labelled_classes": " ".join(map(str, have)), "left": "60 30 9"}
+            rows.append(about | scores | classes | {"kind": "balance", "cycle": cycle})
+        if method == "entropy":
+            sweep = [("entropy_cb", lam, 20 - lam, 9 / (1 + 9 * lam)) for lam in (0.0, 1.0, 2.0)]
+            rows += [about | {"kind": "lambda", "rule": rule, "lam": lam, "entropy": e, "l1_loss": l1, "l1_labelled": 0.1}
+                     for rule, lam, e, l1 in [*sweep, ("entropy_pseudo", None, 19.0, 3.0)]]  # fmt: skip
+        if method.startswith("entropy_cb"):
+            rows.append(
+                about | {"kind": "programme", "cycle": 0, "lam": 2.0, "objective": -20.0, "bound": -20.5, "gap": 0.5}
+            )
+    return pandas.concat([tests, pandas.DataFrame(rows)], ignore_index=True)
+
+
+FRAME = frame()
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    close("all")
+
+
+def test_the_distributions_say_the_l1_score_of_each_cycle():
+    one = drawn.fig_4_3(FRAME)
+    assert f"entropy {l1_score([17, 12, 11]):.2f}, {l1_score([24, 14, 12]):.2f}" in one.alt
+    assert f"entropy_cb(lam=2.0) {l1_score([14, 13, 13]):.2f}" in one.alt
+    assert len(one.figure.axes) == 4  # two arms, two cycles; k_center did not run
+    assert [bar.get_height() for bar in one.figure.axes[0].patches] == [17, 12, 11]
+    assert "random" in drawn.fig_4_2(FRAME).alt
+
+
+def test_the_curve_of_balance_is_against_the_labels_after_the_batch():
+    one = drawn.balance_4(FRAME)
+    assert set(one.data["labelled"]) == {150, 200}
+    assert one.alt.index("entropy_cb") < one.alt.index("random")
+
+
+def test_lambda_is_picked_by_the_rule_and_said():
+    assert "The rule picks 2." in drawn.fig_4_4(FRAME).alt
+
+
+def test_the_gains_are_paired_and_stand_beside_the_printed_ones():
+    table = drawn.table_4_1(FRAME, published.published("thesis", "Table 4.1")).data
+    assert table[["IF", "cycle", "printed", "seeds"]].values.tolist() == [["0.3", 1, 0.4, 2], ["0.3", 2, 1.11, 2]]
+    assert table["ours"].tolist() == pytest.approx([1.25, 2.25])
+
+
+def test_the_pool_and_the_programme_are_told():
+    assert "60 samples of the most frequent class, 9 of the rarest" in drawn.data_4(FRAME).alt
+    assert "1 choices, gap up to 0.500" in drawn.programme_4(FRAME[FRAME["seed"] == 0]).alt
+
+
+def test_the_variant_by_pseudo_labels_is_drawn_where_it_ran():
+    assert "entropy_pseudo" in drawn.fig_4_7(FRAME).alt
+    assert drawn.fig_4_7(FRAME[FRAME["method"] != "entropy_pseudo"]) is None
+
+
+@pytest.mark.parametrize("draw", [drawn.data_4, drawn.fig_4_2, drawn.fig_4_3, drawn.fig_4_4, drawn.fig_4_5a, drawn.fig_4_6b,
+                                  drawn.fig_4_7, drawn.fig_4_8, drawn.balance_4, drawn.programme_4, drawn.rivals_4])  # fmt: skip
+@pytest.mark.parametrize(
+    "rows", [FRAME[:0], FRAME[FRAME["kind"] == "nothing"], FRAME[(FRAME["kind"] == "test") & (FRAME["cycle"] == 0)]]
+)
+def test_what_did_not_run_is_passed_over(draw, rows, capsys):
+    one = draw(rows)
+    assert one is not None or capsys.readouterr().out.count("\n") == 1
+
+
+def test_a_table_without_a_pair_is_passed_over():
+    printed = published.published("thesis", "Table 4.1")
+    assert drawn.table_4_1(FRAME[FRAME["method"] == "random"], printed) is None
+    assert drawn.table_4_2(FRAME, printed) is None
