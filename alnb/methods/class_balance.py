@@ -30,7 +30,8 @@ def required(view, budget: int):
 
 def informative(log_probabilities):
     """(U = (P * log P) 1 (N,), minus the entropy in nats; P (N, C)), in float64 on the CPU. Thesis eq. 4.1, 4.6, 4.7."""
-    log_p = log_probabilities.double().clamp_min(-1e4).log_softmax(1).cpu()
+    log_p = log_probabilities.double().cpu().clamp_min(-1e4)
+    log_p = log_p - log_p.sort(1).values.logsumexp(1, keepdim=True)  # whatever the classes are called: equal is equal in bits
     P = log_p.exp()
     return (P * log_p).sort(1).values.sum(1).numpy(), P.numpy()
 
@@ -71,7 +72,7 @@ def greedy(candidates, labelled, P, omega, lam: float, budget: int):
     import torch
 
     x, u = candidates.double().cpu(), torch.zeros(len(candidates), dtype=torch.float64)
-    _, P, omega = balance.checked(u.numpy(), P, omega, lam, budget)
+    _, P, omega = balance.unnamed(*balance.checked(u.numpy(), P, omega, lam, budget))
     P, residual = torch.from_numpy(P), torch.from_numpy(omega)
     d = torch.full((len(x),), torch.inf, dtype=torch.float64)
     for centres in labelled.double().cpu().split(256) if len(labelled) else ():
