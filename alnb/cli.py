@@ -82,6 +82,11 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
     sub.add_argument(
         "--download", action="store_true", help="fetch it from its own home; the only thing that uses the net"
     )
+    sub.add_argument(
+        "--add", metavar="FOLDER",
+        help="take in data of your own as NAME: images in a folder a class, or features.npy and targets.npy",
+    )  # fmt: skip
+    sub.add_argument("--px", type=int, default=128, metavar="N", help="--add: images become N x N pixels (default 128)")
     command("report", "write figures/gallery.html of every figure and table drawn so far", report)
     return top
 
@@ -150,7 +155,7 @@ def compute(options) -> int:
         print(f"alnb: {text}", file=sys.stderr)
     if now.missing and not runnable:
         return BAD
-    print(f"{len(runs)} runs: {len(now.done)} done, {len(now.recorded)} in records, {len(now.missing)} missing; "
+    print(f"{len(set(runs))} runs: {len(now.done)} done, {len(now.recorded)} in records, {len(now.missing)} missing; "
           f"about {plans.duration(now.seconds)} of one core")  # fmt: skip
     if not runnable:
         if options.selections:
@@ -166,7 +171,7 @@ def compute(options) -> int:
         sys.stdout.flush()
 
     outcome = drive(runnable, store, workers=options.workers, cluster=options.cluster, on_step=on_step)
-    for failed, why in outcome.failed.items():
+    for failed, why in outcome.told().items():
         print(f"alnb: failed: {failed}: {why}\n{(store.read(failed).error or {}).get('error', '')}", file=sys.stderr)
     if options.selections:
         _print_metrics(store.frame(runs))
@@ -179,9 +184,10 @@ def _retraining(made, path):
     from alnb import records as kept
 
     known, wanted = list(kept.read_selections(path).values()), {}
+    every = {name: value for name, value in made.values.items() if isinstance(value, dict)}
     for name, run in {run.race: run for run in made.runs}.items():
         seeds = {run.seed for run in made.runs if run.race == name}
-        own = {key: value for key, value in made.values[name].items() if key not in races.WORDS}
+        own = {key: value for key, value in races.resolved(name, every).items() if key not in races.WORDS}
         for place, one in enumerate(known):
             if place not in wanted and one["dataset"] == run.dataset and one["seed"] in seeds:
                 wanted[place] = one, made.values | own
@@ -316,7 +322,7 @@ def _standing_in_words(made, store) -> str:
         parts = [f"{len(now.done)} done"] + [f"{len(now.recorded)} recorded"] * bool(now.recorded)
         failed = f" ({len(now.failed)} failed when last tried)" if now.failed else ""
         parts += [f"{len(now.missing)} missing{failed}", f"about {plans.duration(now.seconds)} to compute"]
-    text = f"{len(made.runs)} runs: {', '.join(parts)}"
+    text = f"{len(set(made.runs))} runs: {', '.join(parts)}"
     return text + (f"; data not here: {', '.join(now.lacking)} (alnb data)" if now.lacking else "")
 
 
@@ -358,6 +364,8 @@ def records(options) -> int:
 def data(options) -> int:
     from alnb import datasets
 
+    if options.add:
+        return _add(options)
     worst = OK
     for name in [options.name] if options.name else datasets.names():
         about = datasets.info(name)
@@ -373,6 +381,22 @@ def data(options) -> int:
         if options.name and state in ("missing", "damaged"):
             worst = BAD
     return worst
+
+
+def _add(options) -> int:
+    from alnb import datasets
+    from alnb.datasets import own
+
+    if not options.name:
+        raise BadRequest("--add wants a name: alnb data NAME --add FOLDER")
+    name = own.add(options.name, options.add, options.px)
+    about = datasets.info(name)
+    encoder = "" if about.images else ", 'encoder': 'given', 'px': 0"
+    print(f"{name}: {about.train:,} training and {about.test:,} test samples of {about.classes} classes")
+    asked = max(about.classes, min(200, about.train // 20))
+    print(f"""try it: alnb run 01 --profile frozen -p pool 0 -p initial {asked} -p budget {asked} -p many '{{}}' \\
+  -p few "{{'dataset': '{name}', 'task': 'features'{encoder}, 'seeds': 5, 'arms': ['random', 'margin', 'dispersion']}}" """)
+    return OK
 
 
 def report(options) -> int:

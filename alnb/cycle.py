@@ -133,7 +133,7 @@ def loop(task, strategy, budget: int, cycles: int) -> Iterator[dict]:
         yield evaluation(task, model, cycle, pool.labelled)
         if cycle < cycles:
             view = View(task, model, cycle, candidates, pool.labelled, labels, record, strategy.oracle)
-            choice = strategy.choose(view, budget, stream(task.run, strategy, cycle))
+            choice = strategy.choose(view, budget, stream(task.run, strategy, cycle), **options.strategy)
             pool = Pool(task.size, pool.labelled + candidates[choice.rows].tolist())
 
 

@@ -207,6 +207,12 @@ class Outcome:
     done: list[Run] = field(default_factory=list)
     failed: dict[Run, str] = field(default_factory=dict)
 
+    def told(self) -> dict[Run, str]:
+        """The failed, but one for each reason where several failed for the same (what they share cannot be made)."""
+        first = {why: run for run, why in reversed(self.failed.items())}
+        others = {why: list(self.failed.values()).count(why) - 1 for why in first}
+        return {run: why + f" (and {others[why]} more)" * bool(others[why]) for why, run in reversed(first.items())}
+
 
 @dataclass
 class _Active:
@@ -237,6 +243,7 @@ def drive(
     """
     driver = _Driver(list(runs), store, workers or default_workers(), cluster, oracle, on_step, say)
     try:
+        driver.prepare()
         return driver.loop()
     except BaseException:
         backend.close(kill=True)
@@ -262,6 +269,20 @@ class _Driver:
             run for run in missing
             if not store.read(run).done and (run in wanted or not records.starts_from(run))
         ]  # fmt: skip
+
+    def prepare(self) -> None:
+        """What the runs share, once, on all cores; runs for which it cannot be made have failed, which is said once.
+        Workers of a cluster have no file of ours: they make their own."""
+        if self.cluster:
+            return
+        for run in list(self.queue):
+            try:
+                study(run.study).prepare(run, self.say)
+            except BadRequest as error:
+                if str(error) not in self.outcome.failed.values():
+                    self.say(f"{run}: failed: {error}")
+                self.outcome.failed[run] = str(error)
+                self.queue.remove(run)
 
     def loop(self) -> Outcome:
         while self.queue or self.futures:

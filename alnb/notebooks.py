@@ -70,7 +70,7 @@ class Notebook:
         runnable = [] if drawing_only() else [r for r in before.missing if not plans.lacks(r, before.lacking, self.store)]
         self._announce(runs, before, runnable, workers or default_workers())
         outcome = self._drive(runnable, workers, oracle) if runnable else None
-        for run, why in (outcome.failed if outcome else {}).items():
+        for run, why in (outcome.told() if outcome else {}).items():
             self._show_failure(run, why)
         pairs = []
         for run in runs:
@@ -89,6 +89,8 @@ class Notebook:
                 f"{where}: its runs are from {' and '.join(kinds)}; differences within it are not of the method alone"
             )
         results = frame(pairs)
+        for where, hashes in mixed_features(results).items():
+            print(f"{where}: its runs rest on features that differ by rounding ({', '.join(hashes)})")
         say_ties(results)
         return results
 
@@ -138,7 +140,10 @@ class Notebook:
             print("drawn without images: the race has no dataset")
             return None
         try:
-            return datasets.load(name)
+            if datasets.info(name).images:
+                return datasets.load(name)
+            print(f"drawn without images: {name} holds features")
+            return None
         except datasets.Missing as missing:
             print(f"drawn without images: {missing}")
             return None
@@ -146,7 +151,7 @@ class Notebook:
     def _announce(self, runs, now: plans.Standing, runnable, workers: int) -> None:
         parts = [f"{len(now.done)} done"] + [f"{len(now.recorded)} in records"] * bool(now.recorded)
         parts += [f"{len(now.missing)} missing"]
-        line = f"{len(runs)} runs: {', '.join(parts)}"
+        line = f"{len(set(runs))} runs: {', '.join(parts)}"
         if runnable:
             line += f"; about {plans.duration(now.seconds / max(1, workers))} on {workers} worker{'s' * (workers > 1)}"
         print(line)
@@ -214,6 +219,7 @@ class Notebook:
         plumbing |= self.plan.profile == "smoke" and len(keys) > 0
         marks = [figures.STAND_IN] * stand_in + ["plumbing, never evidence"] * plumbing
         marks += ["reduced: small net and pool"] * (self.plan.profile == "reduced")
+        marks += self._features(keys, stand_in)
         caption = self.config["artefacts"][artefact]
         figures.title(drawing.figure, caption, artefact, names, marks)
         about = {
@@ -228,6 +234,12 @@ class Notebook:
 
         plt.close(drawing.figure)
         return entry
+
+    def _features(self, keys, stand_in: bool) -> list[str]:
+        """What a figure must say if a run behind it was trained on frozen features, whatever the profile."""
+        from alnb.tasks.features import mark
+
+        return sorted({text for key in keys if key in self._ran and (text := mark(self._ran[key].options, stand_in))})
 
     def _computed_with(self, keys) -> dict:
         """Versions, devices and seconds of the runs an artefact rests on."""
@@ -287,6 +299,15 @@ def mixed_devices(pairs) -> dict[str, list[str]]:
             "cpu" if d == "cpu" else "gpu" for d in devices
         )
     return {where: sorted(kinds) for where, kinds in found.items() if len(kinds) > 1}
+
+
+def mixed_features(results) -> dict[str, list[str]]:
+    """ "<dataset>, <network> seed <n>" -> the hashes of the features behind its rows, where these are more than one."""
+    if "features" not in results:
+        return {}
+    rows = results.dropna(subset=["features"]).groupby(["dataset", "network", "seed"])["features"].unique()
+    mixed = {place: sorted(found) for place, found in rows.items() if len(found) > 1}
+    return {f"{data}, {network} seed {seed}": found for (data, network, seed), found in mixed.items()}
 
 
 def drawing_only() -> bool:

@@ -30,11 +30,12 @@ PROFILES = {  # from the quickest to the paper's own; a YAML may name others
     "smoke": "seconds, tests the machinery; never evidence",
     "laptop": "the default: embedded data, minutes on two cores",
     "world": "the embedded stand-in with every arm and seed: hours",
+    "frozen": "real photographs through a frozen ImageNet network, a linear head: minutes",
     "reduced": "real data, a small network and pool: hours",
     "paper": "the paper's protocol on its real data: wants a GPU",
 }
 LAPTOP = "laptop"
-FROM_RECORDS = ("world", "reduced", "paper")  # profiles that draw what records hold and compute only the rest
+FROM_RECORDS = ("world", "frozen", "reduced", "paper")  # profiles that draw what records hold and compute only the rest
 FOLDER = REPOSITORY / "notebooks"
 CONFIG = REPOSITORY / "nbconfig"
 

@@ -109,7 +109,8 @@ class Study:
     seconds(run): rough seconds on one core, for the estimate before a grid starts · metrics(dataset): what its rows of
     kind "test" hold, the primary one first (tasks.Metric) · offers(dataset): the fields that its strategies may need, with
     their shapes · check(run): BadRequest for settings that cannot be · network(run): what is trained, for the column `network` ·
-    arm: runs of arms that are no strategy, which another study's races may have (races.Special).
+    arm: runs of arms that are no strategy, which another study's races may have (races.Special) · prepare(run, say): make
+    what runs share and is kept apart from them (features), before any starts, telling `say` how far it is.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Study:
     check: Callable[[Run], None] = lambda run: None
     network: Callable[[Run], str] = lambda run: getattr(run.options, "network", "")
     arm: Callable[..., list[Run] | None] | None = None
+    prepare: Callable[[Run, Callable[[str], None]], None] = lambda run, say: None
 
     @functools.cached_property
     def types(self) -> dict[str, Any]:

@@ -1,10 +1,15 @@
 """Worked examples show what is expected; exercises never do, and never raise."""
 
+import json
+import re
+
 import numpy
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alnb import plans
 from alnb.exercises import check, exercise, sealed
 
 
@@ -52,3 +57,64 @@ def test_a_seal_depends_on_value_and_salt_and_not_on_the_kind_of_number(values, 
     assert seal == sealed(numpy.array(values), salt) == sealed(torch.tensor(values, dtype=torch.float64), salt)
     assert seal != sealed([*values, 1.0], salt)
     assert seal != sealed(values, salt + "d")
+
+
+class Awkward:
+    """What a student may have by mistake: it cannot be compared, printed or made a number of."""
+
+    shape = property(lambda self: 1 / 0)
+    __array__ = __eq__ = __repr__ = lambda self, *_, **__: 1 / 0
+
+
+MISTAKES = {
+    "words": "words",
+    "words in an array": numpy.array(["a", "b"]),
+    "a tensor that wants a gradient": torch.ones(2, requires_grad=True),
+    "a number too large": 10**400,
+    "rows of two lengths": [[1], [2, 3]],
+    "a function": len,
+    "a dict": {"a": 1},
+    "not a number": float("nan"),
+    "infinite": [float("inf")] * 2,
+    "complex": 1j,
+    "awkward": Awkward(),
+    "a class": Awkward,
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_whatever_is_given_nothing_is_raised_and_the_answer_is_not_printed(what, capsys):
+    given = MISTAKES[what]
+    seal = sealed([0.123, 0.456], "salt")
+    assert not exercise("what", given, seal, "Look again.")
+    assert not exercise("what", lambda x: given, [seal], "Look again.", [(1,)])
+    assert not exercise("what", given, [seal], "Look again.", [(1,)])  # no function
+    said = capsys.readouterr().out
+    assert said.count("Look again.") == 3
+    assert "0.123" not in said
+    assert "0.456" not in said
+    if what != "awkward":  # `check` prints what it is given
+        assert not check("what", given, [0.123, 0.456])
+
+
+def test_gradients_and_devices_make_no_answer_wrong():
+    seal = sealed([1.0, 2.0])
+    assert exercise("what", torch.tensor([1.0, 2.0], requires_grad=True), seal)
+    assert exercise("what", [1.00001, 2], seal)  # four decimals
+    assert not exercise("what", [1.001, 2], seal)
+    assert check("what", torch.tensor([1.0, 2.0], requires_grad=True), [1, 2])
+    assert exercise("a word", "margin", sealed("margin"))
+    assert not exercise("a word", "entropy", sealed("margin"))
+
+
+def test_notebooks_hold_seals_not_answers_and_functions_are_tried_on_several_inputs():
+    found = 0
+    for path in plans.FOLDER.glob("[0-9]*.ipynb"):
+        for cell in json.loads(path.read_text())["cells"]:
+            source = "".join(cell["source"])
+            assert "sealed(" not in source, path.name
+            if cell["cell_type"] == "code" and "exercise(" in source:
+                seals = re.findall(r'"([^":]+:[0-9a-f]{16})"', source)
+                assert len(set(seals)) == len(seals) >= (2 if "def " in source else 1), source
+                found += len(seals)
+    assert found

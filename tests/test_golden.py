@@ -34,7 +34,8 @@ def test_every_study_has_a_golden_run():
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_the_golden_runs_give_what_they_gave(study, tmp_path):
+def test_the_golden_runs_give_what_they_gave(study, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALNB_DATA", str(tmp_path / "data"))  # where features are kept; what these runs see is embedded
     store, asked = Store(tmp_path / "store"), runs(study)
     assert asked
     assert not drive(asked, store, workers=1).failed

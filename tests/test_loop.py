@@ -26,6 +26,7 @@ RUNS = {
     "a stream of its own": (Classification, lambda: grid(["random_again"])[0]),
     "a subset": (Classification, lambda: grid(["dispersion(subset=30)"])[0]),
     "rows, not scores, on a subset": (Classification, lambda: grid(["k_center(subset=30)"])[0]),
+    "options of the strategy": (Classification, lambda: grid(["bald(dropout=0.5, passes=3)"])[0]),
     "a committee": (Classification, lambda: grid(["qbc"], cycles=1)[0]),
     "a tail, balanced first labels": (
         Classification,

@@ -120,6 +120,39 @@ def test_a_value_of_the_command_line_is_read_by_its_declared_type(text, kind, va
     assert parse_value(text, kind) == value
 
 
+@pytest.mark.parametrize(
+    ("key", "text", "says"),
+    [
+        ("epochs", "012", r"epochs = '012' \(str\): expected int"),
+        ("epochs", "5e-1", r"epochs = 0\.5 \(float\): expected int"),
+        ("epochs", "", r"epochs = ''"),
+        ("lr", "fast", "lr = 'fast'"),
+        ("few.epochs", "012", "epochs = '012'.*expected int"),
+        ("few.seeds", "[010]", r"few\.seeds = '\[010\]' \(str\)"),
+        ("few.arms", "random", r"few\.arms = 'random' \(str\)"),
+        ("few.arms", "[random, bald(passes=20]", r"arm 'bald\(passes=20'"),
+        ("few.arms", "[random,, margin]", "arm ''"),
+        ("few", "digits", "few = 'digits': expected a race"),
+        ("few", "{'seeds': 'two'}", "few.seeds = 'two'"),
+    ],
+)
+def test_a_value_that_is_not_of_its_type_is_refused_where_it_stands(key, text, says):
+    with pytest.raises(BadRequest, match=says) as refusal:
+        plans.plan(FIRST, "smoke", {key: plans.parse_override(FIRST, key, text)})
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_run_in_two_races_is_counted_once_where_runs_are_counted(tmp_path, capsys):
+    from alnb import cli
+    from alnb.store import Store
+
+    made = plans.plan(FIRST, "smoke", {"many": {"like": "few"}})
+    assert len(made.runs) == 2 * len(set(made.runs))
+    assert cli._standing_in_words(made, Store(tmp_path)).startswith(
+        f"{len(set(made.runs))} runs: 0 done, {len(set(made.runs))} missing"
+    )
+
+
 def test_entries_of_a_race_are_read_by_their_words():
     read = lambda key, text: plans.parse_override(FIRST, key, text)
     assert read("few.seeds", "5") == 5

@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from alnb import cli, cycle, races, records
+from alnb import cli, cycle, plans, races, records
 from alnb.methods import label_dispersion as ch3
 from alnb.runs import Run
 from alnb.store import Store
@@ -35,7 +35,20 @@ def written(path, content):
 
 
 def compute(path, *more):
-    arguments = ["compute", "01", "--profile", "smoke", "--workers", "1", "-p", "few.seeds", "[0, 1]", "-p", "many", "{}"]
+    arguments = [
+        "compute",
+        "01",
+        "--profile",
+        "smoke",
+        "--workers",
+        "1",
+        "-p",
+        "few.seeds",
+        "[0, 1]",
+        "-p",
+        "many",
+        "{}",
+    ]
     return cli.main([*arguments, *words(TINY | SIZES), *more, "--selections", str(path)])
 
 
@@ -103,6 +116,14 @@ def test_what_a_run_exported_is_retrained_to_the_same_accuracies(tmp_path, capsy
     printed = table_of(capsys.readouterr().out)
     assert printed.keys() == {("random", n) for n in (20, 30, 40)}
     assert [mean for mean, _ in printed.values()] == pytest.approx(own, abs=0.006)
+
+
+def test_a_selection_is_trained_on_with_the_settings_of_its_race_and_of_the_one_it_is_like(tmp_path):
+    path = written(tmp_path / "a.json", {"a": one(seed=5), "b": one(seed=0)})
+    many = {"like": "few", "seeds": [5], "arms": ["random"], "epochs": 4}
+    made = plans.plan("01_label_dispersion", "smoke", {"few.lr": 0.07, "few.seeds": [0], "many": many})
+    told = {run.seed: (run.options.lr, run.options.epochs) for run in cli._retraining(made, path)}
+    assert told == {0: (0.07, made.values["epochs"]), 5: (0.07, 4)}
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------------

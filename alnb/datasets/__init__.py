@@ -40,6 +40,7 @@ class Info:
     stand_in: str = ""  # the embedded dataset that runs without this one
     train: int = 0  # training samples, the largest pool
     test: int = 0  # test samples
+    images: bool = True  # False: features (N, D) stand in the place of the images
     plumbing: bool = False  # real or not, it only shows that the machinery runs: never evidence
 
 

@@ -45,13 +45,16 @@ class Recorder:
     """
 
     def __init__(self, images, mean, std, classes: int, *, device, batch: int | None = None, precision: str = "fp32"):
-        self.images = images.to(device, memory_format=torch.channels_last)
+        self.images = images.to(device, memory_format=torch.channels_last) if images.dim() == 4 else images
         self.dtype = torch.uint8 if classes <= 256 else torch.int16
         self.settings = dict(mean=mean, std=std, device=device, batch=batch, precision=precision)
         self._predictions, self._confidence = [], torch.zeros(len(images), device=device)
 
+    def look(self, network) -> torch.Tensor:
+        return infer(network, self.images, **self.settings)
+
     def __call__(self, epoch: int, network) -> None:
-        logits = infer(network, self.images, **self.settings)
+        logits = self.look(network)
         best, predicted = logits.max(1)
         self._predictions.append(predicted.to(self.dtype))
         self._confidence += (best - logits.logsumexp(1)).exp()
@@ -63,3 +66,13 @@ class Recorder:
     @property
     def mean_confidence(self) -> torch.Tensor:
         return self._confidence / len(self._predictions)
+
+
+class TensorRecorder(Recorder):
+    """The same for samples x (N, ...) that a network is fed as they are: features of a frozen one."""
+
+    def __init__(self, x, classes: int):
+        super().__init__(x, None, None, classes, device=x.device)
+
+    def look(self, network):
+        return network(self.images)

@@ -16,9 +16,8 @@ from alnb.acquisition import describe, score
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, study
-from alnb.tasks import classification
-from alnb.tasks.classes import count_predictions
-from alnb.tasks.classification import Classification
+from alnb.tasks import classification, features
+from alnb.tasks.classes import Classes, count_predictions
 
 # --- the method ---------------------------------------------------------------------------------------------------------
 
@@ -82,7 +81,7 @@ def ranked(now: Now) -> int:
 def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
     """Rows for Fig. 3.1, 3.3, 3.4 (dispersion's runs, cycles 0 to 2) and 3.5 (every method, at the shared cycle 0)."""
     rows, truth = [], now.task.targets[now.candidates]
-    if now.cycle == 0:
+    if now.cycle == 0 and now.task.recorded:
         rows += informativeness(view, truth, choice) if now.strategy.nested else []
     if now.run.method == "dispersion" and now.cycle <= 2:
         d, correct = dispersion(view.counts), view.predictions[-1] == truth
@@ -143,37 +142,42 @@ def examples(view, truth, d, correct) -> list[dict]:
 
 
 @dataclass(frozen=True)
-class Settings(CycleSettings, classification.Settings):
-    """Those of the cycle and of classification."""
+class Settings(CycleSettings, features.Settings):
+    """Those of the cycle, of classification, and of its task: images, or frozen features of them."""
 
 
 def step(run: Run, state: State) -> Step:
-    return cycle.step(run, state, Classification, after=analyse, ranked=ranked)
+    return cycle.step(run, state, features.task_of(run.options), after=analyse, ranked=ranked)
 
 
 def seconds(run: Run) -> float:
     """Rough seconds of a whole run on one core."""
     o, pool = run.options, classification.pool_size(run)
+    take = (features if features.is_features(o) else classification).seconds
     if run.method == cycle.ALL:
-        return classification.seconds(run, [pool], 0)
+        return take(run, [pool], 0)
     if run.method == cycle.RETRAINED:
-        return classification.seconds(run, [o.initial + o.budget * c for c in range(o.cycles + 1)], 0)
+        return take(run, [o.initial + o.budget * c for c in range(o.cycles + 1)], 0)
     if run.method == cycle.FIRST:
-        return classification.seconds(run, [o.initial], pool - o.initial)
+        return take(run, [o.initial], pool - o.initial)
     sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - run.steps, o.cycles + 1)]
-    recorded = Classification.recorded & set(describe(run.method).needs)
-    return classification.seconds(run, sizes, sum(pool - size for size in sizes[:-1]) if recorded else 0)
+    recorded = Classes.recorded & set(describe(run.method).needs)
+    return take(run, sizes, sum(pool - size for size in sizes[:-1]) if recorded else 0)
 
 
 def check(run: Run) -> None:
     """BadRequest for a recipe or sizes that cannot be."""
-    classification.check(run.options, run.dataset)
+    features.check(run)
     races.check_cycles(run, classification.pool_size(run))
+
+
+def network(run: Run) -> str:
+    return features.network(run.options) if features.is_features(run.options) else run.options.network
 
 
 STUDY = Study(
     "label_dispersion", 1, step, Settings, cycle.steps, seconds,
-    Classification.metrics, lambda dataset: Classification.offers, check,
+    Classes.metrics, lambda dataset: Classes.offers, check, network, prepare=features.prepare,
 )  # fmt: skip
 
 
@@ -187,14 +191,17 @@ def grid(
     **shared,
 ) -> list[Run]:
     """Every run of the notebook (see alnb/races.py): `few` classes (CIFAR-10, or its stand-in), `many`, and `null`, the
-    world without the mechanism, where no claim about it should hold.
+    world without the mechanism, where no claim about it should hold. A race with task = "features" takes of the shared
+    settings what is not an image network's own.
 
     Arms of section 3.5 ("dispersion+entropy(share=0.1)", "ceal") are those of the study pseudo_labels, which pair_start,
     delta and decay are for. shared: settings of the cycle and of classification. Raises BadRequest for what cannot be.
     """
     own = {"pair_start": pair_start, "delta": delta, "decay": decay}
     pairs = functools.partial(study("pseudo_labels").arm, STUDY.name, own)
-    return races.grid(STUDY.name, {"few": few, "many": many, "null": null}, shared, pairs)
+    every = {"few": few, "many": many, "null": null}
+    every = {name: features.race(races.resolved(name, every)) for name in every}
+    return races.grid(STUDY.name, every, shared, pairs)
 
 
 # --- what is special in the chapter's claims and audit --------------------------------------------------------------------

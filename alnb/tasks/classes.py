@@ -118,6 +118,21 @@ class Classes:
     def _stream(self, name: str, cycle: int, member: int = 0):
         return torch_stream(self.run.seed, f"{name}, member {member}" if member else name, cycle)
 
+    def _timed(self, recorder):
+        """The recorder, with its seconds added to timings["watching"]: what looking at the pool every epoch costs."""
+        import time
+
+        import torch
+
+        def watch(epoch, network):
+            began = time.perf_counter()
+            recorder(epoch, network)
+            if self.device.startswith("cuda"):
+                torch.cuda.synchronize()
+            self.timings["watching"] = self.timings.get("watching", 0.0) + time.perf_counter() - began
+
+        return watch
+
     def _record(self, predictions, mean_confidence, watched) -> dict:
         """What training recorded: predictions (T, n), mean_confidence (n,), rows (size,): a sample's column, else -1."""
         import torch

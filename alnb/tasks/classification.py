@@ -39,6 +39,8 @@ def check(settings: Settings, dataset: str) -> None:
     """BadRequest for a recipe that cannot train, or a pool that the dataset does not have."""
     from alnb.learning import networks
 
+    if not datasets.info(dataset).images:
+        raise BadRequest(f"{dataset} holds features, no images: give the race task = 'features', encoder = 'given', px = 0")
     if settings.network not in networks.names("images"):
         known = ", ".join(map(repr, networks.names("images")))
         raise BadRequest(f"network = {settings.network!r}: expected one of {known}")
@@ -120,21 +122,6 @@ class Classification(Classes):
         if recorder is None:
             return network, None
         return network, self._record(recorder.predictions, recorder.mean_confidence, watched)
-
-    def _timed(self, recorder):
-        """The recorder, with its seconds added to timings["watching"]: what looking at the pool every epoch costs."""
-        import time
-
-        import torch
-
-        def watch(epoch, network):
-            began = time.perf_counter()
-            recorder(epoch, network)
-            if self.device.startswith("cuda"):
-                torch.cuda.synchronize()
-            self.timings["watching"] = self.timings.get("watching", 0.0) + time.perf_counter() - began
-
-        return watch
 
     def _acquisition_images(self, samples, cycle: int):
         """Pool samples as the strategy's model sees them; a random transform is drawn once a cycle, for every sample."""
