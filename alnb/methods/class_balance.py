@@ -16,8 +16,8 @@ from alnb.acquisition import balance, describe, select
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study
-from alnb.tasks import classification, pool
-from alnb.tasks.classification import Classification
+from alnb.tasks import classification, features, pool
+from alnb.tasks.classes import Classes
 
 # --- the method ---------------------------------------------------------------------------------------------------------
 
@@ -30,7 +30,8 @@ def required(view, budget: int):
 
 def informative(log_probabilities):
     """(U = (P * log P) 1 (N,), minus the entropy in nats; P (N, C)), in float64 on the CPU. Thesis eq. 4.1, 4.6, 4.7."""
-    log_p = log_probabilities.double().clamp_min(-1e4).log_softmax(1).cpu()
+    log_p = log_probabilities.double().cpu().clamp_min(-1e4)
+    log_p = log_p - log_p.sort(1).values.logsumexp(1, keepdim=True)  # equal in bits, whatever the classes are called
     P = log_p.exp()
     return (P * log_p).sort(1).values.sum(1).numpy(), P.numpy()
 
@@ -71,7 +72,7 @@ def greedy(candidates, labelled, P, omega, lam: float, budget: int):
     import torch
 
     x, u = candidates.double().cpu(), torch.zeros(len(candidates), dtype=torch.float64)
-    _, P, omega = balance.checked(u.numpy(), P, omega, lam, budget)
+    _, P, omega = balance.unnamed(*balance.checked(u.numpy(), P, omega, lam, budget))
     P, residual = torch.from_numpy(P), torch.from_numpy(omega)
     d = torch.full((len(x),), torch.inf, dtype=torch.float64)
     for centres in labelled.double().cpu().split(256) if len(labelled) else ():
@@ -263,24 +264,26 @@ def trade_off(view, truth, have, budget: int) -> list[dict]:
 
 
 @dataclass(frozen=True)
-class Settings(CycleSettings, classification.Settings):
-    """Those of the cycle and of classification; the chapter's pool is in tail, imbalance, tail_classes and reserved."""
+class Settings(CycleSettings, features.Settings):
+    """Those of the cycle, of classification and of its task, images or frozen features; the chapter's pool is in tail,
+    imbalance, tail_classes and reserved."""
 
 
 def step(run: Run, state: State) -> Step:
-    return cycle.step(run, state, Classification, after=analyse)
+    return cycle.step(run, state, features.task_of(run.options), after=analyse)
 
 
 def seconds(run: Run) -> float:
     """Rough seconds of a whole run on one core."""
     o, size = run.options, _size(run)
+    take = (features if features.is_features(o) else classification).seconds
     if run.method == cycle.ALL:
-        return classification.seconds(run, [size], 0)
+        return take(run, [size], 0)
     if run.method == cycle.FIRST:
-        return classification.seconds(run, [o.initial], size - o.initial)
+        return take(run, [o.initial], size - o.initial)
     sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - run.steps, o.cycles + 1)]
-    recorded = run.method != cycle.RETRAINED and Classification.recorded & set(describe(run.method).needs)
-    return classification.seconds(run, sizes, sum(size - one for one in sizes[:-1]) if recorded else 0)
+    recorded = run.method != cycle.RETRAINED and Classes.recorded & set(describe(run.method).needs)
+    return take(run, sizes, sum(size - one for one in sizes[:-1]) if recorded else 0)
 
 
 def _size(run: Run) -> int:
@@ -293,13 +296,17 @@ def _size(run: Run) -> int:
 
 def check(run: Run) -> None:
     """BadRequest for a recipe or sizes that cannot be."""
-    classification.check(run.options, run.dataset)
+    features.check(run)
     races.check_cycles(run, _size(run))
+
+
+def network(run: Run) -> str:
+    return features.network(run.options) if features.is_features(run.options) else run.options.network
 
 
 STUDY = Study(
     "class_balance", 1, step, Settings, cycle.steps, seconds,
-    Classification.metrics, lambda dataset: Classification.offers, check,
+    Classes.metrics, lambda dataset: Classes.offers, check, network, prepare=features.prepare,
 )  # fmt: skip
 
 RACES = ("few", "even", "severe", "many", "many_even", "many_severe")
@@ -319,17 +326,13 @@ def grid(
     samples, of each class as many, set aside before the tail. Raises BadRequest for what cannot be.
     """
     asked = dict(zip(RACES, (few, even, severe, many, many_even, many_severe)))
-    asked = {name: _set_aside(name, asked, shared) for name in asked}
+    asked = {name: features.race(races.resolved(name, asked)) for name in asked}
+    for race in filter(None, asked.values()):
+        race |= {
+            "reserved": race.get("initial", shared.get("initial", CycleSettings.initial)),
+            "initial_labels": "reserved",
+        }
     return races.grid(STUDY.name, asked, shared)
-
-
-def _set_aside(name, asked, shared) -> dict:
-    """The race with its first labels reserved: as many as its own `initial`, that of the race it is like, or of all."""
-    race, model = dict(asked[name]), asked[name]
-    while "initial" not in model and model.get("like") in asked and len(model) > 1:
-        model = asked[model["like"]]
-    first = model.get("initial", shared.get("initial", CycleSettings.initial))
-    return race | {"reserved": first, "initial_labels": "reserved"} if race else race
 
 
 # --- what is special in the chapter's claims and audit --------------------------------------------------------------------

@@ -50,7 +50,7 @@ def count_predictions(predictions, classes: int):
 
 class Classes:
     """The base of the classification tasks (see tasks.Task), which set images (n, ...), targets (n,), rows, size, classes,
-    data (train_targets (N,)) and have `build(cycle, member)`, `train`, `infer` and `evaluate`."""
+    train_targets (of all that there is) and have `build(cycle, member)`, `train`, `infer` and `evaluate`."""
 
     offers: Mapping[str, str] = OFFERS
     recorded = frozenset({"predictions", "counts", "mean_confidence"})
@@ -73,7 +73,7 @@ class Classes:
     @functools.cached_property
     def reserved(self) -> list[int]:
         """Positions in the pool of what it sets aside for the first labels (pool.PoolSettings)."""
-        return self.rows.searchsorted(reserved_rows(self.options, self.data.train_targets, self.run.seed)).tolist()
+        return self.rows.searchsorted(reserved_rows(self.options, self.train_targets, self.run.seed)).tolist()
 
     def cost(self, samples: Sequence[int]) -> dict[str, float]:
         return {}

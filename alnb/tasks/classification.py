@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,9 +80,10 @@ class Classification(Classes):
     def __init__(self, run: Run, state: State | None = None):
         super().__init__(run, state, device())
         o = self.options
-        pool = PoolSettings(**{field.name: getattr(o, field.name) for field in dataclasses.fields(PoolSettings)})
+        pool = PoolSettings.of(o)
         loaded = _resident(run.dataset, pool, run.seed if pool.drawn_by == "seed" else 0, self.device)
         self.data, self.rows, self.images, self.targets, self.test_images, self.test_targets = loaded
+        self.train_targets = self.data.train_targets
         self.size, self.classes = len(self.targets), self.data.info.classes
         self.look_with = {"mean": self.data.mean, "std": self.data.std, "device": self.device, "precision": o.precision}
 

@@ -135,8 +135,9 @@ def seconds(run: Run, labelled: Sequence[int], recorded: int) -> float:
 
 @functools.lru_cache(maxsize=1)
 def _resident(dataset: str, encoder, pool: PoolSettings, seed: int, where: str):
-    """Rows, features and labels of the pool and the test set as tensors on the device, once per process; every feature has
-    mean 0 and deviation 1 over the pool, which takes no label. The hash of the features comes last."""
+    """All training labels; rows, features and labels of the pool and the test set as tensors on the device, once per
+    process; every feature has mean 0 and deviation 1 over the pool, which takes no label. The hash of the features comes
+    last."""
     import torch
 
     from alnb.learning import frozen
@@ -157,7 +158,7 @@ def _resident(dataset: str, encoder, pool: PoolSettings, seed: int, where: str):
         array -= mean
         array /= std
     arrays = (train, features.train_targets[rows], test, features.test_targets)
-    return rows, *(torch.from_numpy(array).to(where) for array in arrays), features.sha256[: frozen.DIGITS]
+    return features.train_targets, rows, *(torch.from_numpy(array).to(where) for array in arrays), features.sha256[: frozen.DIGITS]
 
 
 class Features(Classes):
@@ -167,10 +168,10 @@ class Features(Classes):
     def __init__(self, run: Run, state: State | None = None):
         super().__init__(run, state, device())
         o = self.options
-        pool = PoolSettings(o.pool, o.tail, o.imbalance, o.tail_classes)
-        seed = run.seed if o.tail_classes == "per_seed" else 0
+        pool = PoolSettings.of(o)
+        seed = run.seed if pool.drawn_by == "seed" else 0
         loaded = _resident(run.dataset, self._encoder(state), pool, seed, self.device)
-        self.rows, self.x, self.targets, self.test_x, self.test_targets, self.sha256 = loaded
+        self.train_targets, self.rows, self.x, self.targets, self.test_x, self.test_targets, self.sha256 = loaded
         self.size, self.classes = len(self.targets), datasets.info(run.dataset).classes
         if o.head == "svm":
             self.recorded = frozenset()

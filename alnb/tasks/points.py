@@ -54,7 +54,8 @@ class Points(Classes):
         import torch
 
         super().__init__(run, state, device())
-        self.data = data = points.load(run.dataset)
+        data = points.load(run.dataset)
+        self.train_targets = data.train_targets
         self.rows = pool_rows(self.options, data.train_targets, run.seed)
         arrays = (data.train_points[self.rows], data.train_targets[self.rows], data.test_points, data.test_targets)
         tensors = [torch.tensor(a, device=self.device) for a in arrays]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,11 @@ class PoolSettings:
     tail_classes: Literal["fixed", "last", "per_seed"] = "fixed"
     reserved: int = 0
     split: str = ""
+
+    @classmethod
+    def of(cls, options) -> PoolSettings:
+        """The pool's part of a run's settings."""
+        return cls(**{field.name: getattr(options, field.name) for field in dataclasses.fields(cls)})
 
     @property
     def drawn_by(self) -> str:
