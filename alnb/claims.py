@@ -147,11 +147,12 @@ def _family(one) -> str:
 
 
 def _arm(name: str, ran) -> str:
-    """The arm of `ran` that a claim calls `name`: that one, else the only one of its strategy, with options if it has."""
-    if name in ran:
+    """The arm of `ran` that a claim calls `name`: that one, else the only one of its strategy with options. Random is the
+    plain one or none: with options it stands for another comparison."""
+    plain = name.partition("(")[0]
+    if name in ran or plain in BASELINES:
         return name
-    plain, bracket, _ = name.partition("(")
-    others = [arm for arm in ran if arm.startswith(f"{plain}(") or (arm == plain and not bracket)]
+    others = [arm for arm in ran if arm.startswith(f"{plain}(")]
     return others[0] if len(others) == 1 else name
 
 

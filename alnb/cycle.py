@@ -125,11 +125,12 @@ def loop(task, strategy, budget: int, cycles: int) -> Iterator[dict]:
     The rows of kind "test" of a stepped run are these, row for row: what a run adds is that it can stop and go on.
     """
     seed, options = task.run.seed, task.run.options
-    pool = initial_pool(task)
+    pool, model = initial_pool(task), None
     for cycle in range(cycles + 1):
         seed_globals(task.run, cycle)
         labels, candidates = task.labels(pool.labelled, {}), pool.candidates(seed, cycle, options.subset)
-        model, record = task.train(pool.labelled, labels, cycle, candidates)
+        start = model if options.start == "last" else None  # else from scratch
+        model, record = task.train(pool.labelled, labels, cycle, candidates, start=start)
         yield evaluation(task, model, cycle, pool.labelled)
         if cycle < cycles:
             view = View(task, model, cycle, candidates, pool.labelled, labels, record, strategy.oracle)

@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from alnb import datasets, plans, records
+from alnb import acquisition, datasets, plans, records
 from alnb.errors import BadRequest
 from alnb.executor import default_workers, drive
 from alnb.races import resolved
@@ -105,13 +105,15 @@ class Notebook:
         difference and table at once. Only its own runs are computed. Returns the results."""
         from alnb.drawn import standard
 
-        races = [key for key, p in plans.parameters(self.name).items() if p.kind is dict and self.parameters[key]]
-        race = race or races[0]
+        written = {key: self.parameters[key] for key, p in plans.parameters(self.name).items() if p.kind is dict}
+        strategies = {*acquisition.catalogue(), *acquisition.local}
+        ran = [run.race for run in self.plan.runs if run.method.partition("@")[0] in strategies]
+        races = [key for key in written if key in ran]  # those in which strategies race, in the order of the cell
+        race = race or next(iter(races), "")
         if race not in races:
-            raise BadRequest(f"{self.name} has no race {race!r} at {self.profile}: it has {', '.join(races)}")
-        own = resolved(race, {key: self.parameters[key] for key in races})
-        own |= {"arms": list(dict.fromkeys(["random", name])), "more": {}}
-        alone = {other: own if other == race else {} for other in races}
+            raise BadRequest(f"{self.name} has no race {race!r} at {self.profile}: it has {', '.join(races) or 'none'}")
+        own = resolved(race, written) | {"arms": list(dict.fromkeys(["random", name])), "more": {}}
+        alone = {other: own if other == race else {} for other in written}
         results = self.run(plans.method(self.name).grid(**self.parameters | alone))
         for drawn in (standard.race, standard.gains, standard.overview):
             if (drawing := drawn(results, race)) is not None:

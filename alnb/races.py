@@ -22,12 +22,19 @@ from alnb import acquisition, datasets
 from alnb.cycle import ALL, BEFORE, FIRST, RETRAINED, CycleSettings
 from alnb.errors import BadRequest
 from alnb.runs import Run, canonical, coerce, study
+from alnb.statistics import BASELINES
 
 WORDS = {"dataset": str, "seeds": list[int], "arms": list[str], "more": dict, "like": str}  # seeds: or how many
 ARM_WORDS = ("seeds", "further", "retrain")
 LATER = ("budget", "cycles", "subset", "annotator", "start", "strategy", "selection")  # not in the first training's key
 CYCLIC = ("initial", "initial_pool", "initial_labels", *LATER)  # nor in that of a training on all data
-COMMON = ("strategy", "selection", "annotator", "pool", "initial", "budget", "cycles", "initial_pool", "initial_labels")
+COMMON = (
+    "strategy", "selection", "annotator", "pool", "tail", "imbalance", "tail_classes", "reserved", "split", "initial",
+    "budget", "cycles", "initial_pool", "initial_labels", "network", "task", "encoder", "px", "head",
+)  # fmt: skip
+"""Settings that all arms of a race have in common, or they could not be compared: no arm has one among its options."""
+
+TRAINED = ("network", "task", "encoder", "px", "head")  # those of COMMON that say what is trained
 
 Special = Callable[..., "list[Run] | None"]
 """special(name, options, dataset, seed, settings) -> the runs of an arm that is no strategy, None if it is one."""
@@ -141,10 +148,13 @@ def _arm(study_name, text, dataset, seeds, settings, special) -> list[Run]:
         if options or further or retrain:
             raise BadRequest(f"{text}: all_data takes seeds and no other option")
         return [all_data_run(study_name, dataset, seed, settings) for seed in seeds]
+    if further and (options or name not in BASELINES):
+        raise BadRequest(f"{text}: only the plain {' and '.join(BASELINES)} go further, for the others to be measured by")
     plain = acquisition.write_arm(name, options)
     runs = [method_run(study_name, dataset, plain, seed, settings) for seed in seeds]
     for run in runs[: len(seeds)]:
-        runs += [further_run(run, further)] * bool(further) + [retrained_run(run)] * retrain
+        runs += [further_run(run, further)] * bool(further)
+        runs += [retrained_run(run, settings=settings)] * retrain
     return runs
 
 
@@ -214,12 +224,14 @@ def further_run(before: Run, cycles: int) -> Run:
     )  # fmt: skip
 
 
-def retrained_run(source: Run, study_name: str = "", needs: Mapping[str, Run] = {}) -> Run:
+def retrained_run(
+    source: Run, study_name: str = "", needs: Mapping[str, Run] = {}, settings: Mapping[str, Any] | None = None
+) -> Run:
     """The plain network of a study (default: the source's), trained from scratch on what `source` chose: whether a
-    method that changes the training also chose better."""
-    name = study_name or source.study
+    method that changes the training also chose better. settings: the plain ones, where `source` has options of its own."""
+    name, settings = study_name or source.study, source.settings if settings is None else settings
     known = study(name).types
-    settings = {n: v for n, v in source.settings.items() if n in known and n not in ("strategy", "selection", "start")}
+    settings = {n: v for n, v in settings.items() if n in known and n not in ("strategy", "selection", "start")}
     arm = f"{source.arm or source.method} retrained"
     return Run(name, source.dataset, RETRAINED, source.seed, settings, {"selection": source, **needs}, arm=arm)
 
@@ -242,7 +254,9 @@ def retrained_selections(study_name: str, selections: Iterable[Mapping], values:
                 f"selection {one['method']} seed {one['seed']} on {one['dataset']}: {len(labelled)} samples in batches "
                 f"of {sizes}; expected distinct samples of the pool of {size}, and batches that add up"
             )
-        settings = {n: v for n, v in values.items() if n in known} | {"pool": one["pool"], "cycles": len(sizes) - 1}
+        # what is labelled is all that such a run sees of its pool, whatever tail or reserve that had
+        own = {n: v for n, v in values.items() if n in known and (n not in COMMON or n in TRAINED)}
+        settings = own | {"pool": one["pool"], "cycles": len(sizes) - 1}
         settings |= {"initial": sizes[0], "budget": max(sizes[1:], default=1)}
         settings["selection"] = hashlib.sha256(canonical([labelled, sizes])).hexdigest()
         carry = {"labelled": labelled, "batches": sizes}
@@ -276,8 +290,11 @@ def check_cycles(run: Run, pool: int) -> None:
             raise BadRequest(f"initial_labels = {o.initial_labels!r} is of a notebook cell; accepted: a strategy of alnb")
         if about.oracle:
             raise BadRequest(f"initial_labels = {o.initial_labels!r} sees the labels of the pool")
+        if o.initial_pool == "once":
+            raise BadRequest(f"initial_labels = {o.initial_labels!r} looks through a network that differs from seed to seed; "
+                             "accepted: initial_pool = 'per_seed'")  # fmt: skip
         check_offered(run, needs, f"initial_labels = {o.initial_labels!r}")
         if "dropout_probabilities" in needs and not getattr(o, "dropout", 1):
             raise BadRequest(f"initial_labels = {o.initial_labels!r} wants a network with dropout: give dropout, e.g., 0.5")
-        if trained := needs & {"predictions", "counts", "mean_confidence", "committee", "labelled_targets"}:
+        if trained := needs & {"predictions", "counts", "mean_confidence", "committee", "labelled_targets", "labelled_images"}:
             raise BadRequest(f"initial_labels = {o.initial_labels!r} needs {min(trained)}, and nothing is trained yet")

@@ -14,6 +14,7 @@ import json
 import lzma
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from alnb.errors import BadRequest
@@ -67,6 +68,9 @@ def _parse(path: Path) -> dict[str, list[dict]]:
         if _digest(rows.get(key, [])) != about["sha256"]:
             warnings.warn(f"{path.name}: the rows of {key[:8]} do not match their checksum; left out", stacklevel=3)
             continue
+        if _key(path.stem, about) != key:
+            warnings.warn(f"{path.name}: {key[:8]} is not the key of what it says; left out", stacklevel=3)
+            continue
         provenance = {name: about.get(name) for name in MEASURED}
         provenance["timings"] = {name: about[name] for name in TIMINGS if name in about}
         rows[key] = current(rows[key])
@@ -77,6 +81,15 @@ def _parse(path: Path) -> dict[str, list[dict]]:
             for i in indices
         ]  # fmt: skip
     return found
+
+
+def _key(study: str, about: dict) -> str:
+    """The key that a record's own description hashes to: swapped or forged, it is another."""
+    asked = {name: about.get(name) for name in ("revision", "dataset", "method", "seed", "settings", "needs")}
+    asked |= {name: json.loads(asked[name]) for name in ("settings", "needs") if isinstance(asked[name], str)}
+    with suppress(ImportError):  # a file is called as its study is asked for, which may be by a module's path
+        study = study_of(study).name
+    return hashlib.sha256(canonical({"study": study, **asked})).hexdigest()[:SHORT]
 
 
 def _without_step(row: dict) -> dict:
@@ -319,7 +332,10 @@ def compare(run: Run, store: Store, where: Path | None = None) -> str | None:
     about, here = record[0]["about"], progress.steps[-1]["provenance"]
     same = all(about.get(name) == here.get(name) for name in ("cpu", "torch", "numpy", "device"))
     tests = [[row for row in rows if row["kind"] == "test"] for rows in (theirs, ours)]
-    pairs = [(a, b) for a, b in zip(*tests) if a.get("cycle") == b.get("cycle")]
+    places = [[(row.get("cycle"), row.get("model")) for row in rows] for rows in tests]
+    if places[0] != places[1]:
+        return "differs: other evaluations"
+    pairs = list(zip(*tests))
     said, near = [], not same
     for metric in study_of(run.study).metrics(run.dataset):
         values = [(a[metric.name], b[metric.name]) for a, b in pairs if metric.name in a and metric.name in b]

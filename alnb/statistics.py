@@ -191,9 +191,15 @@ def _spent(frame, rows, x):
     took = frame[frame["kind"] == "timing"] if "kind" in frame else frame[:0]
     if not len(took) or x not in took or "step" not in rows:
         raise BadRequest(f"results have no column {x}")
-    took = with_race(took).sort_values("step")
+    # a run that goes on from another counts its steps anew, and follows it in the frame
+    run = [*_RUN, "key"] if "key" in took and "key" in rows else _RUN
+    took = with_race(took).sort_values("step", kind="stable")
+    order = dict.fromkeys(map(tuple, with_race(rows)[run].itertuples(index=False)))
+    place = {key: number for number, key in enumerate(order)}
+    took = took.assign(place=[place.get(tuple(key), len(place)) for key in took[run].itertuples(index=False)])
+    took = took.sort_values(["place", "step"], kind="stable")
     took = took.assign(spent=took.groupby(_RUN)[x].cumsum())
-    return rows.merge(took[[*_RUN, "step", "spent"]], on=[*_RUN, "step"], how="left")["spent"].to_numpy(float)
+    return rows.merge(took[[*run, "step", "spent"]], on=[*run, "step"], how="left")["spent"].to_numpy(float)
 
 
 def _areas(runs, metric, x):

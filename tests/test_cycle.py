@@ -462,7 +462,10 @@ def test_first_labels_by_a_strategy_are_its_choice_from_the_whole_pool_through_a
         covered = torch.minimum(covered, (embedded - embedded[sample]).norm(dim=1))
     other = first_labels(Store(tmp_path), initial_labels="k_center", seeds=[1])
     assert other != labelled
-    assert first_labels(Store(tmp_path), initial_labels="k_center", initial_pool="once", seeds=[1]) != labelled
+    with pytest.raises(BadRequest, match="looks through a network that differs from seed to seed"):
+        grid(["random"], initial_labels="k_center", initial_pool="once")
+    with pytest.raises(BadRequest, match="sees the labels of the pool"):
+        grid(["random"], initial_labels="oracle")
     assert first_labels(Store(tmp_path), initial_labels="random_again") != first_labels(Store(tmp_path))
 
 

@@ -32,11 +32,12 @@ RUNS = {
         Classification,
         lambda: grid(["margin"], pool=300, tail="step", imbalance=0.2, initial_labels="balanced")[0],
     ),
-    "first labels by a strategy, once": (
+    "first labels by a strategy": (
         Classification,
-        lambda: grid(["random"], initial_labels="k_center", initial_pool="once")[0],
+        lambda: grid(["random"], initial_labels="k_center")[0],
     ),
     "points": (Points, lambda: on_points("diverse_margin")),
+    "points, from the last weights": (Points, lambda: on_points("margin", start="last")),
     "points, dropout": (Points, lambda: on_points("bald(dropout=0.3)")),
     "points, what training records": (Points, lambda: on_points("late_dispersion", subset=100)),
 }

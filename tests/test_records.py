@@ -156,3 +156,16 @@ def test_retraining_the_selection_of_a_further_run_gives_its_curve_from_the_firs
     assert not drive([retrained], store, workers=1).failed
     rows = lambda wanted: [row for row in store.read(wanted).rows if row["kind"] == "test"]
     assert rows(retrained) == rows(run) + rows(further)
+
+
+def test_a_record_under_another_key_than_its_own_is_no_record(kept, tmp_path):
+    """Two keys swapped would serve one run as the other."""
+    store, runs, where = kept
+    path = where / f"{STUDY}.csv"
+    one, other = (run.key[: records.SHORT] for run in runs[:2])
+    text = path.read_text()
+    path.write_text(text.replace(one, "?").replace(other, one).replace("?", other))
+    with pytest.warns(UserWarning, match="is not the key of what it says; left out"):
+        assert records.steps(runs[0], where) is None
+    with pytest.raises(BadRequest):
+        records.import_file(path, tmp_path / "elsewhere")

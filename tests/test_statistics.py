@@ -686,3 +686,16 @@ def test_where_no_run_is_finished_tables_are_empty():
     with pytest.warns(statistics.Incomplete):
         assert len(statistics.overview(frame)) == 0
     assert statistics.summary(frame[:0])["mean"].tolist() == []
+
+
+def test_seconds_go_on_where_a_run_goes_on():
+    """A further run counts its steps anew: what it spent is added to what the run before it had."""
+    about = {"study": "label_dispersion", "dataset": "d", "world": True, "method": "random", "seed": 0}
+    frame = pd.DataFrame(
+        [about | {"key": key, "step": step, "kind": "test", "cycle": cycle, "labelled": 10 * cycle, "accuracy": 50.0 + cycle}
+         for key, step, cycle in (("a", 0, 0), ("a", 1, 1), ("a", 2, 2), ("b", 1, 3), ("b", 2, 4))]
+        + [about | {"key": key, "step": step, "kind": "timing", "seconds": seconds}
+           for key, step, seconds in (("a", 0, 1.0), ("a", 1, 2.0), ("a", 2, 4.0), ("b", 0, 0.5), ("b", 1, 8.0), ("b", 2, 16.0))]
+    )  # fmt: skip
+    rows = statistics.test_rows(frame)
+    assert statistics._spent(frame, rows, "seconds").tolist() == [1.0, 3.0, 7.0, 15.5, 31.5]

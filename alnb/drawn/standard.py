@@ -67,7 +67,9 @@ def chosen(results, race: str = "", arms: Sequence[str] | None = None):
 def _own(rows, results):
     if len(rows) and "study" in rows:
         random = results.loc[results["method"].isin(statistics.BASELINES), "study"]
-        rows = rows[rows["study"] == (random if len(random) else results["study"]).iloc[0]]
+        single = results["model"].isna().groupby(results["study"], sort=False).all() if "model" in results else None
+        plain = single[single].index if single is not None else results["study"]  # not those of several models
+        rows = rows[rows["study"] == next(iter([*random, *plain, *results["study"]]))]
     return rows[~rows["method"].str.endswith(RETRAINED)] if len(rows) else rows
 
 

@@ -143,11 +143,13 @@ def step(run: Run, state: State) -> Step:
         return fitted
 
     result = cycle.step(run, state, Points, fit=fit)
-    if run.method not in (cycle.FIRST, cycle.ALL):
+    joins = cycle.BEFORE in run.needs and state.index == 0  # the cycle that the run before it has shown
+    if kept and not joins:
         from alnb.learning.networks.perceptron import to_text
 
-        labelled, about = result.state["labelled"], {"cycle": state.index}
-        new = labelled if state.index == 0 else labelled[-run.options.budget :]
+        number = state.index + cycle.offset(run)
+        labelled, about = result.state["labelled"], {"cycle": number}
+        new = labelled if number == 0 else labelled[-run.options.budget :]
         result.rows.extend({"kind": "labelled", **about, "sample": sample} for sample in new)
         weights = {"hidden": run.options.hidden, "weights": to_text(kept[0])}
         result.rows.append({"kind": "classifier", **about, **weights})

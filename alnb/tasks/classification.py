@@ -12,7 +12,7 @@ from alnb.errors import BadRequest
 from alnb.machine import device
 from alnb.runs import Run, State, torch_stream
 from alnb.tasks.classes import Classes
-from alnb.tasks.pool import PoolSettings, pool_rows
+from alnb.tasks.pool import PoolSettings, expected_size, pool_rows
 from alnb.tasks.pool import check as check_pool
 from alnb.tasks.training import TrainingSettings, check_recipe, recipe
 
@@ -59,8 +59,9 @@ def seconds(run: Run, labelled: Sequence[int], recorded: int) -> float:
 
 
 def pool_size(run: Run) -> int:
-    """Samples of the pool, without loading them; of a tail, what its largest pool would have."""
-    return run.options.pool or datasets.info(run.dataset).train
+    """Samples of the pool, without loading them; of a tail, what classes of equal size would leave."""
+    about = datasets.info(run.dataset)
+    return expected_size(PoolSettings.of(run.options), about.train, about.classes)
 
 
 @functools.lru_cache(maxsize=1)

@@ -31,6 +31,8 @@ def check_recipe(settings: TrainingSettings) -> None:
             raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {least}")
     if not all(0 < m < 1 for m in settings.milestones):
         raise BadRequest(f"milestones = {settings.milestones}: expected fractions of the epochs, between 0 and 1")
+    if not 0 <= settings.momentum < 1 or (settings.nesterov and not settings.momentum):
+        raise BadRequest(f"momentum = {settings.momentum}: expected 0 or more, under 1, and above 0 with nesterov")
     if settings.lr == 0:
         raise BadRequest("lr = 0: nothing would be learnt")
     if not 0 <= settings.dropout < 1:

@@ -255,3 +255,16 @@ def test_what_is_shared_by_the_races_on_points_does_not_reach_the_training_that_
     """Else another learning rate on points would train the images anew."""
     key = lambda **shared: ch1.grid(RACE, watched=WATCHED, **ON_POINTS | shared)[0].key
     assert key() == key(hidden=3, lr=0.1) == ch1.grid(watched=WATCHED)[0].key
+
+
+def test_a_run_that_goes_on_shows_its_own_cycles_and_a_retrained_one_its_networks(tmp_path):
+    store, arms = Store(tmp_path), ["random(further=1)", "margin(retrain=True)"]
+    runs = ch1.grid(RACE | {"arms": arms}, **ON_POINTS)
+    assert not drive(runs, store, workers=1).failed
+    frame = store.frame(runs)
+    shown = frame[(frame["method"] == "random") & (frame["kind"] == "classifier")]
+    assert shown["cycle"].tolist() == [0, 1, 2, 3]
+    asked = frame[(frame["method"] == "random") & (frame["kind"] == "labelled")]
+    assert asked.groupby("cycle")["sample"].size().tolist() == [9, 6, 6, 6]
+    assert not asked["sample"].duplicated().any()
+    assert (frame.loc[frame["method"] == "margin retrained", "kind"] != "classifier").all()
