@@ -160,7 +160,7 @@ def test_retraining_the_selection_of_a_further_run_gives_its_curve_from_the_firs
 
 def test_a_record_under_another_key_than_its_own_is_no_record(kept, tmp_path):
     """Two keys swapped would serve one run as the other."""
-    store, runs, where = kept
+    _, runs, where = kept
     path = where / f"{STUDY}.csv"
     one, other = (run.key[: records.SHORT] for run in runs[:2])
     text = path.read_text()
