@@ -2,10 +2,10 @@
 
 A race is a small dict: `{"dataset": "glyphs-10", "seeds": 2, "arms": ["margin", "random(further=2)", "all_data(seeds=1)"]}`.
 Its words are WORDS; any further key is a setting in which it differs from the other races. An arm is a strategy by name
-with options, of the strategy, of the run, or one of ARM_WORDS, which say what is done with it:
+with options, of the strategy, of the run, or one of these words, which say what is done with it:
 
     seeds=3          on the first three seeds of the race only (or a list of them)
-    further=2        two more cycles of each run, so that "labels saved" can be told
+    further=2        two more cycles, of plain Random only, so that "labels saved" can be told
     retrain=True     also the plain model, trained from scratch on what the arm chose
 
 `all_data` trains on every label of the pool. A race that is {}, or whose dataset is "", is left out.
@@ -25,7 +25,6 @@ from alnb.runs import Run, canonical, coerce, study
 from alnb.statistics import BASELINES
 
 WORDS = {"dataset": str, "seeds": list[int], "arms": list[str], "more": dict, "like": str}  # seeds: or how many
-ARM_WORDS = ("seeds", "further", "retrain")
 LATER = ("budget", "cycles", "subset", "annotator", "start", "strategy", "selection")  # not in the first training's key
 CYCLIC = ("initial", "initial_pool", "initial_labels", *LATER)  # nor in that of a training on all data
 COMMON = (

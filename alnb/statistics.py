@@ -193,8 +193,7 @@ def _spent(frame, rows, x):
         raise BadRequest(f"results have no column {x}")
     # a run that goes on from another counts its steps anew, and follows it in the frame
     run = [*_RUN, "key"] if "key" in took and "key" in rows else _RUN
-    took = with_race(took).sort_values("step", kind="stable")
-    order = dict.fromkeys(map(tuple, with_race(rows)[run].itertuples(index=False)))
+    took, order = with_race(took), dict.fromkeys(map(tuple, with_race(rows)[run].itertuples(index=False)))
     place = {key: number for number, key in enumerate(order)}
     took = took.assign(place=[place.get(tuple(key), len(place)) for key in took[run].itertuples(index=False)])
     took = took.sort_values(["place", "step"], kind="stable")
