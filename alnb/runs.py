@@ -12,7 +12,7 @@ import hashlib
 import importlib
 import json
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,9 @@ class Study:
     kind "test" hold, the primary one first (tasks.Metric) · offers(dataset): the fields that its strategies may need, with
     their shapes · check(run): BadRequest for settings that cannot be · network(run): what is trained, for the column `network` ·
     arm: runs of arms that are no strategy, which another study's races may have (races.Special) · prepare(run, say): make
-    what runs share and is kept apart from them (features), before any starts, telling `say` how far it is.
+    what runs share and is kept apart from them (features), before any starts, telling `say` how far it is · talk(run,
+    state): `step` as a generator that asks one question at a time, for when somebody else answers: it yields a query (JSON),
+    is sent its answer (JSON) and returns the Step. With the same answers its rows are those of `step`.
     """
 
     name: str
@@ -125,6 +127,7 @@ class Study:
     network: Callable[[Run], str] = lambda run: getattr(run.options, "network", "")
     arm: Callable[..., list[Run] | None] | None = None
     prepare: Callable[[Run, Callable[[str], None]], None] = lambda run, say: None
+    talk: Callable[[Run, State], Generator[Any, Any, Step]] | None = None
 
     @functools.cached_property
     def types(self) -> dict[str, Any]:
@@ -134,6 +137,17 @@ class Study:
     def defaults(self) -> dict[str, Any]:
         made = self.settings()
         return {f.name: getattr(made, f.name) for f in dataclasses.fields(self.settings)}
+
+
+def answered(talk: Generator[Any, Any, Step], truth: Callable[[Any], Any]) -> Step:
+    """The Step of a generator that asks (`Study.talk`), each of its queries answered by `truth(query)`."""
+    answer = None
+    while True:
+        try:
+            query = talk.send(answer)
+        except StopIteration as end:
+            return end.value
+        answer = truth(query)
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alnb.errors import BadRequest
-from alnb.runs import Run, coerce, numpy_stream, stream, with_needs
+from alnb.runs import Run, Step, answered, coerce, numpy_stream, stream, with_needs
 from tests import toy_study
 
 
@@ -63,3 +63,27 @@ def test_streams_differ_by_seed_name_and_cycle_and_never_by_process():
     program = "from alnb.runs import numpy_stream; print(numpy_stream(7, 'data order', 2).integers(10**9))"
     there = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert int(there.stdout) == here
+
+
+def test_a_generator_that_asks_is_answered_query_by_query_and_gives_its_step():
+    asked = []
+
+    def talk(count):
+        said = []
+        for i in range(count):
+            said.append((yield [i, i + 1]))
+        return Step([{"kind": "said", "yes": sum(said)}], done=True)
+
+    step = answered(talk(4), lambda query: asked.append(query) or query[0] % 2 == 0)
+    assert asked == [[0, 1], [1, 2], [2, 3], [3, 4]]
+    assert step.rows == [{"kind": "said", "yes": 2}] and step.done
+    assert answered(talk(0), lambda query: 1 / 0).rows == [{"kind": "said", "yes": 0}]
+
+
+def test_what_the_truth_raises_is_not_taken_for_the_end():
+    def talk():
+        yield 1
+        return Step([])
+
+    with pytest.raises(StopIteration):
+        answered(talk(), lambda query: next(iter(())))
