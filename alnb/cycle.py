@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from alnb import acquisition
 from alnb.errors import BadRequest
-from alnb.runs import Run, Scalar, State, Step, numpy_stream, seed_globals, torch_stream
+from alnb.runs import TRUTH, Run, Scalar, State, Step, numpy_stream, seed_globals, torch_stream
 
 FIRST = "cycle_0"
 ALL = "all_data"
@@ -32,6 +32,7 @@ class CycleSettings:
     initial_pool: the first labels differ from seed to seed, or are the same for all ("once").
     initial_labels: "random", "balanced" (as many of each class as can be), "reserved" (what the task's pool sets aside), or
     a strategy, which sees the whole pool through an untrained model.
+    annotator: who answers, the dataset's own labels or a person of that name.
     start: each cycle's model begins from scratch or from the last cycle's weights. strategy: the options of the strategy,
     where they are not its defaults. selection: SHA-256 of the published selection that is retrained."""
 
@@ -41,7 +42,7 @@ class CycleSettings:
     subset: int = 0
     initial_pool: Literal["per_seed", "once"] = "per_seed"
     initial_labels: str = "random"
-    annotator: Literal["truth", "asked"] = "truth"
+    annotator: str = TRUTH
     start: Literal["scratch", "last"] = "scratch"
     strategy: dict[str, Scalar] = field(default_factory=dict)
     selection: str = ""
@@ -310,8 +311,8 @@ def _known(run: Run, state: State, cycle: int) -> tuple[list[int], dict[int, Any
     labelled, answers = state.data["labelled"] + state.queries, dict(state.data.get("answers", []))
     if state.answers is not None:
         answers |= dict(zip(state.queries, state.answers, strict=True))
-    elif run.options.annotator == "asked":
-        raise BadRequest(f"{run} asks a human: give `drive` an oracle that answers")
+    elif run.options.annotator != TRUTH:
+        raise BadRequest(f"{run} asks {run.options.annotator}: give `drive` an oracle that answers")
     return labelled, answers
 
 

@@ -16,83 +16,16 @@ import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 from alnb import records
 from alnb.errors import BadRequest
-from alnb.machine import provenance, versions
-from alnb.runs import Run, seed_globals, study, with_needs
-from alnb.store import Busy, Store
+from alnb.machine import versions
+from alnb.runs import WAIT, Run, State, study, truth, with_needs
+from alnb.store import Busy, Progress, Store
+from alnb.worker import execute
 
 SOLO_TRIES = 2  # a step that loses its worker this often, alone on the executor, has failed
-
-
-# --- one step, where it is computed -----------------------------------------------------------------------------------
-
-
-def execute(task: bytes) -> dict:
-    """Compute one step: unpickle (run, state, expected versions), call the study, return plain data.
-
-    Never raises for what the study does wrong: {"error": traceback, "log": what it printed}.
-    """
-    import contextlib
-    import io
-
-    import cloudpickle
-    import torch
-
-    run, state, expected = cloudpickle.loads(task)
-    log = io.StringIO()
-    try:
-        if expected and expected != (here := versions()):
-            differ = ", ".join(f"{k} {here[k]} (driver {expected[k]})" for k in here if here[k] != expected[k])
-            raise RuntimeError(f"this worker has other versions: {differ}")
-        torch.set_num_threads(1)  # parallelism is between runs; equal bits need one thread
-        state.blobs = _load(state.blobs)
-        for needed in state.needs.values():
-            needed.blobs = _load(needed.blobs)
-        seed_globals(run, state.index)
-        began = time.perf_counter()
-        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            step = study(run.study).step(run, state)
-        timings = {"seconds": time.perf_counter() - began} | step.timings
-        return {
-            "rows": [{k: _plain(v) for k, v in row.items()} for row in step.rows],
-            "queries": [_plain(q) for q in step.queries],
-            "state": step.state,
-            "done": bool(step.done),
-            "blobs": {name: _dump(blob) for name, blob in step.blobs.items()},
-            "provenance": provenance() | {"timings": timings},
-        }
-    except Exception as error:
-        return {"error": traceback.format_exc(), "what": f"{type(error).__name__}: {error}", "log": log.getvalue()}
-
-
-def _plain(value):
-    """A JSON scalar for a numpy or torch one; None for a float that is not finite."""
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and value - value != 0 else value
-
-
-def _dump(blob: dict) -> bytes:
-    import io
-
-    import torch
-
-    file = io.BytesIO()
-    torch.save(blob, file)
-    return file.getvalue()
-
-
-def _load(blobs: dict) -> dict:
-    """Tensors travel as bytes that `weights_only` can read; in this process they are tensors already."""
-    import io
-
-    import torch
-
-    return {
-        name: torch.load(io.BytesIO(b), weights_only=True, map_location="cpu") if isinstance(b, bytes) else b
-        for name, b in blobs.items()
-    }
 
 
 # --- executors ----------------------------------------------------------------------------------------------------------
@@ -201,11 +134,12 @@ def default_workers() -> int:
 
 @dataclass
 class Outcome:
-    """What `drive` did: steps computed, runs done, and why the others are not (run -> one line)."""
+    """What `drive` did: steps computed, runs done, why others are not (run -> one line), and those that wait for answers."""
 
     computed: int = 0
     done: list[Run] = field(default_factory=list)
     failed: dict[Run, str] = field(default_factory=dict)
+    waiting: list[Run] = field(default_factory=list)
 
     def told(self) -> dict[Run, str]:
         """The failed, but one for each reason where several failed for the same (what they share cannot be made)."""
@@ -216,10 +150,12 @@ class Outcome:
 
 @dataclass
 class _Active:
-    """A run this driver holds the lock of."""
+    """A run this driver holds the lock of: what is done, verified once, and what it starts from."""
 
     run: Run
     lock: object
+    progress: Progress
+    needs: dict[str, State] = field(default_factory=dict)
     index: int = 0
     tries: int = 0  # times its step lost its worker while alone on the executor
     suspect: bool = False  # its worker was lost: it goes alone, so that the guilty step is known
@@ -231,17 +167,18 @@ def drive(
     *,
     workers: int | None = None,
     cluster: str | None = None,
-    oracle: Callable[[Run, list], list | None] | None = None,
+    oracle: Callable[[Run, list], Any] | None = None,
     on_step: Callable[[Run, dict], None] = lambda run, step: None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> Outcome:
     """Do every missing step of `runs` and of the runs they need, in the order given.
 
-    oracle(run, queries) -> answers is asked between steps; None answers stand for the dataset's own labels, another number
-    of them than there are queries is a BadRequest. A step that raises is reported and its run left; the others go on. An
-    interrupt stops all within seconds and keeps what is finished.
+    oracle(run, queries) -> answers is asked between steps (default: runs.truth). None stands for the dataset's own labels,
+    WAIT for no answer yet: the run is parked and the others go on; another number of answers than there are queries is a
+    BadRequest. A run whose study asks question by question is parked for alnb/conversation.py. A step that raises is reported
+    and its run left; the others go on. An interrupt stops all within seconds and keeps what is finished.
     """
-    driver = _Driver(list(runs), store, workers or default_workers(), cluster, oracle, on_step, say)
+    driver = _Driver(list(runs), store, workers or default_workers(), cluster, oracle or truth, on_step, say)
     try:
         driver.prepare()
         return driver.loop()
@@ -323,6 +260,9 @@ class _Driver:
             if needed in self.outcome.failed:
                 self._fail(run, f"needs {needed}, which failed")
                 return False
+            if needed in self.outcome.waiting:
+                self._park(run)
+                return False
         return not any(needed in self.queue for needed in run.needs.values())
 
     def _hold(self, run: Run) -> _Active | None:
@@ -333,31 +273,35 @@ class _Driver:
                 self.announced.add(run.key)
                 self.say(f"{run}: {busy.owner} is at it; waiting for it")
             return None
-        active = self.active[run.key] = _Active(run, lock)
+        active = self.active[run.key] = _Active(run, lock, self.store.read(run))  # another process may have moved it
         return active
 
     def _next(self, active: _Active) -> None:
-        """Read where the run stands (another process may have moved it) and submit its next step."""
+        """Submit the next step of a run, or park it where a person is to answer first."""
         import cloudpickle
 
         run = active.run
-        progress = self.store.read(run)
-        if progress.done and run.key not in self.again:
+        if active.progress.done and run.key not in self.again:
             return self._finish(run)
-        state = self.store.resume(run, again=run.key in self.again)
-        needs = {}
         for role, needed in run.needs.items():
+            if role in active.needs:
+                continue
             final = self.store.final(needed) or records.final(needed)
             if final is None:  # done once, but what it left is damaged or gone: its last step again
                 self.again.add(needed.key)
                 self.queue.insert(self.queue.index(run), needed)
                 return
-            needs[role] = final
-        if self.oracle and state.queries and state.answers is None:
+            active.needs[role] = final
+        if study(run.study).talk and truth(run, []) is WAIT:
+            return self._park(run)
+        state = self.store.resume(run, active.progress, again=run.key in self.again)
+        if state.queries and state.answers is None:
             state.answers = self._asked(run, state.queries)
+            if state.answers is WAIT:
+                return self._park(run)
             if state.answers is not None:
-                self.store.write_answers(run, state.index - 1, state.answers)
-        state.needs, state.carry, active.index = needs, run.carry, state.index
+                self.store.write_answers(run, state.index - 1, state.queries, state.answers)
+        state.needs, state.carry, active.index = active.needs, run.carry, state.index
         executor = backend.get(self.workers, self.cluster)
         expected = versions() if self.cluster else None
         task = cloudpickle.dumps((run, state, expected))
@@ -367,10 +311,10 @@ class _Driver:
             self._lost(active)
 
     def _asked(self, run: Run, queries: list) -> list | None:
-        """One answer a query, in order; None where the oracle leaves it to the dataset's own labels."""
+        """One answer a query, in order; None where the oracle leaves it to the dataset's own labels, WAIT where it has none."""
         answers = self.oracle(run, queries)
-        if answers is None:
-            return None
+        if answers is None or answers is WAIT:
+            return answers
         answers = list(answers)
         if len(answers) != len(queries):
             raise BadRequest(f"{run}: {len(queries)} queries got {len(answers)} answers")
@@ -390,7 +334,7 @@ class _Driver:
             return self._fail(run, result["what"])
         active.suspect, active.tries = False, 0
         try:
-            step = self.store.write(run, active.index, result)
+            step = self.store.write(run, active.index, result, active.progress)
         except OSError as error:
             what = f"step {active.index} could not be stored ({error.strerror or error}); the steps before it stand"
             return self._fail(run, what)
@@ -418,6 +362,10 @@ class _Driver:
     def _fail(self, run: Run, what: str) -> None:
         self.outcome.failed[run] = what
         self.say(f"{run}: failed: {what}")
+        self._leave(run)
+
+    def _park(self, run: Run) -> None:
+        self.outcome.waiting.append(run)
         self._leave(run)
 
     def _leave(self, run: Run) -> None:

@@ -88,7 +88,8 @@ class Step:
 class State:
     """What a step starts from: the last step's state, queries and blobs, the answers, the runs it `needs`.
 
-    `answers` is None where the oracle is the dataset's own labels; else one answer per query, in order.
+    `answers` is None where the oracle is the dataset's own labels; else one answer per query, in order. `rows` are those of
+    a finished run that another needs; a run's own are not given to its next step.
     """
 
     index: int = 0
@@ -102,6 +103,28 @@ class State:
 
 
 @dataclass(frozen=True)
+class Question:
+    """A query as a person sees it: images (H, W, 3) uint8 with their captions, a text, and what can be answered.
+
+    choices: (key, label, answer) each, the key pressed for it, what its button says, what the study is told (JSON)."""
+
+    text: str
+    images: tuple[tuple[str, Any], ...]
+    choices: tuple[tuple[str, str, Any], ...]
+
+
+TRUTH = "truth"
+WAIT = object()
+"""What an oracle returns that has no answer yet: the run is parked."""
+
+
+def truth(run: Run, queries: list) -> Any:
+    """The oracle unless another is given: None, for the dataset's own labels, or WAIT where the setting `annotator` names a
+    person."""
+    return None if getattr(run.options, "annotator", TRUTH) == TRUTH else WAIT
+
+
+@dataclass(frozen=True)
 class Study:
     """How runs of one name are answered. `revision` is bumped when their results change.
 
@@ -112,7 +135,8 @@ class Study:
     arm: runs of arms that are no strategy, which another study's races may have (races.Special) · prepare(run, say): make
     what runs share and is kept apart from them (features), before any starts, telling `say` how far it is · talk(run,
     state): `step` as a generator that asks one question at a time, for when somebody else answers: it yields a query (JSON),
-    is sent its answer (JSON) and returns the Step. With the same answers its rows are those of `step`.
+    is sent its answer (JSON) and returns the Step. With the same answers its rows are those of `step` · question(run,
+    query): what a person sees of a query (Question).
     """
 
     name: str
@@ -128,6 +152,7 @@ class Study:
     arm: Callable[..., list[Run] | None] | None = None
     prepare: Callable[[Run, Callable[[str], None]], None] = lambda run, say: None
     talk: Callable[[Run, State], Generator[Any, Any, Step]] | None = None
+    question: Callable[[Run, Any], Question] | None = None
 
     @functools.cached_property
     def types(self) -> dict[str, Any]:

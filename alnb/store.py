@@ -2,9 +2,11 @@
 
     <root>/<study>/<first 24 hex of the key>/
         run.json                what was asked
-        0000.json 0001.json     one finished step each: rows, queries, state, provenance, checksum
+        0000.json 0001.json     one finished step each: rows, queries, what it adds to the state, the digest of the step
+                                before it, provenance, checksum
         0001.weights.pt         tensors a later step or another run starts from; the last two steps' are kept
-        0000.answers.json       what a human answered to the queries of step 0
+        0000.answers.json       what was answered to the queries of step 0
+        0001.asked.jsonl        what a person is asked in step 1, question by question (alnb/conversation.py)
         error.json              the traceback of the last attempt, if it failed
 
 Only the driver of a run writes, under the run's lock. Every file is written aside, synced and renamed, blobs before
@@ -20,7 +22,7 @@ import os
 import warnings
 from collections.abc import Iterable
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from alnb.errors import BadRequest
@@ -42,13 +44,22 @@ class Busy(Exception):
 
 @dataclass
 class Progress:
-    """The verified steps of a run, 0..n-1, and where its next step starts.
+    """The verified steps of a run, 0..n-1, as they are stored, and the whole state after the last of them."""
 
-    `start` is n, or earlier where step n needs tensors that no longer verify; n is `len(steps)`.
-    """
-
-    steps: list[dict]
+    steps: list[dict] = field(default_factory=list)
     error: dict | None = None
+    state: dict = field(default_factory=dict)
+
+    def add(self, step: dict) -> None:
+        self.steps.append(step)
+        self.state = _whole(self.state, step)
+
+    def until(self, n: int) -> Progress:
+        """The first n of them."""
+        part = Progress()
+        for step in self.steps[:n]:
+            part.add(step)
+        return part
 
     @property
     def done(self) -> bool:
@@ -57,6 +68,33 @@ class Progress:
     @property
     def rows(self) -> list[dict]:
         return [row for step in self.steps for row in step["rows"]]
+
+
+def _whole(before: dict, step: dict) -> dict:
+    """The state after `step`, which holds what it adds to the lists of the state `before` it; those lists are extended."""
+    state = {name: list(value) if isinstance(value, list) else value for name, value in step["state"].items()}
+    for name, more in step.get("adds", {}).items():
+        state[name] = before[name]
+        state[name].extend(more)
+    return state
+
+
+def _added(before: dict, state: dict) -> tuple[dict, dict]:
+    """`state` as it is stored: what is not a longer list than the one of that name `before`, and what the others add."""
+    grown = {
+        name for name, value in state.items()
+        if isinstance(value, list) and before.get(name) and value[: len(before[name])] == before[name]
+    }  # fmt: skip
+    kept = {name: value for name, value in state.items() if name not in grown}
+    return kept, {name: state[name][len(before[name]) :] for name in sorted(grown)}
+
+
+RESULT = ("key", "index", "before", "rows", "queries", "state", "adds", "done", "blobs")
+
+
+def _digest(step: dict) -> str:
+    """SHA-256 of what a step found, whoever computed it and when."""
+    return hashlib.sha256(canonical({name: step[name] for name in RESULT if name in step})).hexdigest()
 
 
 class Store:
@@ -73,24 +111,37 @@ class Store:
     # --- reading
 
     def read(self, run: Run) -> Progress:
-        """The steps of `run` that verify; damaged files are set aside, with a warning."""
-        folder, steps = self.folder(run), []
-        while (path := folder / f"{len(steps):04d}.json").is_file():
-            step = self._verified(path, run)
+        """The steps of `run` that verify, the last with its whole state; damaged files, and what follows none that is
+        here, are set aside, with a warning."""
+        progress = self._read_on(run, Progress())
+        if progress.steps:
+            progress.steps[-1] = progress.steps[-1] | {"state": progress.state}
+        progress.error = self._json(self.folder(run) / "error.json")
+        return progress
+
+    def _read_on(self, run: Run, progress: Progress) -> Progress:
+        """`progress` and the steps that follow it."""
+        folder = self.folder(run)
+        while not progress.done and (path := folder / f"{len(progress.steps):04d}.json").is_file():
+            step = self._verified(path, run, progress)
             if step is None:
                 break
-            steps.append(step)
-            if step["done"]:
-                break
-        return Progress(steps, self._json(folder / "error.json"))
+            progress.add(step)
+        return progress
 
-    def _verified(self, path: Path, run: Run) -> dict | None:
+    def _verified(self, path: Path, run: Run, progress: Progress) -> dict | None:
+        n = len(progress.steps)
         try:
             step = json.loads(path.read_bytes())
             body = step.pop("sha256")
-            if body == hashlib.sha256(canonical(step)).hexdigest() and step["key"] == run.key:
-                return step | {"rows": current(step["rows"])}
-            reason = "its checksum does not match"
+            if body != hashlib.sha256(canonical(step)).hexdigest() or step["key"] != run.key:
+                reason = "its checksum does not match"
+            elif step["index"] != n:
+                reason = f"it is step {step['index']}"
+            elif "before" in step and step["before"] != (progress.steps[-1]["digest"] if n else ""):
+                reason = f"it follows another step {n - 1} than the one that is here"
+            else:
+                return step | {"rows": current(step["rows"]), "digest": _digest(step)}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"unreadable ({type(error).__name__})"
         except OSError as error:
@@ -138,24 +189,26 @@ class Store:
             return None
         return State(last["index"], last["state"], last["queries"], self.answers(run, last), blobs, progress.rows)
 
-    def resume(self, run: Run, *, again: bool = False) -> State:
-        """Where the next step starts: after the last step whose tensors verify. `again`: the last step is done again
-        though it verifies (its tensors, which another run needs, do not)."""
-        progress = self.read(run)
+    def resume(self, run: Run, progress: Progress | None = None, *, again: bool = False) -> State:
+        """Where the next step starts: after the last step whose tensors verify. `progress`: what is known to be done, if
+        the caller holds the run. `again`: the last step is done again though it verifies (its tensors, which another run
+        needs, do not)."""
+        progress = progress or self.read(run)
         usable = progress.steps[:-1] if again else progress.steps
         for last in reversed(usable):
             blobs = self.blobs(run, last)
             if blobs is not None:
-                rows = [row for step in progress.steps[: last["index"] + 1] for row in step["rows"]]
-                answers = self.answers(run, last)
-                return State(last["index"] + 1, last["state"], last["queries"], answers, blobs, rows)
+                n = last["index"] + 1
+                data = progress.state if n == len(progress.steps) else progress.until(n).state
+                return State(n, data, last["queries"], self.answers(run, last), blobs)
         return State()
 
     def answers(self, run: Run, step: dict) -> list | None:
         """What a human answered to the queries of `step`; None if nothing was, or the file does not fit them."""
         path = self.folder(run) / f"{step['index']:04d}.answers.json"
-        answers = (self._json(path) or {}).get("answers")
-        if answers is not None and len(answers) != len(step["queries"]):
+        kept = self._json(path) or {}
+        answers, asked = kept.get("answers"), kept.get("queries", step["queries"])
+        if answers is not None and (len(answers) != len(step["queries"]) or asked != step["queries"]):
             self._set_aside(path, "it does not answer the queries of its step")
             return None
         return answers
@@ -192,28 +245,35 @@ class Store:
             self._write(folder / "run.json", json.dumps(run.description, indent=1).encode())
         return lock
 
-    def write(self, run: Run, index: int, result: dict) -> dict:
-        """Add step `index`: `result` holds rows, queries, state, done, blobs (name -> bytes) and provenance.
+    def write(self, run: Run, index: int, result: dict, progress: Progress | None = None) -> dict:
+        """Add step `index`: `result` holds rows, queries, state, done, blobs (name -> bytes) and provenance. `progress`, what
+        was done before, if the caller knows it, then knows the new step, and those that follow it.
 
         Raises OSError (disk full, file too large): then no part of the step is visible and the steps before it stand.
         """
         folder = self.folder(run)
+        progress = progress or self.read(run)
+        if index < len(progress.steps):
+            progress.__dict__ |= progress.until(index).__dict__
         digests = {}
         for name, body in result["blobs"].items():
             self._write(folder / f"{index:04d}.{name}.pt", body)
             digests[name] = hashlib.sha256(body).hexdigest()
-        step = {"key": run.key, "index": index, "blobs": digests}
-        step |= {name: result[name] for name in ("rows", "queries", "state", "done", "provenance")}
-        step["sha256"] = hashlib.sha256(canonical(step)).hexdigest()
-        self._write(folder / f"{index:04d}.json", json.dumps(step).encode())
+        step = {"key": run.key, "index": index, "before": progress.steps[-1]["digest"] if index else "", "blobs": digests}
+        step |= {name: result[name] for name in ("rows", "queries", "done", "provenance")}
+        step["state"], step["adds"] = _added(progress.state, json.loads(canonical(result["state"])))
+        checksum = {"sha256": hashlib.sha256(canonical(step)).hexdigest()}
+        self._write(folder / f"{index:04d}.json", json.dumps(step | checksum).encode())
         (folder / "error.json").unlink(missing_ok=True)
-        for old in folder.glob("*.pt"):
-            if int(old.name[:4]) < index - 1:
-                old.unlink(missing_ok=True)
-        return step
+        for name in progress.steps[index - 2]["blobs"] if index > 1 else ():
+            (folder / f"{index - 2:04d}.{name}.pt").unlink(missing_ok=True)
+        progress.add(step | {"digest": _digest(step)})
+        self._read_on(run, progress)
+        return progress.steps[index]
 
-    def write_answers(self, run: Run, index: int, answers: list) -> None:
-        self._write(self.folder(run) / f"{index:04d}.answers.json", json.dumps({"answers": answers}).encode())
+    def write_answers(self, run: Run, index: int, queries: list, answers: list) -> None:
+        kept = {"queries": queries, "answers": answers}
+        self._write(self.folder(run) / f"{index:04d}.answers.json", json.dumps(kept).encode())
 
     def write_error(self, run: Run, error: dict) -> None:
         self._write(self.folder(run) / "error.json", json.dumps(error, indent=1).encode())

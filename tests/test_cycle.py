@@ -13,7 +13,7 @@ from alnb import acquisition, cycle, races, records
 from alnb.cycle import Pool
 from alnb.errors import BadRequest
 from alnb.executor import drive
-from alnb.runs import numpy_stream, torch_stream
+from alnb.runs import WAIT, numpy_stream, torch_stream
 from alnb.store import Store
 from alnb.tasks.classes import count_predictions
 from alnb.tasks.classification import Classification
@@ -196,8 +196,25 @@ def test_an_oracle_that_gives_too_few_answers_or_an_impossible_class_is_refused(
         drive(run, Store(tmp_path / "a"), workers=1, oracle=lambda r, q: [1])
     outcome = drive(run, Store(tmp_path / "b"), workers=1, oracle=lambda r, q: [11] * len(q), say=str)
     assert "expected 0 to 9" in outcome.failed[run[0]]
-    outcome = drive(run, Store(tmp_path / "c"), workers=1, say=str)
-    assert "asks a human" in outcome.failed[run[0]]
+    outcome = drive(run, Store(tmp_path / "c"), workers=1, oracle=lambda r, q: None, say=str)
+    assert "asks asked: give `drive` an oracle" in outcome.failed[run[0]]
+
+
+def test_a_run_that_nobody_answers_yet_is_parked_and_goes_on_with_the_answers(tmp_path):
+    (run, plain), store = grid(["random", "margin"], annotator="asked"), Store(tmp_path)
+    truth, *_ = grid(["random"])
+    outcome = drive([run, plain, truth], store, workers=1)
+    assert outcome.waiting == [run, plain] and outcome.done == [run.needs[cycle.FIRST], truth] and not outcome.failed
+    assert len(store.read(run).steps) == 1
+    with store.lock(run):  # it holds nothing while it waits
+        pass
+    patience = iter([[3] * 10, WAIT])
+    assert drive([run], store, workers=1, oracle=lambda r, q: next(patience)).waiting == [run]
+    assert len(store.read(run).steps) == 2
+    assert drive([run], store, workers=1, oracle=lambda r, q: [3] * 10).done == [run]
+    whole = Store(tmp_path / "whole")
+    drive([run], whole, workers=1, oracle=lambda r, q: [3] * 10)
+    assert whole.read(run).rows == store.read(run).rows
 
 
 def test_scoring_through_the_training_transform_is_a_switch():
@@ -398,7 +415,8 @@ def test_a_published_selection_of_unequal_batches_is_trained_on_batch_by_batch(t
     store = Store(tmp_path)
     assert not drive([run], store, workers=1).failed
     assert [row["labelled"] for row in store.read(run).rows] == numpy.cumsum(sizes).tolist()
-    assert [step["state"]["labelled"] for step in store.read(run).steps] == [
+    progress = store.read(run)
+    assert [progress.until(n + 1).state["labelled"] for n in range(4)] == [
         list(range(30, 30 + n)) for n in numpy.cumsum(sizes)
     ]
     assert (run.seed, run.arm) == (3, "theirs retrained")

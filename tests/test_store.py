@@ -1,5 +1,7 @@
+import hashlib
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import warnings
@@ -8,7 +10,7 @@ import pytest
 
 from alnb.errors import BadRequest
 from alnb.executor import drive
-from alnb.runs import Run
+from alnb.runs import Run, canonical
 from alnb.store import Busy, Store, is_world
 from tests import toy_study
 
@@ -79,6 +81,72 @@ def test_only_the_last_two_steps_keep_their_tensors(tmp_path):
     store, run = Store(tmp_path / "s"), toy_study.runs([0], parts=5)[0].needs["encoder"]
     drive([run], store, workers=1)
     assert sorted(path.name for path in store.folder(run).glob("*.pt")) == ["0003.weights.pt", "0004.weights.pt"]
+
+
+@pytest.mark.parametrize("moved", [("0004", "0000"), ("0003", "0001"), ("0002", "0003")])
+def test_a_step_in_the_place_of_another_is_set_aside_and_done_again(tmp_path, moved):
+    store, run = Store(tmp_path / "s"), toy_study.runs([0], rounds=5)[0]
+    drive([run], store, workers=1, oracle=toy_study.human)
+    before, (source, target) = rows(store), moved
+    shutil.copy(store.folder(run) / f"{source}.json", store.folder(run) / f"{target}.json")
+    with pytest.warns(UserWarning, match=f"it is step {int(source)}; set aside"):
+        assert drive([run], store, workers=1, oracle=toy_study.human).computed == 1  # those that follow stand
+    assert rows(store) == before
+
+
+def test_what_follows_a_step_that_came_out_otherwise_is_done_again(tmp_path):
+    store, run = Store(tmp_path / "s"), toy_study.runs([0], rounds=4)[0]
+    drive([run], store, workers=1, oracle=toy_study.human)
+    (store.folder(run) / "0001.json").unlink()
+    (store.folder(run) / "0000.answers.json").write_text('{"answers": ["yes", "yes"]}')
+    with pytest.warns(UserWarning, match="it follows another step 1 than the one that is here"):
+        assert drive([run], store, workers=1, oracle=toy_study.human).computed == 4
+    answers = store.read(run).state["answers"]
+    assert [a for _, a in answers] == ["yes", "yes"] + 3 * ["yes", "no"]
+    assert len(list(store.folder(run).glob("*.damaged"))) == 3
+
+
+def test_answers_to_other_questions_are_asked_again(done):
+    store, run = done
+    path = store.folder(run) / "0002.answers.json"
+    path.write_text(path.read_text().replace("[0, 20]", "[0, 99]"))
+    before = rows(store)
+    (store.folder(run) / "0003.json").unlink()
+    with pytest.warns(UserWarning, match="does not answer"):
+        assert drive([run], store, workers=1, oracle=toy_study.human).computed == 1
+    assert rows(store) == before
+
+
+def test_a_store_of_yesterday_whose_steps_hold_the_whole_state_is_read_and_goes_on(tmp_path):
+    store, run = Store(tmp_path / "s"), toy_study.runs([0], rounds=3)[0]
+    drive([run], store, workers=1, oracle=toy_study.human)
+    today, progress = files(store), store.read(run)
+    for path in store.folder(run).glob("000[012].json"):
+        step = json.loads(path.read_bytes())
+        step |= {"state": progress.until(step["index"] + 1).state}
+        for name in ("before", "adds", "sha256"):
+            del step[name]
+        step["sha256"] = hashlib.sha256(canonical(step)).hexdigest()
+        path.write_text(json.dumps(step))
+    (store.folder(run) / "0003.json").unlink()
+    assert drive([run], store, workers=1, oracle=toy_study.human).computed == 1
+    assert store.read(run).state == progress.state and store.read(run).rows == progress.rows
+    assert set(files(store)) == set(today)
+
+
+def test_a_step_holds_what_it_adds_and_is_verified_once(tmp_path, monkeypatch):
+    looked = []
+    verified = Store._verified
+    monkeypatch.setattr(Store, "_verified", lambda self, *a: looked.append(a[0]) or verified(self, *a))
+    sizes = {}
+    for rounds in (20, 200):
+        store, run = Store(tmp_path / str(rounds)), toy_study.runs([0], rounds=rounds)[0]
+        looked.clear()
+        assert drive([run], store, workers=1, oracle=toy_study.human).computed == rounds + 3
+        assert len(looked) <= 4  # the encoder's two, as what is needed
+        sizes[rounds] = {p.name: p.stat().st_size for p in store.folder(run).glob("0*.json") if p.name[5] != "a"}
+        assert len(store.read(run).state["answers"]) == 2 * rounds
+    assert max(sizes[200].values()) < 1.1 * max(sizes[20].values())
 
 
 def test_answers_of_a_human_are_kept_and_answers_that_do_not_fit_are_asked_again(done):
@@ -159,7 +227,6 @@ def test_a_step_whose_evaluation_is_of_the_old_kind_is_read_as_one_of_today_and_
         store.write(other, 0, result)
     before = files(store)
     assert store.read(other).rows == [rows[0] | {"kind": "test"}, rows[1]]
-    assert store.resume(other).rows == store.read(other).rows
     assert files(store) == before
     path = store.folder(other) / "0000.json"  # a kind that is renamed in the file is a change like any other
     path.write_bytes(path.read_bytes().replace(b'"kind": "accuracy"', b'"kind": "test"'))
