@@ -242,6 +242,9 @@ class _Driver:
                 continue
             if not self._ready(run):
                 continue
+            if study(run.study).talk and truth(run, []) is WAIT:  # whoever asks holds the run
+                self._park(run)
+                continue
             if active is None and (active := self._hold(run)) is None:
                 continue
             self._next(active)
@@ -292,8 +295,6 @@ class _Driver:
                 self.queue.insert(self.queue.index(run), needed)
                 return
             active.needs[role] = final
-        if study(run.study).talk and truth(run, []) is WAIT:
-            return self._park(run)
         state = self.store.resume(run, active.progress, again=run.key in self.again)
         if state.queries and state.answers is None:
             state.answers = self._asked(run, state.queries)

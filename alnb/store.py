@@ -92,6 +92,9 @@ def _added(before: dict, state: dict) -> tuple[dict, dict]:
 RESULT = ("key", "index", "before", "rows", "queries", "state", "adds", "done", "blobs")
 
 
+ASKED = ("query", "answer", "seconds", "at")
+
+
 def _digest(step: dict) -> str:
     """SHA-256 of what a step found, whoever computed it and when."""
     return hashlib.sha256(canonical({name: step[name] for name in RESULT if name in step})).hexdigest()
@@ -275,6 +278,45 @@ class Store:
         kept = {"queries": queries, "answers": answers}
         self._write(self.folder(run) / f"{index:04d}.answers.json", json.dumps(kept).encode())
 
+    # --- what a person is asked in a step, answer by answer
+
+    def _asked_path(self, run: Run, index: int) -> Path:
+        return self.folder(run) / f"{index:04d}.asked.jsonl"
+
+    def asked(self, run: Run, index: int) -> list[dict]:
+        """The answers given so far in step `index`, in order, without those taken back: query, answer, seconds, at. A line
+        that was not written to its end counts for nothing, and goes."""
+        path, found = self._asked_path(run, index), []
+        try:
+            lines = path.read_bytes().split(b"\n")
+        except OSError:
+            return []
+        for n, line in enumerate(lines[:-1]):
+            try:
+                one = json.loads(line)
+                found = found[:-1] if one.get("undo") else [*found, {name: one[name] for name in ASKED}]
+            except (ValueError, KeyError, AttributeError):
+                warnings.warn(f"{path}: line {n + 1} is unreadable; it and what follows is asked again", stacklevel=2)
+                self._write(path.with_name(path.name + ".damaged"), path.read_bytes())
+                lines = [*lines[:n], b"damaged"]
+                break
+        if lines[-1]:
+            self._write(path, b"".join(line + b"\n" for line in lines[:-1]))
+        return found
+
+    def append_asked(self, run: Run, index: int, line: dict) -> None:
+        """Keep one answer, at once. Raises OSError if it cannot be kept."""
+        with open(self._asked_path(run, index), "ab") as file:
+            file.write(canonical(line) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def forget_asked(self, run: Run, index: int, kept: int) -> None:
+        """Keep the first `kept` answers of a step; the others are set aside."""
+        path, lines = self._asked_path(run, index), self.asked(run, index)[:kept]
+        os.replace(path, path.with_name(path.name + ".damaged"))
+        self._write(path, b"".join(canonical(line) + b"\n" for line in lines))
+
     def write_error(self, run: Run, error: dict) -> None:
         self._write(self.folder(run) / "error.json", json.dumps(error, indent=1).encode())
 
@@ -300,7 +342,7 @@ class Store:
 
     def frame(self, runs: Iterable[Run]):
         """One tidy frame of the rows of `runs` that are in the store: a row of results per line, the run's columns
-        beside it; `kind == "timing"` rows hold the seconds of each step."""
+        beside it; `kind == "timing"` rows hold the seconds of each step, "answer" rows those of each answer a person gave."""
         return frame((run, self.read(run).steps) for run in runs)
 
 
@@ -317,6 +359,8 @@ def frame(pairs):
             rows += [about | {"step": step["index"]} | row for row in step["rows"]]
             timings = step["provenance"].get("timings", {})
             rows += [about | {"step": step["index"], "kind": "timing", **timings}] if timings else []
+            answered = step["provenance"].get("answered", ())
+            rows += [about | {"step": step["index"], "kind": "answer", "seconds": one["seconds"]} for one in answered]
     columns = ["study", "dataset", "world", "race", "method", "seed", "key", "network", "step", "kind"]
     return pandas.DataFrame(rows) if rows else pandas.DataFrame(columns=columns)
 

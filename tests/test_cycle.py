@@ -204,7 +204,9 @@ def test_a_run_that_nobody_answers_yet_is_parked_and_goes_on_with_the_answers(tm
     (run, plain), store = grid(["random", "margin"], annotator="asked"), Store(tmp_path)
     truth, *_ = grid(["random"])
     outcome = drive([run, plain, truth], store, workers=1)
-    assert outcome.waiting == [run, plain] and outcome.done == [run.needs[cycle.FIRST], truth] and not outcome.failed
+    assert outcome.waiting == [run, plain]
+    assert outcome.done == [run.needs[cycle.FIRST], truth]
+    assert not outcome.failed
     assert len(store.read(run).steps) == 1
     with store.lock(run):  # it holds nothing while it waits
         pass

@@ -76,7 +76,8 @@ def test_a_generator_that_asks_is_answered_query_by_query_and_gives_its_step():
 
     step = answered(talk(4), lambda query: asked.append(query) or query[0] % 2 == 0)
     assert asked == [[0, 1], [1, 2], [2, 3], [3, 4]]
-    assert step.rows == [{"kind": "said", "yes": 2}] and step.done
+    assert step.rows == [{"kind": "said", "yes": 2}]
+    assert step.done
     assert answered(talk(0), lambda query: 1 / 0).rows == [{"kind": "said", "yes": 0}]
 
 

@@ -130,7 +130,8 @@ def test_a_store_of_yesterday_whose_steps_hold_the_whole_state_is_read_and_goes_
         path.write_text(json.dumps(step))
     (store.folder(run) / "0003.json").unlink()
     assert drive([run], store, workers=1, oracle=toy_study.human).computed == 1
-    assert store.read(run).state == progress.state and store.read(run).rows == progress.rows
+    assert store.read(run).state == progress.state
+    assert store.read(run).rows == progress.rows
     assert set(files(store)) == set(today)
 
 
