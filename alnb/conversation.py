@@ -175,8 +175,9 @@ class Conversation:
 
     def close(self) -> None:
         """Let go of the run; it goes on with the next conversation."""
-        if self.status not in (DONE, FAILED):
-            self._end(CLOSED)
+        with self._guard:
+            if self.status in (ASKING, THINKING):
+                self._end(CLOSED)
 
     # --- what happens meanwhile
 
@@ -200,12 +201,12 @@ class Conversation:
             while True:
                 kind, value = self._pipe.recv()
                 with self._guard:
-                    if self.status in (DONE, FAILED, CLOSED):
+                    if self.status not in (ASKING, THINKING):
                         return
                     (self._asked if kind == "asked" else self._step)(value)
         except (EOFError, OSError):
             with self._guard:
-                if self.status not in (DONE, FAILED, CLOSED):
+                if self.status in (ASKING, THINKING):
                     self._end(FAILED, "its process ended; what was answered is kept")
         except Exception as error:  # of the store: a full disk
             with self._guard:
