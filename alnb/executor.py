@@ -21,7 +21,7 @@ from typing import Any
 from alnb import records
 from alnb.errors import BadRequest
 from alnb.machine import versions
-from alnb.runs import WAIT, Run, State, study, truth, with_needs
+from alnb.runs import WAIT, Run, State, asks_a_person, study, truth, with_needs
 from alnb.store import Busy, Progress, Store
 from alnb.worker import execute
 
@@ -242,7 +242,7 @@ class _Driver:
                 continue
             if not self._ready(run):
                 continue
-            if study(run.study).talk and truth(run, []) is WAIT:  # whoever asks holds the run
+            if asks_a_person(run):  # whoever asks holds the run
                 self._park(run)
                 continue
             if active is None and (active := self._hold(run)) is None:

@@ -19,7 +19,7 @@ from alnb import acquisition, datasets, plans, records
 from alnb.errors import BadRequest
 from alnb.executor import default_workers, drive
 from alnb.races import resolved
-from alnb.runs import Run, study, with_needs
+from alnb.runs import Run, asks_a_person, study, with_needs
 from alnb.store import Store, frame
 
 # --- what a notebook holds -----------------------------------------------------------------------------------------------------
@@ -54,6 +54,7 @@ class Notebook:
         self.plan, self.name, self.profile, self.parameters = made, made.name, made.label, dict(made.values)
         self.config, self.store = plans.config(made.name), Store()
         self.failed: dict[Run, str] = {}
+        self.waiting: list[Run] = []
         self.folder = plans.figures_folder() / made.label
         self._began, self._computed, self._reruns, self._ran = time.time(), 0, {}, {}
         workers = os.environ.get("ALNB_CLUSTER") or f"{default_workers()} worker" + "s" * (default_workers() > 1)
@@ -70,6 +71,10 @@ class Notebook:
         runnable = [] if drawing_only() else [r for r in before.missing if not plans.lacks(r, before.lacking, self.store)]
         self._announce(runs, before, runnable, workers or default_workers())
         outcome = self._drive(runnable, workers, oracle) if runnable else None
+        if outcome and outcome.waiting:
+            self.waiting = [run for run in runs if run in outcome.waiting]
+            who = " and ".join(sorted({run.options.annotator for run in self.waiting}))
+            print(f"{len(self.waiting)} runs wait for {who}'s answers: nb.annotate() asks".replace("1 runs wait", "1 run waits"))
         for run, why in (outcome.told() if outcome else {}).items():
             self._show_failure(run, why)
         pairs = []
@@ -80,6 +85,8 @@ class Notebook:
             self._ran[run.key] = run
             if self.plan.profile not in plans.FROM_RECORDS and (verdict := records.compare(run, self.store)):
                 self._reruns[run.key] = verdict
+        if not pairs and self.waiting:
+            raise BadRequest("nothing can be drawn before the questions are answered: nb.annotate()")
         if not pairs:
             reasons = [*before.lacking.values(), *(str(why) for why in self.failed.values())]
             raise BadRequest("no run is done, nothing can be drawn: " + " ".join(reasons))
@@ -99,6 +106,22 @@ class Notebook:
         for name in {run.method.partition("@")[0] for run in runs if "@" in run.method}:
             if inspect.isfunction(self._namespace.get(name)):
                 raise BadRequest(f'{name} is a plain function now; put @alnb.score("{name}", needs=(...)) above it')
+
+    def annotate(self, runs: list[Run] | None = None):
+        """The questions of the runs that wait for a person (default: those of the last grid), in a widget that may be left and
+        opened again; headless, a picture of the first question. Each answer is kept as it is given; when all are, run the
+        grid's cell again."""
+        from alnb import annotate
+        from alnb.conversation import first_question
+
+        runs = self.waiting if runs is None else runs
+        todo = [run for run in runs if not self.store.read(run).done]
+        if not todo:
+            print("nobody is asked: all questions are answered" if runs else "nobody is asked: the dataset's own labels answer")
+        elif "ALNB_PARAMETERS" in os.environ:  # headless
+            self.show(annotate.still(first_question(todo[0], self.store)))
+        else:
+            return annotate.Annotator(todo, self.store)
 
     def race(self, name: str, race: str = ""):
         """Your own strategy `name` in a race of this notebook (default: its first), beside Random: curve, paired
@@ -170,7 +193,7 @@ class Notebook:
     def _drive(self, runnable, workers, oracle):
         from tqdm import tqdm
 
-        todo = [run for run in with_needs(runnable) if not self.store.read(run).done]
+        todo = [run for run in with_needs(runnable) if not self.store.read(run).done and not asks_a_person(run)]
         total = sum(run.steps - len(self.store.read(run).steps) for run in todo)
         headless = "ALNB_PARAMETERS" in os.environ  # there each refresh is a line of the log
         with tqdm(total=total, unit="step", file=sys.stdout, mininterval=20 if headless else 1) as bar:

@@ -124,6 +124,11 @@ def truth(run: Run, queries: list) -> Any:
     return None if getattr(run.options, "annotator", TRUTH) == TRUTH else WAIT
 
 
+def asks_a_person(run: Run) -> bool:
+    """Whether a person answers `run`, question by question."""
+    return study(run.study).talk is not None and truth(run, []) is WAIT
+
+
 @dataclass(frozen=True)
 class Study:
     """How runs of one name are answered. `revision` is bumped when their results change.

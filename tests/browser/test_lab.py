@@ -14,6 +14,9 @@ import nbformat
 import pytest
 
 from alnb import REPOSITORY
+from alnb.conversation import Conversation
+from alnb.store import Store
+from tests import toy_talk
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is missing: make setup")
 
@@ -68,6 +71,7 @@ class Lab:
             "ALNB_WORKERS": "1",
             "JUPYTER_PREFER_ENV_PATH": "1",
             "JUPYTER_TOKEN": TOKEN,
+            "PYTHONPATH": str(REPOSITORY),
         }
         options = ["--no-browser", "--ip=127.0.0.1", "--port=0", f"--notebook-dir={self.served}"]
         options += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
@@ -187,6 +191,71 @@ def test_run_all_in_the_browser_draws_every_figure_with_its_alt_text(name, lab, 
         assert [alt for alt, _ in images if len(alt) < 20 or alt.startswith("No description")] == []
         if name.startswith("00"):
             move_the_slider(page)
+
+
+ASKING = """
+from alnb.annotate import Annotator
+from alnb.store import Store
+from tests import toy_talk
+Annotator([toy_talk.run(annotator="ann", rounds=2, questions=5)], Store({store!r}))
+"""
+
+
+def test_ten_answers_clicked_and_typed_are_those_of_a_script_and_a_closed_tab_goes_on(lab, page, tmp_path):
+    store, run = Store(tmp_path / "asked"), toy_talk.run(annotator="ann", rounds=2, questions=5)
+    cell = nbformat.v4.new_code_cell(ASKING.format(store=str(store.root)))
+    made = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    nbformat.write(made, lab.served / "asking.ipynb")
+    box, said = page.locator(".alnb-annotate"), []
+
+    def opened():
+        page.goto(f"{lab.url}lab/workspaces/asking/tree/asking.ipynb?token={TOKEN}")
+        page.locator("#jp-main-statusbar").wait_for()
+        page.wait_for_function(SETTLED, arg=[1, False])
+        choose(page, "Run", "Run All Cells")
+        playwright.expect(box).to_have_attribute("data-status", "asking")
+
+    def give(answer, how):
+        text = box.locator(".text")
+        number, given = int(text.inner_text().split()[1].rstrip(":")), len(said)
+        said.append([number, answer])
+        how()
+        if given + 1 < 10:
+            playwright.expect(box.locator(".message")).to_have_text(f"{given + 1} answered")
+            playwright.expect(box).to_have_attribute("data-status", "asking")
+
+    def button(label):
+        return box.get_by_role("button", name=label)
+
+    with shown_on_failure(page, lab, tmp_path):
+        opened()
+        assert [image[1] for image in box.locator("img").evaluate_all(IMAGES)] == [True, True]
+        give(True, lambda: button("same").dblclick())  # the second click is none
+        give(False, lambda: button("different").click())
+        for key, answer in (("s", True), ("c", "cannot tell")):  # a click leaves the focus to the keys
+            give(answer, lambda key=key: page.keyboard.press(key))
+        button("undo").click()
+        playwright.expect(box.locator(".message")).to_have_text("3 answered")
+        playwright.expect(box).to_have_attribute("data-status", "asking")
+        assert said.pop()[1] == "cannot tell"
+        give("skip", lambda: page.keyboard.press("k"))
+        page.goto("about:blank")  # the tab is closed, and opened again
+        opened()
+        assert box.locator(".message").inner_text() == "4 answered"
+        for i in range(6):
+            give(i % 2 == 0, lambda i=i: box.press("s" if i % 2 == 0 else "d"))
+        playwright.expect(box).to_have_attribute("data-status", "done")
+        playwright.expect(box.locator(".message")).to_contain_text("10 answered")
+    script, answers = Store(tmp_path / "script"), iter([answer for _, answer in said])
+    talk = Conversation(run, script)
+    while talk.wait() == "asking":
+        talk.answer(talk.number, next(answers))
+    assert store.read(run).rows == script.read(run).rows
+    assert store.read(run).state == script.read(run).state
+    assert [[query[1], answer] for query, answer in store.read(run).state["said"]] == said
+    seconds = [one["seconds"] for step in store.read(run).steps for one in step["provenance"]["answered"]]
+    assert len(seconds) == 10
+    assert min(seconds) > 0
 
 
 def read(path):
