@@ -130,10 +130,10 @@ def run(options) -> int:
 
 
 def _execute(made, options) -> int:
-    from alnb import notebooks, plans
+    from alnb import headless, plans
 
     began = time.time()
-    well, done = notebooks.execute(made, workers=options.workers, cluster=options.cluster)
+    well, done = headless.execute(made, workers=options.workers, cluster=options.cluster)
     print(f"{made.name}, {made.label}: {done['computed']} steps computed, {time.time() - began:.0f} s, "
           f"figures in {plans.figures_folder() / made.label}")  # fmt: skip
     for name, why in done["failed"].items():

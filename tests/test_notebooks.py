@@ -7,7 +7,7 @@ import sys
 import nbformat
 import pytest
 
-from alnb import REPOSITORY, acquisition, notebooks, plans
+from alnb import REPOSITORY, acquisition, headless, notebooks, plans
 from alnb.errors import BadRequest
 from alnb.methods import label_dispersion as ch3
 
@@ -82,7 +82,7 @@ def test_a_profile_whose_data_is_absent_draws_what_the_records_hold(tmp_path, mo
     made = plans.plan(FIRST, "reduced")
     assert any(plans.records.steps(run) for run in made.runs)
     monkeypatch.setenv("ALNB_DRAW", "1")
-    well, done = notebooks.execute(made)
+    well, done = headless.execute(made)
     plans.dataset_status.cache_clear()
     assert well, done["error"]
     assert done["computed"] == 0
