@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 from pathlib import Path
 
 import anywidget
@@ -38,6 +39,7 @@ class Annotator(anywidget.AnyWidget):
     def __init__(self, runs: list[Run], store: Store | None = None):
         super().__init__()
         self.runs, self.store, self.talk, self._at = list(runs), store or Store(), None, 0
+        self._drawing = threading.RLock()  # the study answers from another thread
         self.on_msg(self._heard)
         self._open()
 
@@ -57,9 +59,11 @@ class Annotator(anywidget.AnyWidget):
             talk.answer(int(content["number"]), question.choices[int(content["choice"])][2], seconds)
 
     def _changed(self) -> None:
-        talk = self.talk
-        if talk is None:
-            return
+        with self._drawing:
+            if self.talk is not None:
+                self._draw(self.talk)
+
+    def _draw(self, talk: Conversation) -> None:
         if talk.status == DONE and self._at + 1 < len(self.runs):
             self._at += 1
             return self._open()

@@ -1,0 +1,77 @@
+"""How a notebook is run headless: papermill in a fresh kernel, and its page."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from alnb import plans
+
+
+def execute(made: plans.Plan, *, workers: int | None = None, cluster: str | None = None) -> tuple[bool, dict]:
+    """Run a notebook by papermill in a fresh kernel; returns whether all went well, and what it did.
+
+    The executed notebook and its HTML go to data/executed/<profile>/. A run that failed, or a cell, makes it False.
+    """
+    import logging
+
+    import papermill
+    from jupyter_core.paths import jupyter_runtime_dir
+    from traitlets.config import Config
+
+    folder, outcome = plans.executed_folder(made.label), plans.outcome_path(made)
+    folder.mkdir(parents=True, exist_ok=True)
+    outcome.unlink(missing_ok=True)
+    target = folder / f"{made.name}.ipynb"
+    for logger in ("papermill", "papermill.translators"):
+        logging.getLogger(logger).addFilter(_no_inspection)
+    environment = {
+        "ALNB_PROFILE": made.profile,
+        "ALNB_PARAMETERS": json.dumps(made.values),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+    }
+    environment |= {"ALNB_WORKERS": str(workers)} if workers else {}
+    environment |= {"ALNB_CLUSTER": cluster} if cluster else {}
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    error = ""
+    # a socket file has no port to lose to another kernel; its path may be 107 characters long
+    runtime = jupyter_runtime_dir()
+    manager = {"transport": "tcp"}
+    if os.name == "posix" and len(runtime) < 60:
+        Path(runtime).mkdir(parents=True, exist_ok=True)
+        manager = {"transport": "ipc", "ip": f"{runtime}/alnb-{os.getpid()}-{time.time_ns()}"}
+    try:
+        papermill.execute_notebook(
+            plans.FOLDER / f"{made.name}.ipynb", target, parameters=made.values, kernel_name="python3",
+            cwd=plans.FOLDER, progress_bar=False, log_output=True, stderr_file=sys.stderr, stdout_file=sys.stdout,
+            config=Config({"KernelManager": manager}),
+        )  # fmt: skip
+    except papermill.PapermillExecutionError as failure:
+        error = f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    done = json.loads(outcome.read_text()) if outcome.is_file() else {"failed": {}, "computed": 0}
+    if target.is_file():
+        render(target)
+    return not error and not done["failed"], done | {"error": error}
+
+
+def _no_inspection(record) -> bool:
+    """Papermill reads one line a parameter and warns of a race that takes several; `plans` has checked them all."""
+    return not str(record.msg).startswith(("Unable to parse line", "Passed unknown parameter"))
+
+
+def render(path: Path) -> Path:
+    """The executed notebook as one HTML page beside it."""
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    body, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(path, as_version=4))
+    page = path.with_suffix(".html")
+    page.write_text(body)
+    return page
