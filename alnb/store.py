@@ -80,13 +80,18 @@ def _whole(before: dict, step: dict) -> dict:
 
 
 def _added(before: dict, state: dict) -> tuple[dict, dict]:
-    """`state` as it is stored: what is not a longer list than the one of that name `before`, and what the others add."""
-    grown = {
-        name for name, value in state.items()
-        if isinstance(value, list) and before.get(name) and value[: len(before[name])] == before[name]
-    }  # fmt: skip
-    kept = {name: value for name, value in state.items() if name not in grown}
-    return kept, {name: state[name][len(before[name]) :] for name in sorted(grown)}
+    """`state` as it is stored: what does not go on from the list of that name `before`, and what the others add to theirs."""
+    kept, adds = {}, {}
+    for name, value in state.items():
+        known = before.get(name)
+        if isinstance(value, list) and known:
+            if value[: len(known)] != known:  # as a tuple is not the list it is stored as
+                value = json.loads(canonical(value))
+            if value[: len(known)] == known:
+                adds[name] = json.loads(canonical(value[len(known) :]))
+                continue
+        kept[name] = json.loads(canonical(value))
+    return kept, adds
 
 
 RESULT = ("key", "index", "before", "rows", "queries", "state", "adds", "done", "blobs")
@@ -264,7 +269,7 @@ class Store:
             digests[name] = hashlib.sha256(body).hexdigest()
         step = {"key": run.key, "index": index, "before": progress.steps[-1]["digest"] if index else "", "blobs": digests}
         step |= {name: result[name] for name in ("rows", "queries", "done", "provenance")}
-        step["state"], step["adds"] = _added(progress.state, json.loads(canonical(result["state"])))
+        step["state"], step["adds"] = _added(progress.state, result["state"])
         checksum = {"sha256": hashlib.sha256(canonical(step)).hexdigest()}
         self._write(folder / f"{index:04d}.json", json.dumps(step | checksum).encode())
         (folder / "error.json").unlink(missing_ok=True)
