@@ -88,8 +88,8 @@ class Step:
 class State:
     """What a step starts from: the last step's state, queries and blobs, the answers, the runs it `needs`.
 
-    `answers` is None where the oracle is the dataset's own labels; else one answer per query, in order. `rows` are those of
-    a finished run that another needs; a run's own are not given to its next step.
+    `answers` is None where the oracle is the dataset's own labels; else one answer per query, in order. `rows` are
+    those of all steps so far.
     """
 
     index: int = 0

@@ -44,14 +44,16 @@ class Busy(Exception):
 
 @dataclass
 class Progress:
-    """The verified steps of a run, 0..n-1, as they are stored, and the whole state after the last of them."""
+    """The verified steps of a run, 0..n-1, as they are stored; their rows, and the whole state after the last of them."""
 
     steps: list[dict] = field(default_factory=list)
     error: dict | None = None
     state: dict = field(default_factory=dict)
+    rows: list[dict] = field(default_factory=list)
 
     def add(self, step: dict) -> None:
         self.steps.append(step)
+        self.rows += step["rows"]
         self.state = _whole(self.state, step)
 
     def until(self, n: int) -> Progress:
@@ -64,10 +66,6 @@ class Progress:
     @property
     def done(self) -> bool:
         return bool(self.steps) and self.steps[-1]["done"]
-
-    @property
-    def rows(self) -> list[dict]:
-        return [row for step in self.steps for row in step["rows"]]
 
 
 def _whole(before: dict, step: dict) -> dict:
@@ -207,8 +205,8 @@ class Store:
             blobs = self.blobs(run, last)
             if blobs is not None:
                 n = last["index"] + 1
-                data = progress.state if n == len(progress.steps) else progress.until(n).state
-                return State(n, data, last["queries"], self.answers(run, last), blobs)
+                known = progress if n == len(progress.steps) else progress.until(n)
+                return State(n, known.state, last["queries"], self.answers(run, last), blobs, known.rows)
         return State()
 
     def answers(self, run: Run, step: dict) -> list | None:

@@ -228,6 +228,7 @@ def test_a_step_whose_evaluation_is_of_the_old_kind_is_read_as_one_of_today_and_
         store.write(other, 0, result)
     before = files(store)
     assert store.read(other).rows == [rows[0] | {"kind": "test"}, rows[1]]
+    assert store.resume(other).rows == store.read(other).rows
     assert files(store) == before
     path = store.folder(other) / "0000.json"  # a kind that is renamed in the file is a change like any other
     path.write_bytes(path.read_bytes().replace(b'"kind": "accuracy"', b'"kind": "test"'))
