@@ -110,7 +110,8 @@ class Study:
     kind "test" hold, the primary one first (tasks.Metric) · offers(dataset): the fields that its strategies may need, with
     their shapes · check(run): BadRequest for settings that cannot be · network(run): what is trained, for the column `network` ·
     arm: runs of arms that are no strategy, which another study's races may have (races.Special) · prepare(run, say): make
-    what runs share and is kept apart from them (features), before any starts, telling `say` how far it is.
+    what runs share and is kept apart from them (features), before any starts, telling `say` how far it is · synthetic: its
+    data of its own are drawn by a program in the paper too (a sorter's sequences), so that they stand in for nothing.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Study:
     network: Callable[[Run], str] = lambda run: getattr(run.options, "network", "")
     arm: Callable[..., list[Run] | None] | None = None
     prepare: Callable[[Run, Callable[[str], None]], None] = lambda run, say: None
+    synthetic: bool = False
 
     @functools.cached_property
     def types(self) -> dict[str, Any]:
