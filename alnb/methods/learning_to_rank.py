@@ -168,11 +168,27 @@ class Ranked(LossPrediction):
         return told
 
 
+# --- Fig. 2: why ranks ----------------------------------------------------------------------------------------------------
+
+
+def two_systems(samples: int = 5, seed: int = 2) -> dict:
+    """L2R-AL's Fig. 2, computed: true losses, and predictions of a system 1, right but for the order of the two largest, which
+    it sees close together, and of a system 2, a third of the truth. {"ground truth": (d,), "system 1", "system 2"} arrays."""
+    from alnb.runs import numpy_stream
+
+    true = numpy_stream(seed, "two systems").lognormal(0.0, 0.6, samples).round(2)
+    first, second = (int(i) for i in (-true).argsort()[:2])
+    middle = (true[first] + true[second]) / 2
+    one = true.copy()
+    one[first], one[second] = middle - 0.05, middle + 0.05
+    return {"ground truth": true, "system 1": one, "system 2": true / 3}
+
+
 # --- what Fig. 5 looks at: how well a signal ranks the true losses -----------------------------------------------------------
 
 
 def fit(now: Now) -> Fitted:
-    """`cycle.plain`, and rows of kind "ranking" of a model that carries a module; of the sorter, at cycle 0."""
+    """`cycle.plain`, and a row of kind "ranking" where an arm asks by a module; at cycle 0 also what its sorter can do."""
     fitted = cycle.plain(now)
     if fitted.model is None or not now.task.modules or (now.run.options.joint and now.run.method not in MODULES):
         return fitted
@@ -184,38 +200,55 @@ def fit(now: Now) -> Fitted:
 
 
 def rankings(now: Now, model) -> list[dict]:
-    """One row a signal (the predicted loss, entropy, -log p_max): Spearman's correlation with the true loss on the test set
-    (Fig. 5), and of the `budget` candidates of most true loss the share that the signal would ask. True labels are looked at
-    for figures only. Of a module with a sorter also `error`: how far off its ranks of real predictions are, of a place."""
-    from scipy.stats import spearmanr
-
+    """A row of kind "ranking": Spearman's correlation of the predicted with the true loss on the test set (Fig. 5),
+    and of the `budget` candidates of most true loss the share that the module would ask, `overlap`; both also of the
+    signals that need no module; over_p_max: how much more `spearman` is than that of -log p_max. Of a module with a
+    sorter, `error`: how far off, as a share of a list, its ranks of real predictions are. True labels are looked at
+    for figures only. Of L2R-AL at cycle 0 also `examples`."""
     from alnb.learning.infer import infer
 
-    task, o = now.task, now.run.options
+    task, o, row = now.task, now.run.options, {"kind": "ranking", "cycle": now.cycle, "labelled": len(now.labelled)}
     (name,) = task.modules
-    test = infer(model, task.test_images, **task.look_with)
-    pool = infer(model, task.images[now.candidates], **task.look_with)
-    predicted = {where: task.predicted_losses(model, images)[name].cpu() for where, images in (
-        ("test", task.test_images), ("pool", task.images[now.candidates]))}  # fmt: skip
-    seen = {"test": signals(test), "pool": signals(pool)}
-    true = {"test": losses(test, task.test_targets), "pool": losses(pool, task.targets[now.candidates])}
+    pool, seen = (task.images[now.candidates], task.targets[now.candidates]), {}
+    for where, (images, targets) in {"test": (task.test_images, task.test_targets), "pool": pool}.items():
+        logits, predicted = infer(model, images, **task.look_with), task.predicted_losses(model, images)[name].cpu()
+        seen[where] = {"": predicted, **signals(logits)}, losses(logits, targets)
     asked = min(o.budget, len(now.candidates))
-    rows = []
-    for signal in ("predicted", *seen["test"]):
-        on_test, on_pool = (predicted[w] if signal == "predicted" else seen[w][signal] for w in ("test", "pool"))
-        row = {"kind": "ranking", "cycle": now.cycle, "signal": signal, "labelled": len(now.labelled)}
-        row["spearman"] = float(spearmanr(on_test.numpy(), true["test"].numpy()).statistic)
-        row["overlap"] = top_overlap(on_pool, true["pool"], asked)
-        if signal == "predicted" and task.sorter is not None and MODULES[name].told == "ranks":
-            row["error"] = sorter_error(task.sorter, on_test, o.batch)
-        rows.append(row)
-    return rows
+    for end in seen["test"][0]:
+        row["spearman" + end] = correlation(seen["test"][0][end], seen["test"][1])
+        row["overlap" + end] = top_overlap(seen["pool"][0][end], seen["pool"][1], asked)
+    row["over_p_max"] = row["spearman"] - row["spearman_p_max"]
+    if MODULES[name].told == "ranks":
+        row["error"] = sorter_error(task.sorter, seen["test"][0][""], o.batch)
+    pooled, true = seen["pool"][0][""], seen["pool"][1]
+    return [row, *(examples(now, pooled, true) if name == "l2r" and now.cycle == 0 else [])]
+
+
+def examples(now: Now, predicted, true, count: int = 6) -> list[dict]:
+    """Rows of kind "example": the candidates of most and of least predicted loss, with the true one and its rank."""
+    order, place = predicted.argsort(descending=True, stable=True), rk(true)
+    ends = {"most": order[:count], "least": order.flip(0)[:count]}
+    own = now.task.rows[now.candidates]
+    return [
+        {"kind": "example", "cycle": now.cycle, "end": end, "place": i, "sample": int(own[row]), "loss": float(true[row]),
+         "rank": int(place[row]), "candidates": len(own)}
+        for end, rows in ends.items() for i, row in enumerate(rows.tolist())
+    ]  # fmt: skip
 
 
 def signals(logits) -> dict:
-    """What could be had without a module, (N,) each, larger = less sure: entropy in nats, and -log p_max."""
+    """What can be had without a module, (N,) each, larger = less sure: entropy in nats, and -log p_max."""
     log_p = logits.double().log_softmax(1).cpu()
-    return {"entropy": -(log_p.exp() * log_p).sum(1), "-log p_max": -log_p.amax(1)}
+    return {"_entropy": -(log_p.exp() * log_p).sum(1), "_p_max": -log_p.amax(1)}
+
+
+def correlation(signal, true) -> float:
+    """Spearman's, with ties, of two (N,); 0 where one of them is the same for all."""
+    from scipy.stats import spearmanr
+
+    if signal.amin() == signal.amax() or true.amin() == true.amax():
+        return 0.0
+    return float(spearmanr(signal.numpy(), true.numpy()).statistic)
 
 
 def losses(logits, targets):
