@@ -138,8 +138,8 @@ def fig_5(results, race: str = "few") -> Drawing | None:
     }
     fig, axes = figures.subplots(1, 2, figsize=(11.5, 4.0))
     order = list(dict.fromkeys(lines["method"]))
-    for ax, (column, label) in zip(axes, named.items()):
-        figures.curves(lines, "labelled", column, "method", ax=ax, order=order, label=label, low=-1, high=1)
+    for ax, low, (column, label) in zip(axes, (-1, 0), named.items()):
+        figures.curves(lines, "labelled", column, "method", ax=ax, order=order, label=label, low=low, high=1)
     axes[0].set_title("on the test set")
     axes[1].set_title("on the candidates")
     figures.beside_axes(fig, order)
@@ -167,10 +167,11 @@ def sorter(results, race: str = "few") -> Drawing | None:
     real = rows[rows["kind"] == "ranking"].dropna(subset=["error"])
     found = [
         {"lists": f"predicted by {arm}", "length": held["length"].iloc[0], "sorter": part["error"].mean(),
-         "all in the middle": 0.25}
+         "pairwise sigmoids": part["error_exact"].mean()}
         for arm, part in real.groupby("method", sort=False)
     ]  # fmt: skip
     table = pandas.concat([table, pandas.DataFrame(found)], ignore_index=True)
+    table["length"] = table["length"].astype(int)
     fig = figures.table(table, decimals=3)
     figures.note(fig, "Mean distance between a given and the true place of a value, over the length of its list.")
     parts = [

@@ -206,6 +206,7 @@ def rankings(now: Now, model) -> list[dict]:
     sorter, `error`: how far off, as a share of a list, its ranks of real predictions are. True labels are looked at
     for figures only. Of L2R-AL at cycle 0 also `examples`."""
     from alnb.learning.infer import infer
+    from alnb.learning.sorting import soft_ranks
 
     task, o, row = now.task, now.run.options, {"kind": "ranking", "cycle": now.cycle, "labelled": len(now.labelled)}
     (name,) = task.modules
@@ -219,7 +220,8 @@ def rankings(now: Now, model) -> list[dict]:
         row["overlap" + end] = top_overlap(seen["pool"][0][end], seen["pool"][1], asked)
     row["over_p_max"] = row["spearman"] - row["spearman_p_max"]
     if MODULES[name].told == "ranks":
-        row["error"] = sorter_error(task.sorter, seen["test"][0][""], o.batch)
+        listed = lists(seen["test"][0][""], o.batch).to(task.device)
+        row |= {"error": sorter_error(task.sorter, listed), "error_exact": sorter_error(soft_ranks, listed)}
     pooled, true = seen["pool"][0][""], seen["pool"][1]
     return [row, *(examples(now, pooled, true) if name == "l2r" and now.cycle == 0 else [])]
 
@@ -264,15 +266,19 @@ def top_overlap(signal, true, b: int) -> float:
     return len(first & second) / b
 
 
-def sorter_error(sorter, predicted, d: int) -> float:
-    """How far off, of a place, a sorter's ranks of real predicted losses (N,) are, in lists of d as they come."""
+def lists(values, d: int):
+    """(N,) -> (N // d, d), as they come; of fewer than d one list."""
+    return values[: len(values) // d * d].reshape(-1, d) if len(values) >= d else values[None]
+
+
+def sorter_error(f_sort, l_pre) -> float:
+    """How far off, as a share of a list, the ranks of a sorter are on real predicted losses (n, d)."""
     import torch
 
     from alnb.learning.sorting import rank_error
 
-    whole = predicted[: len(predicted) // d * d].reshape(-1, d) if len(predicted) >= d else predicted[None]
     with torch.no_grad():
-        return rank_error(sorter(whole.to(next(sorter.parameters()).device)).cpu(), whole)
+        return rank_error(f_sort(l_pre), l_pre)
 
 
 # --- the study ----------------------------------------------------------------------------------------------------------
@@ -400,8 +406,9 @@ def orders(frame):
             "value"
         ]
         gap = numbers[row.method] - numbers[setting["than"]]
+        agrees = (gap > 0) == bool(row.value)
         yield {"check": f"{row.artefact}: {row.method} above {setting['than']}, {setting['in']}", "printed": row.value,
-               "computed": gap, "agrees": gap > 0, "note": "printed 1: above; computed: by how much"}  # fmt: skip
+               "computed": gap, "agrees": agrees, "note": "1: said to be above, 0: not; computed: by how much"}  # fmt: skip
 
 
 def extremes(frame):
