@@ -377,5 +377,6 @@ def is_world(run: Run) -> bool:
             if not datasets.info(one.dataset).real:
                 return True
         except BadRequest:  # a study with data of its own
-            return True
+            if not study(one.study).synthetic:
+                return True
     return False

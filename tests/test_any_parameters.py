@@ -14,6 +14,8 @@ SMALL = {
                            "watched.dataset": "digits", "watched.pool": 150},
     "01_label_dispersion": {"few.dataset": "digits", "few.seeds": 1, "pool": 150, "initial": 20, "budget": 20, "cycles": 2,
                             "epochs": 3, "batch": 32},
+    "04_learning_to_rank": {"few.dataset": "digits", "few.seeds": 1, "sorter": "tiny", "pool": 150, "initial": 24, "budget": 12,
+                            "cycles": 1, "subset": 60, "epochs": 2, "batch": 32, "smallest_batch": 8},
     "02_class_balance": {"few.dataset": "digits", "few.seeds": 1, "pool": 200, "initial": 20, "budget": 15, "cycles": 2,
                          "epochs": 3, "batch": 32},
 }  # fmt: skip
@@ -34,6 +36,9 @@ SMALL = {
         ("02_class_balance", {"few.arms": ["random", "k_center_cb"], "cycles": 1}),
         ("02_class_balance", {"few.arms": ["entropy_cb", "entropy_pseudo"], "tail": "exponential"}),
         ("02_class_balance", {"few": {}, "even": {"dataset": "digits", "arms": ["entropy"]}, "tail": "none", "cycles": 0}),
+        ("04_learning_to_rank", {"few.arms": ["random", "k_center"], "cycles": 0}),
+        ("04_learning_to_rank", {"few.arms": ["pairs_apart", "ll4al"], "start": "last", "lengths": [4]}),
+        ("04_learning_to_rank", {"few": {}, "null": {"dataset": "digits", "arms": ["l2r_exact"]}}),
         ("02_class_balance", {"few.arms": ["balanced_random"], "tail_classes": "last", "few.imbalance": 0.1}),
     ],
 )

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import resource
@@ -10,7 +11,7 @@ import pytest
 
 from alnb.errors import BadRequest
 from alnb.executor import drive
-from alnb.runs import Run, canonical
+from alnb.runs import Run, canonical, study
 from alnb.store import Busy, Store, is_world
 from tests import toy_study
 
@@ -255,3 +256,13 @@ def test_what_starts_from_a_stand_in_is_one():
     assert not is_world(about("cifar-10", {"source": real}))
     assert is_world(about("cifar-10", {"source": about("digits", {"source": drawn})}))
     assert is_world(about("people"))  # data of a study's own
+
+
+def test_data_that_the_paper_draws_by_a_program_too_stand_in_for_nothing(monkeypatch):
+    sequences = Run("tests.toy_study", "sequences", "encoder", 0)
+    starts = Run("label_dispersion", "digits", "cycle_0", 0, {}, {"sorter": sequences})
+    assert is_world(starts)
+    monkeypatch.setattr(toy_study, "STUDY", dataclasses.replace(toy_study.STUDY, synthetic=True))
+    study.cache_clear()
+    assert not is_world(starts)
+    study.cache_clear()

@@ -97,6 +97,12 @@ class Classification(Classes):
         network.dropout = o.dropout
         return network
 
+    def loss(self, network, cycle: int, member: int = 0):
+        """What training minimises (see `learning.losses`): a task of its own may bring another."""
+        from alnb.learning.losses import cross_entropy
+
+        return cross_entropy
+
     def train(self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None) -> tuple[Any, dict | None]:
         """See tasks.Task; `watched`: every epoch's predictions are recorded.
 
@@ -117,7 +123,10 @@ class Classification(Classes):
         )  # fmt: skip
         order, augment = (self._stream(name, cycle, member) for name in ("data order", "augmentation"))
         watch = recorder and self._timed(recorder)
-        trained = train(network, feed, recipe(self.options), order=order, augment=augment, after_epoch=watch)
+        trained = train(
+            network, feed, recipe(self.options), loss=self.loss(network, cycle, member), order=order, augment=augment,
+            after_epoch=watch,
+        )  # fmt: skip
         network.presented = trained.correct
         network.eval()
         if recorder is None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-FLOATS = ("probabilities", "log_probabilities", "embeddings", "mean_confidence", "labelled_embeddings")
+FLOATS = ("probabilities", "log_probabilities", "embeddings", "mean_confidence", "labelled_embeddings", "predicted_losses")
 OF_THE_LABELLED = ("labelled_embeddings", "labelled_targets", "labelled_images")
 OF_CLASSES = ("probabilities", "log_probabilities", "counts", "dropout_probabilities")  # a number a class
 CLASSES = ("predictions", "labelled_targets", "truth", "committee")  # classes themselves
@@ -93,6 +93,7 @@ def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
         "labelled_images": torch.randint(0, 256, (L, 3, 8, 8), generator=rng, dtype=torch.uint8),
         "labelled_targets": torch.randint(0, C, (L,), generator=rng),
         "truth": torch.randint(0, C, (U,), generator=rng),
+        "predicted_losses": logits.sin().sum(1),
     }
     noise = torch.randn(50, U, C, generator=rng)
     fields["dropout_probabilities"] = lambda passes: (logits + noise[:passes]).softmax(2)
@@ -112,7 +113,8 @@ def alike_view(seed=0, U=200, C=10, kinds=6, T=30, *, offers=None, oracle=False)
         fields[name] = few[name][kind].gather(1, orders)
     fields["predictions"] = names.gather(1, few["predictions"][:, kind].T.long()).T.to(torch.uint8)
     fields["truth"] = names.gather(1, few["truth"][kind][:, None])[:, 0]
-    fields["mean_confidence"] = few["mean_confidence"][kind]
+    for name in ("mean_confidence", "predicted_losses"):
+        fields[name] = few[name][kind]
     dropout, committee = few["dropout_probabilities"], few["committee"]
     fields["dropout_probabilities"] = lambda passes: dropout(passes)[:, kind].gather(2, orders.expand(passes, U, C))
     fields["committee"] = lambda members: names.gather(1, committee(members)[:, kind].T).T

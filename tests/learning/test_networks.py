@@ -51,6 +51,15 @@ def test_every_network_has_features_head_and_logits_that_agree():
         assert torch.equal(network(x), network.head(features))
 
 
+@pytest.mark.parametrize("name", ["small", "resnet18"])
+def test_the_last_of_the_blocks_is_what_the_features_are_pooled_from(name):
+    network = networks.build(name, 7, generator=generator()).eval()
+    x = torch.randn(2, 3, 32, 32, generator=generator(1))
+    maps = list(network.blocks(x))
+    assert tuple(features.shape[1] for features in maps) == network.widths
+    assert torch.equal(network.pooled(maps[-1]), network.embed(x))
+
+
 @pytest.mark.parametrize("pixels", [8, 11, 15, 16, 28, 32, 64])
 def test_small_accepts_8_to_64_pixels_and_strides_from_16_on(pixels):
     network = networks.build("small", 10, generator=generator())

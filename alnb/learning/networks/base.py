@@ -15,7 +15,9 @@ from alnb.learning.modes import fp32
 class Network(nn.Module):
     """Features, a linear head on them, and a faster copy of itself for inference.
 
-    embed(x) gives the penultimate features (B, D) of what a feed gives; `head` is the nn.Linear from D features to the
+    embed(x) gives the penultimate features (B, D) of what a feed gives; a network of blocks also has `blocks(x)`, their
+    feature maps (B, C, H, W) one after the other, `widths`, the C of each, and pooled(map) -> (B, C), which of the last is
+    what `embed` gives. `head` is the nn.Linear from D features to the
     logits (B, classes), in fp32 whatever precision the features have. A batch norm that is the next child of its module
     after a convolution must be fed by it. `dropout` is the probability with which a feature is dropped before the head
     in training.
@@ -23,12 +25,16 @@ class Network(nn.Module):
 
     head: nn.Linear
     dropout = 0.0
+    widths: tuple[int, ...] = ()
 
     def forward(self, x):
         x = self.embed(x)
         with fp32(x.device):
             x = x.float()
             return self.head(F.dropout(x, self.dropout, self.training) if self.dropout else x)
+
+    def pooled(self, features):
+        return features.mean((2, 3))
 
     def folded(self) -> nn.Module:
         """A copy in eval mode with every batch norm folded into its convolution: the same function up to rounding."""

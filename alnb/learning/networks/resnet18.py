@@ -16,6 +16,8 @@ class ResNet18(Network):
     The blocks are torchvision's. This is the network of LL4AL, SRAAL and CBAL, not the variant that keeps the max-pool.
     """
 
+    widths = (64, 128, 256, 512)
+
     def __init__(self, classes: int, channels: int = 3):
         super().__init__()
         from torchvision.models import resnet18
@@ -25,6 +27,16 @@ class ResNet18(Network):
         nn.init.kaiming_normal_(self.body.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.body.maxpool = nn.Identity()
         self.head, self.body.fc = self.body.fc, nn.Identity()
+
+    def blocks(self, x):
+        body = self.body
+        x = body.relu(body.bn1(body.conv1(x)))
+        for layer in (body.layer1, body.layer2, body.layer3, body.layer4):
+            x = layer(x)
+            yield x
+
+    def pooled(self, features):
+        return self.body.avgpool(features).flatten(1)
 
     def embed(self, x):
         return self.body(x)

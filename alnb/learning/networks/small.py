@@ -26,6 +26,8 @@ class Small(Network):
     quarter of the work.
     """
 
+    widths = (32, 64, 128)
+
     def __init__(self, classes: int, channels: int = 3):
         super().__init__()
         self.conv1, self.norm1 = Stem(channels, 32, 3, bias=False), nn.BatchNorm2d(32)
@@ -33,8 +35,11 @@ class Small(Network):
         self.conv3, self.norm3 = nn.Conv2d(64, 128, 3, padding=1, bias=False), nn.BatchNorm2d(128)
         self.head = nn.Linear(128, classes)
 
+    def blocks(self, x):
+        for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2), (self.conv3, self.norm3)):
+            x = F.relu(F.max_pool2d(norm(conv(x)), 2))
+            yield x
+
     def embed(self, x):
-        x = F.relu(F.max_pool2d(self.norm1(self.conv1(x)), 2))
-        x = F.relu(F.max_pool2d(self.norm2(self.conv2(x)), 2))
-        x = F.relu(F.max_pool2d(self.norm3(self.conv3(x)), 2))
-        return x.mean((2, 3))
+        *_, last = self.blocks(x)
+        return self.pooled(last)

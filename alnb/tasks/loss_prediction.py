@@ -1,0 +1,144 @@
+"""Image classification whose network carries modules that predict its loss: the view then has `predicted_losses`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from alnb.errors import BadRequest
+from alnb.runs import Run, State
+from alnb.tasks import classes, classification
+from alnb.tasks.classification import Classification
+from alnb.tasks.training import recipe
+
+
+@dataclass(frozen=True)
+class Settings(classification.Settings):
+    """The modules and how they are trained, beside the target network and by an optimiser of their own.
+
+    module_hidden: units a block. module_optimiser: Adam at the constant rate module_lr, or SGD as the target has it, rate,
+    schedule and all. joint: share of the epochs, from the first, in which the modules' loss times joint_weight trains the
+    target too (0: never). margin: of LL4AL's pairs. border: zeros around an image before its random crop (-1: the
+    dataset's own).
+    """
+
+    module_hidden: int = 128
+    module_optimiser: Literal["adam", "target"] = "adam"
+    module_lr: float = 1e-3
+    joint: float = 0.0
+    joint_weight: float = 1.0
+    margin: float = 1.0
+    border: int = -1
+
+
+def check(settings: Settings, dataset: str) -> None:
+    """BadRequest for a recipe that cannot train, and for a network that does not show its blocks."""
+    classification.check(settings, dataset)
+    if settings.module_hidden < 1:
+        raise BadRequest(f"module_hidden = {settings.module_hidden}: expected at least 1")
+    if settings.module_lr <= 0:
+        raise BadRequest(f"module_lr = {settings.module_lr}: expected above 0")
+    if not 0 <= settings.joint <= 1:
+        raise BadRequest(f"joint = {settings.joint}: expected a share of the epochs, 0 to 1")
+    for name in ("joint_weight", "margin"):
+        if getattr(settings, name) < 0:
+            raise BadRequest(f"{name} = {getattr(settings, name)}: expected 0 or more")
+    if settings.border < -1:
+        raise BadRequest(f"border = {settings.border}: expected pixels, 0 or more, or -1 for the dataset's own")
+
+
+class LossPrediction(Classification):
+    """See tasks.Task. A study's own task says which `modules` a run has, {name: blocks they look at, "last" or "all"}, and
+    their `criterion`; a run without any is plain classification, weight for weight."""
+
+    offers = Classification.offers | {
+        "predicted_losses": "(U,) float, larger = more loss; what the arm's module says, in no unit"
+    }
+
+    def __init__(self, run: Run, state: State | None = None):
+        super().__init__(run, state)
+        if self.options.border >= 0:
+            self.data = dataclasses.replace(self.data, crop=self.options.border)
+
+    @functools.cached_property
+    def modules(self) -> dict[str, str]:
+        return {}
+
+    def criterion(self, cycle: int, member: int):
+        """({name: predictions (B,)}, losses (B,)) -> what the modules' training minimises."""
+        raise NotImplementedError
+
+    def build(self, cycle: int, member: int = 0):
+        return self._with(self.modules, super().build(cycle, member), cycle, member)
+
+    def _with(self, modules, body, cycle: int, member: int = 0):
+        from alnb.learning.loss_prediction import Predicting, Predictor
+        from alnb.learning.networks import drawn_from
+
+        if not modules:
+            return body
+        if not body.widths:
+            raise BadRequest(f"network {self.options.network!r} does not show its blocks: it has no `widths`")
+        predictors = {}
+        for name, blocks in modules.items():
+            widths = body.widths if blocks == "all" else body.widths[-1:]
+            with drawn_from(self._stream(f"module {name} init", cycle, member)):
+                alpha = 0.0 if blocks == "all" else 0.01
+                predictors[name] = Predictor(widths, self.options.module_hidden, alpha)
+        network = Predicting(body, predictors)
+        network.dropout = body.dropout
+        return network
+
+    def loss(self, network, cycle: int, member: int = 0):
+        from alnb.learning import optimisers
+        from alnb.learning.loss_prediction import Beside
+
+        if not self.modules:
+            return super().loss(network, cycle, member)
+        o, target = self.options, recipe(self.options)
+        network.to(self.device)  # before its optimiser holds on to the weights
+        parameters = list(network.predictors.parameters())
+        if o.module_optimiser == "adam":
+            optimiser, rate = optimisers.Adam(parameters, o.module_lr), lambda epoch: o.module_lr
+        else:
+            optimiser, rate = optimisers.build(target, parameters, o.lr), target.lr_at
+        return Beside(
+            network, self.criterion(cycle, member), optimiser, rate, round(o.joint * o.epochs), o.joint_weight
+        )  # fmt: skip
+
+    def restore(self, weights: dict):
+        """The network that another step left; of its modules those of this run are kept."""
+        named = dict.fromkeys(key.split(".")[1] for key in weights if key.startswith("predictors."))
+        network = self._with({name: self._blocks(weights, name) for name in named}, super().build(0), 0)
+        network.load_state_dict(weights)
+        for name in set(named) - set(self.modules):
+            del network.predictors[name]
+        return network.to(self.device).eval()
+
+    @staticmethod
+    def _blocks(weights, name: str) -> str:
+        return "all" if f"predictors.{name}.blocks.1.weight" in weights else "last"
+
+    def predicted_losses(self, network, images) -> dict:
+        """{module: (N,)} of images (N, 3, H, W) uint8, see `learning.loss_prediction.predict`."""
+        from alnb.learning.loss_prediction import predict
+
+        return predict(network, images, **self.look_with)
+
+    def look(self, model, cycle: int, candidates, labelled, labels, record) -> Seen:
+        return Seen(self, model, cycle, candidates, labelled, labels, record)
+
+
+class Seen(classes.Seen):
+    """The fields of classification, and `predicted_losses`."""
+
+    @functools.cached_property
+    def predicted_losses(self):
+        modules: Sequence[str] = list(getattr(self._model, "predictors", {}))
+        if len(modules) != 1:
+            raise BadRequest(f"this model carries {len(modules)} modules that predict its loss: expected one")
+        images = self._task._acquisition_images(self._candidates, self._cycle)
+        return self._task.predicted_losses(self._model, images)[modules[0]]

@@ -1,0 +1,114 @@
+"""The artefacts of L2R-AL, on frames made up by hand."""
+
+import numpy as np
+import pandas
+import pytest
+from matplotlib.pyplot import close
+
+from alnb.drawn import learning_to_rank as drawn
+from tests.result_frames import results
+
+ABOUT = {"study": "learning_to_rank", "dataset": "digits", "world": True, "race": "few"}
+CURVES = {
+    ("random", 0): [50, 60, 70], ("random", 1): [50, 62, 72], ("l2r", 0): [50, 63, 74], ("l2r", 1): [50, 61, 75],
+    ("l2r_exact", 0): [50, 64, 74], ("l2r_permuted", 0): [50, 59, 69], ("ll4al", 0): [48, 60, 73],
+    ("random_joint", 0): [48, 59, 69],
+    ("ll4al retrained", 0): [50, 62, 73],
+}  # fmt: skip
+
+
+def frame():
+    tests = results(CURVES, "digits", True, race="few", study="learning_to_rank")
+    tests["key"] = tests["method"] + tests["seed"].astype(str)
+    rows = []
+    for method, seed in CURVES:
+        about = ABOUT | {"method": method, "seed": seed, "key": f"{method}{seed}"}
+        if method in ("l2r", "l2r_exact", "ll4al"):
+            for cycle in range(3):
+                row = {
+                    "kind": "ranking",
+                    "cycle": cycle,
+                    "labelled": 100 + 50 * cycle,
+                    "spearman": 0.5 + cycle / 10 + seed / 50,
+                }
+                row |= {"spearman_entropy": 0.7, "spearman_p_max": 0.8, "overlap": 0.1 * (cycle + 1), "overlap_entropy": 0.35,
+                        "overlap_p_max": 0.25, "over_p_max": row["spearman"] - 0.8}  # fmt: skip
+                row |= {"error": 0.05, "error_exact": 0.02} if method == "l2r" else {}
+                rows.append(about | row)
+        if method == "l2r":
+            rows += [about | {"kind": "sorter", "cycle": 0, "lists": lists, "length": 32, "error": error, "error_exact": 0.01,
+                              "error_middle": 0.25} for lists, error in (("normal", 0.03), ("joined", 0.06))]  # fmt: skip
+            rows += [about | {"kind": "example", "cycle": 0, "end": end, "place": i, "sample": i, "loss": loss, "rank": 9 - i,
+                              "candidates": 60} for end, loss in (("most", 2.0), ("least", 0.5)) for i in range(3)]  # fmt: skip
+    return pandas.concat([tests, pandas.DataFrame(rows)], ignore_index=True)
+
+
+FRAME = frame()
+
+
+class Data:
+    name = "digits"
+    train_images = np.zeros((5, 3, 8, 8), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    close("all")
+
+
+def test_figure_2_says_both_errors_and_who_is_asked():
+    one = drawn.fig_2()
+    first, second = one.data.set_index("system").loc[["system 1", "system 2"]].to_dict("records")
+    assert first["mse"] < second["mse"]
+    assert first["asked"] != second["asked"] == one.data["asked"].iloc[0]
+    assert f"system 1: MSE {first['mse']:.3f}, r_s 0.90, asks {first['asked']}" in one.alt
+    assert len(one.figure.axes[0].patches) == 15
+    assert one.rows is None
+
+
+def test_figure_4_has_the_printed_arms_alone():
+    one = drawn.fig_4(FRAME)
+    assert set(one.data["method"]) == {"random", "l2r", "ll4al"}
+    assert "l2r 50.0 to 74.5 %" in one.alt
+
+
+def test_figure_5_has_a_line_a_module_and_two_that_need_none():
+    one = drawn.fig_5(FRAME)
+    assert "l2r 0.510 to 0.710" in one.alt
+    assert "-log p_max (l2r) 0.800 to 0.800" in one.alt
+    assert "entropy (l2r) 0.350 to 0.350" in one.alt  # the right panel
+    assert "l2r_exact 0.500 to 0.700" in one.alt
+    lines = {line.get_label() for line in one.figure.axes[0].get_lines()}
+    assert {"l2r", "l2r_exact", "ll4al", "entropy (l2r)", "-log p_max (l2r)"} <= lines
+    others = drawn.fig_5(FRAME[FRAME["method"] != "l2r"])
+    assert "-log p_max (l2r_exact)" in others.alt
+
+
+def test_the_sorters_table_has_lists_held_out_and_real_ones():
+    one = drawn.sorter(FRAME)
+    assert "normal, 32 long: 0.030, sigmoids 0.010" in one.alt
+    assert "predicted by l2r, 32 long: 0.050, sigmoids 0.020" in one.alt
+    assert len(one.data) == 3
+    assert (one.data["length"] == 32).all()
+
+
+def test_the_examples_say_the_true_losses():
+    one = drawn.examples(FRAME, Data)
+    assert (
+        "3 candidates of most predicted loss have a true loss of 2.00 nats on average, the 3 of least 0.50" in one.alt
+    )
+    assert len(one.figure.axes) == 6
+    assert drawn.examples(FRAME, None) is None
+
+
+def test_rivals_and_the_joint_loss_have_their_arms():
+    assert set(drawn.rivals(FRAME).data["method"]) == {"random", "l2r", "l2r_exact", "l2r_permuted"}
+    assert set(drawn.joint(FRAME).data["method"]) == {"random", "random_joint", "ll4al", "ll4al retrained"}
+
+
+@pytest.mark.parametrize("draw", [drawn.fig_4, drawn.fig_5, drawn.rivals, drawn.joint, drawn.sorter])
+def test_what_cannot_be_drawn_is_said(draw, capsys):
+    nothing = FRAME[(FRAME["method"] == "random") & (draw is not drawn.fig_4)]
+    assert draw(nothing) is None
+    assert capsys.readouterr().out.strip()
