@@ -238,6 +238,8 @@ def table_1(results, printed) -> Drawing | None:
                 "gain": gap.mean, "low": gap.low, "high": gap.high, "seeds": gap.n,
                 "printed gain": wide.loc[cycle, "sraal"] - wide.loc[cycle, other] if known else float("nan"),
             })  # fmt: skip
+    if not found:
+        return standard.left_out(race, "no arm has finished a cycle")
     table = pandas.DataFrame(found)
     rows = tests[tests["method"].isin(["sraal", *others])]
     fig = figures.table(table)

@@ -43,7 +43,7 @@ def indicator(V, *, printed: bool = False, unbiased: bool = False):
     """
     import torch
 
-    V = torch.as_tensor(V).double()
+    V = torch.as_tensor(V, dtype=torch.float64)
     if V.ndim != 2 or V.shape[1] < 2 or bool((V < 0).any()) or not bool(((V.sum(1) - 1).abs() < 1e-3).all()):
         raise BadRequest(
             f"indicator: V of shape {tuple(V.shape)}; accepted: (N, C) probabilities of two classes or more"
@@ -58,7 +58,7 @@ def entropy(V):
     """(N,) the entropy of V (N, C) over its largest, log C: Table 1's rival of the indicator, in [0, 1]."""
     import torch
 
-    V = torch.as_tensor(V).double().sort(1).values
+    V = torch.as_tensor(V, dtype=torch.float64).sort(1).values
     return -torch.xlogy(V, V).sum(1) / math.log(V.shape[1])
 
 
@@ -67,7 +67,7 @@ def deviation(V):
     turned so that 1 is uncertain (which the paper does not say)."""
     import torch
 
-    V = torch.as_tensor(V).double().sort(1).values
+    V = torch.as_tensor(V, dtype=torch.float64).sort(1).values
     C = V.shape[1]
     return 1 - V.std(1, correction=0) / (math.sqrt(C - 1) / C)
 
@@ -567,8 +567,9 @@ def orders(frame):
     can be better than itself."""
     for artefact, part in frame[frame["metric"] == "better than"].groupby("artefact"):
         itself = part["method"] == [published.settings(text)["against"] for text in part["setting"]]
+        said = "; ".join(part.loc[itself, "note"])
         yield {"check": f"{artefact}: statements that one method is better than another", "printed": len(part),
-               "computed": int((~itself).sum()), "agrees": not itself.any(), "note": "; ".join(part.loc[itself, "note"])}  # fmt: skip
+               "computed": int((~itself).sum()), "agrees": not itself.any(), "note": said}  # fmt: skip
 
 
 def table_gains(frame):
