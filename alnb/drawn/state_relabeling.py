@@ -197,7 +197,7 @@ def fig_6(results, arm: str = "sraal") -> Drawing | None:
         axes[0, 1].set(xlabel="labelled", ylabel="standard deviation over the seeds", ylim=(0, None))
     gain = statistics.difference((pairs["start"] - pairs["few"]).tolist())
     told = f"Area with cycle 0, k-center less random, paired by seed: {gain.mean:+.2f}"
-    told += f" ({gain.low:+.2f} to {gain.high:+.2f})." if gain.n > 1 else "."
+    told += f" ({gain.low:+.2f} to {gain.high:+.2f})." if gain.low == gain.low else "."
     deviations = pairs[["few", "start"]].std()
     if gain.n > 1:
         told += f" Deviation of the area: {deviations['few']:.2f} at random, {deviations['start']:.2f} by k-center."
