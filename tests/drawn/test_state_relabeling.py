@@ -39,7 +39,7 @@ def _closed():
 def test_the_indicator_is_drawn_with_its_counterexamples():
     one = drawn.indicator_5()
     assert "(.5, .5, 0, ...) 0.778; (.4, flat) 0.600; uniform 0.900" in one.alt
-    assert "the least score is -" in one.alt
+    assert "(.4, flat) scores -0.36" in one.alt
     assert set(one.data["path"]) >= {"rest flat", "rest in one class", "rest flat, (4) as printed"}
 
 
@@ -88,7 +88,8 @@ def test_table_1_stands_beside_the_printed_gain_of_the_same_cycle():
 
 
 @pytest.mark.parametrize(
-    "draw", [drawn.asked_5, drawn.fig_3a, drawn.fig_3b, drawn.fig_6, drawn.fig_7, drawn.rivals_5, lambda rows: drawn.table_1(rows, TABLE)]
+    "draw", [drawn.asked_5, drawn.fig_3a, drawn.fig_3b, drawn.fig_6, drawn.fig_7, drawn.rivals_5,
+             lambda rows: drawn.table_1(rows, TABLE)]
 )  # fmt: skip
 @pytest.mark.parametrize(
     "rows", [FRAME[:0], FRAME[FRAME["kind"] == "nothing"], FRAME[(FRAME["kind"] == "test") & (FRAME["cycle"] == 0)]]
