@@ -92,7 +92,7 @@ def indicator_5() -> Drawing:
     ):
         ax.annotate(f"{name}: {y:.3f}", (x, y), xytext=(right, up), textcoords="offset points", fontsize=8)
     ax.set(xlabel="max(V), 10 classes", ylabel="score", ylim=(-1, 1.12), xlim=(0, 1.02))
-    ax.legend(fontsize=8, loc="lower left")
+    ax.legend(fontsize=8, loc="lower right")
     figures.note(
         fig, "Bright: uncertain. A larger maximum can score more, so that the second property holds for one shape "
         "of the rest only; with (4) as printed scores fall below 0. At the uniform vector (3) is 0 / 0: declared."

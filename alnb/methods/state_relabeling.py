@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alnb import cycle, published, races
-from alnb.acquisition import describe, score, select, write_arm
+from alnb.acquisition import describe, parse_arm, score, select, write_arm
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study
@@ -97,6 +97,7 @@ def by_indicator(view):
 # --- losses -------------------------------------------------------------------------------------------------------------
 
 READINGS = ("soft", "squared", "printed")
+FLOOR = 1e-3  # of the difference in the printed (5)
 
 
 def discriminator_loss(labelled, unlabelled, state, reading: str = "soft"):
@@ -121,9 +122,6 @@ def discriminator_loss(labelled, unlabelled, state, reading: str = "soft"):
     gap = state - unlabelled.sigmoid()
     log = torch.where(gap > FLOOR, gap.clamp_min(FLOOR).log(), math.log(FLOOR) + gap / FLOOR - 1)
     return surprise(labelled) - log.mean()
-
-
-FLOOR = 1e-3
 
 
 def adversarial_loss(labelled, unlabelled):
@@ -411,7 +409,7 @@ def seconds(run: Run) -> float:
         return classification.seconds(run, [size], 0)
     if run.method == cycle.FIRST:
         named = o.initial_labels not in ("random", "balanced", "reserved")
-        first = _game(*races.acquisition.parse_arm(o.initial_labels)) if named else 0
+        first = _game(*parse_arm(o.initial_labels)) if named else 0
         return first + classification.seconds(run, [o.initial], size - o.initial)
     sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - run.steps, o.cycles + 1)]
     games = 0 if run.method == cycle.RETRAINED else _game(run.method, o.strategy) * (run.steps - 1)
