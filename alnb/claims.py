@@ -152,8 +152,8 @@ def _arm(name: str, ran) -> str:
     plain = name.partition("(")[0]
     if name in ran or plain in BASELINES:
         return name
-    others = [arm for arm in ran if arm.startswith(f"{plain}(")]
-    return others[0] if len(others) == 1 else name
+    others = [arm for arm in ran if arm.partition("(")[0] == plain]
+    return others[0] if len(others) == 1 and others[0] != plain else name
 
 
 def _values(frame, metric, last, special):

@@ -31,7 +31,7 @@ class CycleSettings:
 
     initial_pool: the first labels differ from seed to seed, or are the same for all ("once").
     initial_labels: "random", "balanced" (as many of each class as can be), "reserved" (what the task's pool sets aside), or
-    a strategy, which sees the whole pool through an untrained model.
+    a strategy with its options, "latent_k_center(first=10)", which sees the whole pool through an untrained model.
     annotator: who answers, the dataset's own labels or a person of that name.
     start: each cycle's model begins from scratch or from the last cycle's weights. strategy: the options of the strategy,
     where they are not its defaults. selection: SHA-256 of the published selection that is retrained."""
@@ -150,12 +150,13 @@ def initial_pool(task) -> Pool:
         return Pool.initial(task.size, options.initial, seed, once, classes)
     if how == "reserved":
         return Pool(task.size, task.reserved)
-    strategy, pool = acquisition.get(how), Pool(task.size, [])
+    name, own = acquisition.parse_arm(how)
+    strategy, pool = acquisition.get(name), Pool(task.size, [])
     candidates = pool.candidates(0 if once else seed, 0)
     view = View(task, task.build(0), 0, candidates, [], task.labels([], {}), None, strategy.oracle)
     rng = torch_stream(0 if once else seed, f"initial {strategy.name}")
     with torch.no_grad():
-        choice = strategy.choose(view, options.initial, rng)
+        choice = strategy.choose(view, options.initial, rng, **own)
     return Pool(task.size, candidates[choice.rows].tolist())
 
 

@@ -283,8 +283,14 @@ def check_cycles(run: Run, pool: int) -> None:
         if (aside := getattr(o, "reserved", 0)) != o.initial:
             raise BadRequest(f"initial_labels = 'reserved': initial = {o.initial}, reserved = {aside}; give one number")
     elif o.initial_labels not in ("random", "balanced"):
-        about = acquisition.describe(o.initial_labels)
+        name, own = acquisition.parse_arm(o.initial_labels)
+        about = acquisition.describe(name)
         needs = set(about.needs)
+        for option, value in own.items():
+            if option not in about.parameters:
+                known = ", ".join(about.parameters) or "no option"
+                raise BadRequest(f"initial_labels = {o.initial_labels!r}: {name} knows no {option}; it has {known}")
+            coerce(value, type(about.parameters[option]), f"initial_labels = {o.initial_labels!r}: {option}")
         if "@" in about.name:  # its source is not in the key, and it does not travel
             raise BadRequest(f"initial_labels = {o.initial_labels!r} is of a notebook cell; accepted: a strategy of alnb")
         if about.oracle:

@@ -18,6 +18,8 @@ SMALL = {
                             "cycles": 1, "subset": 60, "epochs": 2, "batch": 32, "smallest_batch": 8},
     "02_class_balance": {"few.dataset": "digits", "few.seeds": 1, "pool": 200, "initial": 20, "budget": 15, "cycles": 2,
                          "epochs": 3, "batch": 32},
+    "05_state_relabeling": {"few.dataset": "digits", "few.seeds": 1, "pool": 150, "initial": 20, "budget": 15, "cycles": 1,
+                            "epochs": 3, "batch": 32, "game_steps": 2, "game_width": 2, "start": {}},
 }  # fmt: skip
 
 
@@ -40,6 +42,8 @@ SMALL = {
         ("04_learning_to_rank", {"few.arms": ["pairs_apart", "ll4al"], "start": "last", "lengths": [4]}),
         ("04_learning_to_rank", {"few": {}, "null": {"dataset": "digits", "arms": ["l2r_exact"]}}),
         ("02_class_balance", {"few.arms": ["balanced_random"], "tail_classes": "last", "few.imbalance": 0.1}),
+        ("05_state_relabeling", {"few.arms": ["entropy", "k_center"], "cycles": 0}),
+        ("05_state_relabeling", {"few": {}, "many": {"dataset": "digits", "seeds": 1, "arms": ["sraal(reading='printed')"]}}),
     ],
 )
 def test_it_runs_to_its_end_and_saves_what_can_be_drawn(name, overrides, tmp_path, monkeypatch, capsys):

@@ -233,6 +233,20 @@ def test_no_arm_is_assumed():
     assert (one_seed.verdict, one_seed.seeds) == ("cannot be told (interim)", 1)
 
 
+@pytest.mark.parametrize(
+    ("ran", "seeds"),
+    [
+        (["vaal(steps=8)", "random"], 2),
+        (["vaal(steps=8)", "vaal(steps=9)", "random"], 0),  # which of the two?
+        (["vaal", "vaal(steps=9)", "random"], 0),  # another arm of the race, which is not the one that is meant
+    ],
+)
+def test_an_arm_with_other_options_stands_for_a_claims_where_it_is_the_only_one_of_its_strategy(ran, seeds):
+    frame = noisy(dict.fromkeys(ran, 1), 2, np.random.default_rng(2), race="few")
+    asked = pd.DataFrame([claim(method="vaal(steps=5)", placebo="", null_race="")])
+    assert ledger(frame, asked).iloc[0]["seeds"] == seeds
+
+
 def test_a_claim_says_which_way_its_number_goes_whatever_is_better():
     curves = {
         (m, s): [9, 8 - g * (1 + s / 10) + s, 7 - 2 * g * (1 + s / 10)]

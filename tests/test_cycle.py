@@ -497,6 +497,8 @@ def test_first_labels_by_a_strategy_are_its_choice_from_the_whole_pool_through_a
         ("qbc", "needs committee, and nothing is trained yet"),
         ("bald", "initial_labels = 'bald' wants a network with dropout"),
         ("k_centr", "did you mean 'k_center'"),
+        ("k_center(first=3)", "initial_labels = 'k_center.first=3.': k_center knows no first; it has no option"),
+        ("latent_k_center(first='x')", "initial_labels = .*: first = 'x'.*expected int"),
         ("by_hand", "initial_labels = 'by_hand' is of a notebook cell"),
     ],
 )

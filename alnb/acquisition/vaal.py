@@ -12,14 +12,12 @@ with an area under the ROC of 0.8 on glyphs and 0.6 on CIFAR-10.
 
 from __future__ import annotations
 
-import itertools
 import math
 
 from alnb.acquisition import select
 from alnb.errors import BadRequest
 
 SMALLEST = 8  # px, the shorter side of an image
-CHUNK = 256  # images encoded at once when all are scored
 
 
 @select(
@@ -83,7 +81,7 @@ def certainty(candidates, labelled, rng, *, steps, batch, width, latent, beta, a
 
     from alnb.learning.feed import keep_freed_memory
     from alnb.learning.optimisers import Adam
-    from alnb.learning.vae import pixels, shuffled
+    from alnb.learning.vae import judged, pixels, shuffled, through
 
     _check(candidates, labelled, steps, batch, width, latent, beta, adversary, lr, flip, quirks)
     vae, critic = networks(tuple(candidates.shape[1:]), width, latent, rng)
@@ -101,9 +99,9 @@ def certainty(candidates, labelled, rng, *, steps, batch, width, latent, beta, a
                 x = [pixels(images, next(rows), rng if flip else None) for images, rows in feeds]
                 phi.minimise(vae_loss(vae, critic, x, rng, beta=beta, adversary=adversary, quirks=quirks))
             with torch.no_grad():
-                codes = _through(vae["encoder"], x, quirks)
+                codes = through(vae["encoder"], x, quirks)
             psi.minimise(discriminator_loss(*(critic(code.chunk(2, 1)[0]).squeeze(1) for code in codes)))
-        sure = _score(vae["encoder"], critic, candidates, batch, rng, flip, quirks)
+        sure = judged(vae["encoder"], critic, candidates, batch, rng, flip, quirks)
     if not bool(sure.isfinite().all()):
         raise BadRequest(f"vaal: training diverged, D(mu(x)) is not finite; lr {lr} is too high?")
     return sure
@@ -115,12 +113,12 @@ def certainty(candidates, labelled, rng, *, steps, batch, width, latent, beta, a
 def vae_loss(vae, critic, x, rng, *, beta, adversary, quirks=False):
     """L_VAE (eq. 4) of x = [labelled, unlabelled] pixels (B, 3, H, W): lambda_1 L_trd + lambda_2 L_adv, with lambda_1
     = 1 as in the paper and lambda_2 = `adversary`. z is drawn from q(z|x) by `rng`, D sees mu."""
-    from alnb.learning.vae import cropped, reconstruction_loss, sample
+    from alnb.learning.vae import cropped, reconstruction_loss, sample, through
 
-    codes = [code.chunk(2, 1) for code in _through(vae["encoder"], x, quirks)]
+    codes = [code.chunk(2, 1) for code in through(vae["encoder"], x, quirks)]
     z = [sample(*code, rng) for code in codes]
     elbo = published_loss if quirks else reconstruction_loss
-    pairs = zip(x, _through(vae["decoder"], z, quirks), codes)
+    pairs = zip(x, through(vae["decoder"], z, quirks), codes)
     trd = sum(elbo(pixels, cropped(back, pixels), *code, beta) for pixels, back, code in pairs)
     adv = adversarial_loss(*(critic(mu).squeeze(1) for mu, _ in codes))
     return trd + adversary * adv
@@ -135,18 +133,16 @@ def published_loss(x, x_hat, mu, logvar, beta):
 
 def adversarial_loss(labelled, unlabelled):
     """L_adv (eq. 2) for logits (B,) of D: both should be taken for labelled."""
-    return _surprise(labelled) + _surprise(unlabelled)
+    from alnb.learning.vae import surprise
+
+    return surprise(labelled) + surprise(unlabelled)
 
 
 def discriminator_loss(labelled, unlabelled):
     """L_D (eq. 3) for logits (B,) of D: -E[log D] of the labelled, -E[log(1 - D)] of the unlabelled."""
-    return _surprise(labelled) + _surprise(-unlabelled)
+    from alnb.learning.vae import surprise
 
-
-def _surprise(logits):
-    from torch.nn import functional as F
-
-    return F.softplus(-logits).mean()  # -log sigmoid
+    return surprise(labelled) + surprise(-unlabelled)
 
 
 # --- networks -----------------------------------------------------------------------------------------------
@@ -155,44 +151,14 @@ def _surprise(logits):
 def networks(shape, width: int, latent: int, rng):
     """The auto-encoder (see `learning.vae.autoencoder`) for images of `shape` (channels, H, W), and D, (B, latent) ->
     (B, 1). He's initialisation before a ReLU and in D, else PyTorch's: one draw from `rng`."""
-    from torch import nn
-
     from alnb.learning.networks import drawn_from
-    from alnb.learning.vae import autoencoder, he
+    from alnb.learning.vae import autoencoder, he, perceptron
 
     with drawn_from(rng):
         vae = autoencoder(shape, width, latent)
-        sizes = [latent, *[4 * width] * 4]
-        hidden = [part for a, b in itertools.pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU())]
-        critic = nn.Sequential(*hidden, nn.Linear(4 * width, 1))
+        critic = perceptron(latent, *[4 * width] * 4, 1)
         he([*vae["encoder"][:-1], *critic])
     return vae, critic
-
-
-def _score(encoder, critic, candidates, batch, rng, flip, quirks):
-    """(U,) logit of D(mu(x)), in eval mode, but with `quirks` in training mode and shuffled batches."""
-    import torch
-
-    from alnb.learning.vae import pixels
-
-    n = len(candidates)
-    rows = torch.randperm(n, generator=rng) if quirks else torch.arange(n)
-    encoder.train(quirks)
-    sure = torch.empty(n, device=candidates.device)
-    with torch.no_grad():
-        for part in rows.split(batch if quirks else CHUNK):
-            mu, _ = encoder(pixels(candidates, part, rng if quirks and flip else None)).chunk(2, 1)
-            sure[part.to(sure.device)] = critic(mu).squeeze(1)
-    return sure
-
-
-def _through(network, batches, apart):
-    """What the network makes of each batch, in one pass for all or, `apart`, one for each."""
-    import torch
-
-    if apart:
-        return [network(batch) for batch in batches]
-    return network(torch.cat(batches)).split([len(batch) for batch in batches])
 
 
 def _check(candidates, labelled, steps, batch, width, latent, beta, adversary, lr, flip, quirks):

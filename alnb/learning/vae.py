@@ -1,14 +1,19 @@
-"""The parts of a convolutional variational auto-encoder: networks, losses, and the shuffled pixels they are fed.
+"""The parts of a convolutional variational auto-encoder: networks, losses, the shuffled pixels they are fed, and what a
+game against a critic of its codes shares.
 
 It maps an image x to q(z|x) = N(mu, diag exp(logvar)) and back. Kingma and Welling 2014; the networks are VAAL's.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
 from torch import nn
+from torch.nn import functional as F
+
+CHUNK = 256  # images encoded at once when all are scored
 
 
 def autoencoder(shape, width: int, latent: int) -> nn.ModuleDict:
@@ -35,6 +40,12 @@ def autoencoder(shape, width: int, latent: int) -> nn.ModuleDict:
     return nn.ModuleDict({"encoder": encoder, "decoder": decoder})
 
 
+def perceptron(*sizes: int) -> nn.Sequential:
+    """Linear layers from sizes[0] to sizes[-1] values, a ReLU between two; PyTorch's initialisation."""
+    layers = [part for a, b in itertools.pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*layers[:-1])
+
+
 def he(layers) -> None:
     """He's initialisation before a ReLU of every convolution and linear layer in `layers`, biases 0."""
     for layer in layers:
@@ -59,6 +70,11 @@ def reconstruction_loss(x, x_hat, mu, logvar, beta):
     """-E[log p(x|z)] + beta KL(q(z|x) || p(z)) in nats an image, mean over the batch, for p(x|z) = N(x_hat, 1) on
     pixels in [-1, 1], up to its constant."""
     return ((x - x_hat).square().flatten(1).sum(1) / 2 + beta * kl(mu, logvar)).mean()
+
+
+def surprise(logits):
+    """-E[log D] of logits (B,) of D, nats."""
+    return F.softplus(-logits).mean()  # -log sigmoid
 
 
 def cropped(x_hat, x):
@@ -89,3 +105,24 @@ def pixels(images, rows, generator=None):
         return x
     mirrored = torch.rand(len(rows), generator=generator) < 0.5
     return torch.where(mirrored.to(x.device)[:, None, None, None], x.flip(3), x)
+
+
+def through(network, batches, apart: bool):
+    """What the network makes of each batch, in one pass for all or, `apart`, one for each: batch norm tells then which."""
+    if apart:
+        return [network(batch) for batch in batches]
+    return network(torch.cat(batches)).split([len(batch) for batch in batches])
+
+
+@torch.no_grad()
+def judged(encoder, critic, images, batch: int, generator, flip: bool, training: bool):
+    """(n,) logit of the critic on mu(x) of images (n, C, H, W) uint8, in eval mode; `training`: in training mode and
+    shuffled batches, whose statistics they share, mirrored if `flip`, as the public codes of VAAL and SRAAL do."""
+    n = len(images)
+    rows = torch.randperm(n, generator=generator) if training else torch.arange(n)
+    encoder.train(training)
+    logits = torch.empty(n, device=images.device)
+    for part in rows.split(batch if training else CHUNK):
+        mu, _ = encoder(pixels(images, part, generator if training and flip else None)).chunk(2, 1)
+        logits[part.to(logits.device)] = critic(mu).squeeze(1)
+    return logits

@@ -206,7 +206,7 @@ def test_quirks_take_two_steps_of_the_published_loss_to_one_of_the_discriminator
 def test_quirks_pass_labelled_and_unlabelled_apart():
     coder, _ = module.networks((3, 8, 8), 4, 8, generator())
     dark, bright = torch.full((8, 3, 8, 8), -0.8) + 0.1 * normal(8, 3, 8, 8), 0.8 + 0.1 * normal(8, 3, 8, 8)
-    together, apart = (module._through(coder["encoder"], [dark, bright], flag) for flag in (False, True))
+    together, apart = (vae.through(coder["encoder"], [dark, bright], flag) for flag in (False, True))
     torch.testing.assert_close(torch.cat(list(together)), coder["encoder"](torch.cat([dark, bright])))
     torch.testing.assert_close(apart[1], coder["encoder"](bright))
     assert not torch.allclose(together[1], apart[1], atol=0.1)
@@ -215,7 +215,7 @@ def test_quirks_pass_labelled_and_unlabelled_apart():
 def test_quirks_score_in_shuffled_batches_that_share_statistics():
     coder, critic = module.networks((3, 8, 8), 4, 8, generator())
     images = noise(40, 0, 256, 1, side=8)
-    score = lambda seed, flip, quirks, of=images: module._score(
+    score = lambda seed, flip, quirks, of=images: vae.judged(
         coder["encoder"], critic, of, 16, generator(seed), flip, quirks
     )
     assert torch.equal(score(0, True, False), score(1, True, False))

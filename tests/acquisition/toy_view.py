@@ -7,7 +7,11 @@ OF_THE_LABELLED = ("labelled_embeddings", "labelled_targets", "labelled_images")
 OF_CLASSES = ("probabilities", "log_probabilities", "counts", "dropout_probabilities")  # a number a class
 CLASSES = ("predictions", "labelled_targets", "truth", "committee")  # classes themselves
 # strategy -> options with which a test of its contract takes no minute
-QUICK = {"vaal": {"steps": 2, "batch": 8, "width": 2, "latent": 4}}
+QUICK = {
+    "vaal": {"steps": 2, "batch": 8, "width": 2, "latent": 4},
+    "sraal": {"steps": 2, "batch": 8, "width": 2, "latent": 4, "semantic": 4},
+    "latent_k_center": {"steps": 2, "batch": 8, "width": 2, "latent": 4},
+}
 
 
 class ToyView:

@@ -1,0 +1,277 @@
+"""The figures and tables of SRAAL, one function an artefact: rows in, a `figures.Drawing` out.
+
+`results` is what `nb.run` gave: the races "few" (ten classes), "many" and "start" (ten classes, the first labels by algorithm
+1). What cannot be drawn is said, and None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alnb import figures, statistics
+from alnb.drawn import standard
+from alnb.figures import PALETTE, Drawing
+from alnb.methods.state_relabeling import deviation, entropy, indicator, starts
+
+PRINTED = ("random", "k_center", "core_set", "bald", "vaal", "ll4al", "sraal")
+ABLATIONS = (
+    "sraal",
+    "sraal(indicator='none')",
+    "sraal(target_learner=False)",
+    "sraal(indicator='none', target_learner=False)",
+)
+INDICATORS = ("sraal", "sraal(indicator='entropy')", "sraal(indicator='deviation')")
+RIVALS = ("random", "sraal", "sraal(indicator='permuted')", "indicator", "entropy", "vaal")
+STARTS = {"few": "random initial labels", "start": "k-center initial labels"}
+NOTHING = "no runs at this profile"
+SHOWN = 10  # classes whose samples are shown
+OFFSET = 1  # the cycle of Table 1's first column, 20 %, less one: selection begins with 15 %
+
+# --- the data -----------------------------------------------------------------------------------------------------------
+
+
+def data_5(data) -> Drawing | None:
+    """Two samples of each of the first ten classes. data: what `nb.load` gave."""
+    import pandas
+
+    if data is None:
+        return standard.left_out("data", "the images are not here")
+    names = data.class_names[:SHOWN]
+    fig, axes = figures.subplots(2, len(names), figsize=(0.8 * len(names), 2.0), squeeze=False)
+    for c, name in enumerate(names):
+        for ax, i in zip(axes[:, c], (data.train_targets == c).nonzero()[0]):
+            ax.imshow(data.train_images[i].transpose(1, 2, 0), interpolation="nearest")
+        axes[0, c].set_title(name, fontsize=9 if max(map(len, names)) < 8 else 7)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    about = pandas.DataFrame([{"dataset": data.name, "world": not data.info.real, "key": None}])
+    return Drawing(fig, about, f"Two samples each of the classes {', '.join(names)} of {data.name}.", about)
+
+
+# --- the indicator ------------------------------------------------------------------------------------------------------
+
+
+def indicator_5() -> Drawing:
+    """Eq. (3) over the probabilities of three classes, the two others of Table 1 beside it, and along paths of ten classes:
+    the rest flat, or all in one class, with the counterexamples to the second property, and (4) as printed."""
+    import numpy as np
+    import pandas
+    import torch
+
+    steps = 40
+    a, b = np.array([(i, j) for i in range(steps + 1) for j in range(steps + 1 - i)]).T / steps
+    V = torch.tensor(np.stack([a, b, 1 - a - b], 1).clip(0))
+    fig, axes = figures.subplots(1, 4, figsize=(12.4, 3.3), width_ratios=[1, 1, 1, 1.5])
+    for ax, (name, score) in zip(axes, {"(3)": indicator, "entropy": entropy, "1 - SD": deviation}.items()):
+        x, y = (b + (1 - a - b) / 2), (1 - a - b) * np.sqrt(3) / 2
+        drawn = ax.tricontourf(x, y, score(V).clamp(0, 1).numpy(), levels=np.linspace(0, 1, 11), cmap="cividis")
+        ax.set(xticks=[], yticks=[], aspect="equal", title=f"{name}, 3 classes")
+        ax.grid(False)
+        ax.spines[:].set_visible(False)
+    fig.colorbar(drawn, ax=axes[:3], shrink=0.7, label="score")
+    C, m = 10, np.linspace(0.1001, 1, 300)
+    flat = np.concatenate([m[:, None], np.repeat((1 - m[:, None]) / (C - 1), C - 1, 1)], 1)
+    high = m[m >= 0.5]
+    two = np.concatenate([high[:, None], 1 - high[:, None], np.zeros((len(high), C - 2))], 1)
+    paths = {
+        "rest flat": (m, indicator(flat).numpy()),
+        "rest in one class": (high, indicator(two).numpy()),
+        "rest flat, (4) as printed": (m, indicator(flat, printed=True).numpy()),
+    }
+    ax, lines = axes[3], []
+    for (name, (x, y)), colour, style in zip(paths.items(), (PALETTE[5], PALETTE[6], "0.5"), ("-", "-", ":")):
+        ax.plot(x, y, color=colour, ls=style, lw=1.6, label=name)
+        lines.append(pandas.DataFrame({"path": name, "max": x, "score": y}))
+    points = {"(.5, .5, 0, ...)": [0.5, 0.5] + [0.0] * 8, "(.4, flat)": [0.4] + [0.6 / 9] * 9, "uniform": [0.1] * 10}
+    marks = pandas.DataFrame(
+        [{"path": name, "max": max(v), "score": float(indicator([v])[0])} for name, v in points.items()]
+    )
+    ax.plot(marks["max"], marks["score"], "o", color="black", ms=5)
+    for (name, x, y), (right, up) in zip(
+        marks[["path", "max", "score"]].itertuples(index=False), ((8, 3), (-88, -12), (8, 6))
+    ):
+        ax.annotate(f"{name}: {y:.3f}", (x, y), xytext=(right, up), textcoords="offset points", fontsize=8)
+    ax.set(xlabel="max(V), 10 classes", ylabel="score", ylim=(-1, 1.12), xlim=(0, 1.02))
+    ax.legend(fontsize=8, loc="lower right")
+    figures.note(
+        fig, "Bright: uncertain. A larger maximum can score more, so that the second property holds for one shape "
+        "of the rest only; with (4) as printed scores fall below 0. At the uniform vector (3) is 0 / 0: declared."
+    )  # fmt: skip
+    said = "; ".join(f"{r.path} {r.score:.3f}" for r in marks.itertuples())
+    least = float(indicator([points["(.4, flat)"]], printed=True)[0])
+    data = pandas.concat([*lines, marks], ignore_index=True)
+    alt = (
+        f"Three simplices of three classes, scored by eq. (3), by entropy and by 1 less the standard deviation, and the score "
+        f"against the largest of ten probabilities. Points: {said}. With (4) as printed (.4, flat) scores {least:.2f}."
+    )
+    return Drawing(fig, data, alt, pandas.DataFrame([{"dataset": "formulas", "world": False, "key": None}]))
+
+
+def asked_5(results, race: str = "few") -> Drawing | None:
+    """What each arm asks for: the mean indicator of its batches, and how many percent of them the target model has wrong, beside
+    all candidates; mean over cycles and seeds."""
+    rows = _kind(results, race, "asked")
+    if rows is None:
+        return standard.left_out(race, NOTHING)
+    rows = rows[rows["cycle"] < statistics.horizon(_tests(results, race))]
+    if rows.empty:
+        return standard.left_out(race, "no arm has finished a cycle")
+    table = rows.groupby("method")[["indicator", "indicator_pool", "wrong", "wrong_pool"]].mean()
+    table = table.sort_values("indicator").reset_index()
+    fig, axes = figures.subplots(1, 2, figsize=(9.2, 0.34 * len(table) + 1.4), sharey=True)
+    for ax, column, name in zip(axes, ("indicator", "wrong"), ("mean indicator", "wrong before they were labelled, %")):
+        colours = [figures.looks([arm])[arm]["color"] for arm in table["method"]]
+        ax.barh(table["method"], table[column], color=colours, height=0.6)
+        ax.plot(table[f"{column}_pool"], table["method"], "|", color="0.2", ms=14)
+        ax.set(xlabel=name)
+    figures.note(fig, f"Batches; line: all candidates of that arm. Mean over the cycles and {figures.seeds(rows)}.")
+    parts = [
+        f"{r.method} {r.indicator:.2f} (candidates {r.indicator_pool:.2f}), wrong {r.wrong:.0f} % ({r.wrong_pool:.0f} %)"
+        for r in table.itertuples()
+    ]
+    return Drawing(fig, table, f"Bars of what is asked on {_datasets(rows)}: {'; '.join(parts)}.", rows)
+
+
+# --- the race -----------------------------------------------------------------------------------------------------------
+
+
+def fig_3a(results) -> Drawing | None:
+    """Fig. 3, left: ten classes."""
+    return standard.race(results, "few", arms=PRINTED)
+
+
+def fig_3b(results) -> Drawing | None:
+    """Fig. 3, right: many classes."""
+    return standard.race(results, "many", arms=PRINTED)
+
+
+def fig_7(results) -> Drawing | None:
+    """Fig. 7: SRAAL without its indicator, its target learner and both; many classes, or ten where these did not run."""
+    race = _race_of(results, ABLATIONS)
+    if race is None:
+        return standard.left_out("many, few", "no ablation of SRAAL ran beside it at this profile")
+    return standard.race(results, race, arms=("random", *ABLATIONS))
+
+
+def rivals_5(results) -> Drawing | None:
+    """SRAAL beside its placebo, and the rivals that play no game: the indicator alone, entropy; and VAAL, without it."""
+    race = _race_of(results, [name for name in RIVALS if name not in ("random", "vaal")])
+    if race is None:
+        return standard.left_out("many, few", "no rival of SRAAL ran beside it at this profile")
+    return standard.race(results, race, arms=RIVALS)
+
+
+def _race_of(results, arms: Sequence[str]) -> str | None:
+    """The race, many classes first, in which two of the arms at least ran."""
+    there = {race: set(_tests(results, race)["method"]) & set(arms) for race in ("many", "few")}
+    return next((race for race, names in there.items() if len(names) > 1), None)
+
+
+# --- the first labels ---------------------------------------------------------------------------------------------------
+
+
+def fig_6(results, arm: str = "sraal") -> Drawing | None:
+    """Fig. 6: the mean and, dotted, the standard deviation over the seeds from either start, cycle 0 among them; the same
+    seeds."""
+    import pandas
+
+    both = starts(results)
+    pairs = both[both["method"] == arm]
+    if pairs.empty:
+        return standard.left_out("few, start", f"{arm} did not run from both starts at this profile")
+    parts = [_tests(results, race).assign(start=name, race=race) for race, name in STARTS.items()]
+    rows = pandas.concat(parts)
+    rows = rows[(rows["method"] == arm) & rows["seed"].isin(pairs["seed"])]
+    rows = rows[rows["cycle"] <= rows.groupby("race")["cycle"].max().min()]
+    metric = statistics.metric_of(rows)
+    spread = rows.groupby(["start", "labelled"])["value"].std().rename("deviation").reset_index().dropna()
+    fig, axes = figures.subplots(1, 2 if len(spread) else 1, figsize=(9.4 if len(spread) else 6.4, 3.8), squeeze=False)
+    figures.curves(
+        rows, "labelled", "value", "start", ax=axes[0, 0], label=metric.label, low=metric.low, high=metric.high
+    )
+    look = figures.looks(list(STARTS.values()))
+    for name, part in spread.groupby("start"):
+        line = {"color": look[name]["color"], "marker": look[name]["marker"]}
+        axes[0, 1].plot(part["labelled"], part["deviation"], ls=":", label=name, **line)
+    if len(spread):
+        axes[0, 1].set(xlabel="labelled", ylabel="standard deviation over the seeds", ylim=(0, None))
+    gain = statistics.difference((pairs["start"] - pairs["few"]).tolist())
+    told = f"Area with cycle 0, k-center less random, paired by seed: {gain.mean:+.2f}"
+    told += f" ({gain.low:+.2f} to {gain.high:+.2f})." if gain.low == gain.low else "."
+    deviations = pairs[["few", "start"]].std()
+    if gain.n > 1:
+        told += f" Deviation of the area: {deviations['few']:.2f} at random, {deviations['start']:.2f} by k-center."
+    figures.note(
+        fig, f"{arm}, {figures.seeds(rows)}. {told} Twenty seeds could tell two deviations apart; fewer cannot."
+    )
+    said = figures.describe_curves(
+        rows.assign(**{metric.label: rows["value"]}), "labelled", metric.label, "start", metric.unit
+    )
+    return Drawing(fig, rows, f"{said} {told}", rows)
+
+
+# --- the indicators of Table 1 ------------------------------------------------------------------------------------------
+
+
+def table_1(results, printed) -> Drawing | None:
+    """Table 1: SRAAL with each indicator, and what its own gains on each, paired by seed with 95 % t intervals, cycle by cycle,
+    beside the printed gain of that cycle (20 % is the second). printed: its rows of `published.published`. No difference
+    between the two is given: data, network and budgets are another's, unless this is the profile `paper`."""
+    import pandas
+
+    race = _race_of(results, INDICATORS)
+    tests = _tests(results, race) if race else results[:0]
+    others = [arm for arm in INDICATORS[1:] if len(tests) and arm in set(tests["method"])]
+    if not others or "sraal" not in set(tests["method"]):
+        return standard.left_out("many, few", "no other indicator ran beside SRAAL's at this profile")
+    wide = printed.assign(place=printed.groupby("method").cumcount() + 1 + OFFSET)
+    wide = wide.pivot(index="place", columns="method", values="value")
+    found = []
+    for cycle in range(1, int(statistics.horizon(tests)) + 1):
+        now = tests[tests["cycle"] == cycle]
+        for other in others:
+            gap = statistics.paired(now, "sraal", other, "value", resolution=0.0)
+            known = cycle in wide.index
+            found.append({
+                "labels": int(now["labelled"].iloc[0]), "against": other,
+                "ours": now.loc[now["method"] == "sraal", "value"].mean(), "other": now.loc[now["method"] == other, "value"].mean(),
+                "gain": gap.mean, "low": gap.low, "high": gap.high, "seeds": gap.n,
+                "printed gain": wide.loc[cycle, "sraal"] - wide.loc[cycle, other] if known else float("nan"),
+            })  # fmt: skip
+    if not found:
+        return standard.left_out(race, "no arm has finished a cycle")
+    table = pandas.DataFrame(found)
+    rows = tests[tests["method"].isin(["sraal", *others])]
+    fig = figures.table(table)
+    figures.note(
+        fig, f"Accuracy and points gained by SRAAL's indicator; 95 % t interval; race {race}, on {_datasets(rows)}."
+    )
+    parts = [
+        f"{r['labels']} labels: {r['ours']:.1f}, {r['against']} {r['other']:.1f}, gain {r['gain']:+.2f}"
+        + (f" ({r['low']:+.2f} to {r['high']:+.2f})" if r["low"] == r["low"] else "")
+        + (f", printed {r['printed gain']:+.2f}" if r["printed gain"] == r["printed gain"] else "")
+        for r in found
+    ]
+    return Drawing(fig, table, f"Table 1 beside these runs on {_datasets(rows)}. {'; '.join(parts)}.", rows)
+
+
+# --- rows ---------------------------------------------------------------------------------------------------------------
+
+
+def _kind(results, race: str, kind: str):
+    """Rows of that kind in that race; None where there are none."""
+    rows = standard.in_race(results, race)
+    rows = rows[rows["kind"] == kind].dropna(axis=1, how="all") if len(rows) else rows
+    return rows if len(rows) else None
+
+
+def _tests(results, race: str):
+    """The race's evaluations, the metric in `value`; empty where there are none."""
+    rows = standard.chosen(results, race)
+    rows = rows[rows["method"] != statistics.CEILING] if len(rows) else rows
+    known = len(rows) and (rows["kind"] == "test").any()
+    return statistics.test_rows(rows).dropna(subset=["value"]) if known else rows[:0]
+
+
+def _datasets(rows) -> str:
+    return ", ".join(sorted(rows["dataset"].unique()))

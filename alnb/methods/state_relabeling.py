@@ -1,0 +1,588 @@
+"""State-relabeling adversarial active learning, SRAAL (Zhang et al., CVPR 2020).
+
+VAAL asks next what a discriminator takes for unlabelled, and to it all unlabelled images are alike. SRAAL tells it more: the
+state of an unlabelled image is not 1 but how uncertain the target model is about it, eq. (3), and the codes that are judged
+know the labels as well as the pixels, since a target learner shares the encoder, eq. (2). The parts of the auto-encoder are
+in alnb/learning/vae.py. Equations are the paper's; where it cannot be followed to the letter, `sraal` says what is done.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from alnb import cycle, published, races
+from alnb.acquisition import describe, parse_arm, score, select, write_arm
+from alnb.cycle import CycleSettings, Fitted, Now
+from alnb.errors import BadRequest
+from alnb.runs import Run, State, Step, Study
+from alnb.tasks import classification
+from alnb.tasks.classes import Classes
+
+# --- the online uncertainty indicator -----------------------------------------------------------------------------------
+
+FLAT = 1e-12  # a variance below it, probabilities within 1e-6 of each other, counts as none
+
+
+def min_var(m, C: int, printed: bool = False):
+    """MINVar(V), eq. (4): the variance of V', whose largest element is that of V, m, and whose others are all
+    (1 - m) / (C - 1); `printed`: with the denominator 1 - C, as it stands there, which is no variance of V'."""
+    other = (1 - m) / ((1 - C) if printed else (C - 1))
+    return ((1 / C - m) ** 2 + (C - 1) * (1 / C - other) ** 2) / C
+
+
+def indicator(V, *, printed: bool = False, unbiased: bool = False):
+    """(N,) float64, how uncertain probabilities V (N, C) are, eq. (3): 1 - MINVar(V) / Var(V) * max(V), in [0, 1).
+
+    At the uniform vector the fraction is 0 / 0, and what it tends to depends on the direction: here it is 1, which gives
+    1 - 1 / C, the limit along the vectors with one class raised. printed: see `min_var`. unbiased: Var with C - 1 below, as
+    the authors' code, so that a sure prediction has 1 / C and not 0. BadRequest for what is no (N, C) of probabilities.
+    """
+    import torch
+
+    V = torch.as_tensor(V, dtype=torch.float64)
+    if V.ndim != 2 or V.shape[1] < 2 or bool((V < 0).any()) or not bool(((V.sum(1) - 1).abs() < 1e-3).all()):
+        raise BadRequest(
+            f"indicator: V of shape {tuple(V.shape)}; accepted: (N, C) probabilities of two classes or more"
+        )
+    V = V.sort(1).values  # summed in the order of size, whatever the classes are called
+    C, m, var = V.shape[1], V[:, -1], V.var(1, correction=int(unbiased))
+    ratio = (min_var(m, C, printed) / var).where(var > FLAT, torch.ones_like(var))
+    return 1 - (ratio if printed else ratio.clamp(max=1.0)) * m
+
+
+def entropy(V):
+    """(N,) the entropy of V (N, C) over its largest, log C: Table 1's rival of the indicator, in [0, 1]."""
+    import torch
+
+    V = torch.as_tensor(V, dtype=torch.float64).sort(1).values
+    return -torch.xlogy(V, V).sum(1) / math.log(V.shape[1])
+
+
+def deviation(V):
+    """(N,) one less the standard deviation of V (N, C) over its largest, that of a sure prediction: Table 1's other rival,
+    turned so that 1 is uncertain (which the paper does not say)."""
+    import torch
+
+    V = torch.as_tensor(V, dtype=torch.float64).sort(1).values
+    C = V.shape[1]
+    return 1 - V.std(1, correction=0) / (math.sqrt(C - 1) / C)
+
+
+INDICATORS = ("ours", "entropy", "deviation", "none", "permuted")
+
+
+def relabelled(V, kind: str, rng, unbiased: bool = False):
+    """(U,) fp32 the new state of the unlabelled, from V (U, C). "none": the plain 1; "permuted": the placebo, the indicators
+    of others, dealt by `rng`."""
+    import torch
+
+    if kind == "none":
+        return torch.ones(len(V), device=V.device)
+    state = {"entropy": entropy, "deviation": deviation}.get(kind, lambda V: indicator(V, unbiased=unbiased))(V)
+    if kind == "permuted":
+        state = state[torch.randperm(len(state), generator=rng).to(state.device)]
+    return state.float()
+
+
+@score("indicator", needs=("probabilities",), source="rival of SRAAL: eq. (3) alone, and no game")
+def by_indicator(view):
+    """(U,) the indicator itself."""
+    return indicator(view.probabilities)
+
+
+# --- losses -------------------------------------------------------------------------------------------------------------
+
+READINGS = ("soft", "squared", "printed")
+FLOOR = 1e-3  # of the difference in the printed (5)
+
+
+def discriminator_loss(labelled, unlabelled, state, reading: str = "soft"):
+    """L_D, eq. (5), from logits of D on codes of the labelled (B,) and the unlabelled (B,) and the new state (B,) of these.
+
+    soft: D predicts the state: cross-entropy with 0 for the labelled, with `state` for the unlabelled; the text of 3.3, and
+    the authors' code. At a code that a share u of the unlabelled and l of the labelled have, its best D is s u / (u + l).
+    squared: the same by squared errors of D.
+    printed: -E[log D(z_L)] - E[log(state - D(z_U))], where D is what is likely labelled. It has no value from D = state on,
+    and its best D is s l / (u + l), so that what is certain looks *un*labelled: the opposite of what the text wants. The
+    difference is floored at 1e-3, where the log goes on as its tangent.
+    """
+    import torch
+    from torch.nn import functional as F
+
+    from alnb.learning.vae import surprise
+
+    if reading == "soft":
+        return surprise(-labelled) + F.binary_cross_entropy_with_logits(unlabelled, state)
+    if reading == "squared":
+        return labelled.sigmoid().square().mean() + (unlabelled.sigmoid() - state).square().mean()
+    gap = state - unlabelled.sigmoid()
+    log = torch.where(gap > FLOOR, gap.clamp_min(FLOOR).log(), math.log(FLOOR) + gap / FLOOR - 1)
+    return surprise(labelled) - log.mean()
+
+
+def adversarial_loss(labelled, unlabelled):
+    """L_adv, eq. (6): -E[log D(z_L)] - E[log D(z_U)] of logits (B,): both alike, and D's 1 for both."""
+    from alnb.learning.vae import surprise
+
+    return surprise(labelled) + surprise(unlabelled)
+
+
+def reconstruction_loss(x, x_hat, mu, logvar, beta: float = 1.0, published: bool = False):
+    """-L_UIR of one pool, eq. (1), whose right-hand side is a bound to maximise and which (7) adds to a loss: hence the
+    minus. Nats an image, mean over the batch. published: the authors' code, 5 times the mean squared error, plus KL."""
+    from alnb.learning import vae
+
+    if published:
+        return 5 * (x - x_hat).square().mean() + beta * vae.kl(mu, logvar).mean()
+    return vae.reconstruction_loss(x, x_hat, mu, logvar, beta)
+
+
+def target_loss(logits, y, mu, logvar, annotation: float = 5.0):
+    """-L_STL, eq. (2), of logits (B, C) of p(y | z) and classes y (B,): annotation * -E[log p(y|z)] + KL(q(z|x) || p(z)).
+
+    With `annotation` 1, as printed, no code is better than one that says nothing: KL >= I(x; z) >= H(y) - E[-log p(y|z)],
+    so that the sum is H(y) at least, which q = p has (tested). The authors' code has 5.
+    """
+    from torch.nn import functional as F
+
+    from alnb.learning import vae
+
+    return annotation * F.cross_entropy(logits, y) + vae.kl(mu, logvar).mean()
+
+
+# --- the game -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Options:
+    """Of `sraal`, which says what they are."""
+
+    indicator: str
+    target_learner: bool
+    reading: str
+    steps: int
+    batch: int
+    width: int
+    latent: int
+    semantic: int
+    lr: float
+    decay: float
+    lambda1: float
+    lambda2: float
+    lambda3: float
+    annotation: float
+    beta: float
+    flip: bool
+    code: bool
+    label_bug: bool
+
+    def __post_init__(self):
+        whole = {"steps": 1, "batch": 2, "width": 1, "latent": 1, "semantic": 1}
+        for name, least in whole.items():
+            if not isinstance(value := getattr(self, name), int) or isinstance(value, bool) or value < least:
+                raise BadRequest(f"sraal: {name} = {value!r}; accepted: a whole number from {least}")
+        for name in ("lr", "decay", "lambda1", "lambda2", "lambda3", "annotation", "beta"):
+            value, above = getattr(self, name), name in ("lr", "decay")
+            number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+            if not number or value < 0 or (above and value == 0):
+                raise BadRequest(f"sraal: {name} = {value!r}; accepted: a number {'above' if above else 'from'} 0")
+        for name in ("target_learner", "flip", "code", "label_bug"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise BadRequest(f"sraal: {name} = {value!r}; accepted: True or False")
+        for name, known in (("indicator", INDICATORS), ("reading", READINGS)):
+            if (value := getattr(self, name)) not in known:
+                raise BadRequest(f"sraal: {name} = {value!r}; accepted: {', '.join(known)}")
+
+
+@select(
+    "sraal",
+    needs=("images", "labelled_images", "labelled_targets", "probabilities"),
+    source="Zhang, Li, Yang, Wang, Zha, Huang, State-relabeling adversarial active learning, CVPR 2020",
+    nested=True,
+)
+def sraal(
+    view,
+    budget,
+    rng,
+    *,
+    indicator: str = "ours",
+    target_learner: bool = True,
+    reading: str = "soft",
+    steps: int = 150,
+    batch: int = 32,
+    width: int = 16,
+    latent: int = 16,
+    semantic: int = 16,
+    lr: float = 1e-3,
+    decay: float = 1.0,
+    lambda1: float = 1.0,
+    lambda2: float = 10.0,
+    lambda3: float = 1.0,
+    annotation: float = 5.0,
+    beta: float = 1.0,
+    flip: bool = False,
+    code: bool = False,
+    label_bug: bool = False,
+):
+    """(budget,) rows, what D takes for labelled least surely first (3.4). Ties follow the shared random order.
+
+    indicator: the state of the unlabelled: "ours" (3), "entropy", "deviation" (Table 1), "none" (1 for all), "permuted".
+    target_learner=False: the code is the reconstructor's alone. reading: of (5), see `discriminator_loss`. steps of batch
+    labelled and batch unlabelled images at Adam's lr, times `decay` after each thirtieth of them. width: as VAAL's, 128 is the
+    published one; latent, semantic: sizes of the codes of reconstructor and target learner (100 and 100 in the code).
+    lambda1 to lambda3: (7); annotation: see `target_loss`; beta: weight of KL in (1); flip: mirror training images.
+
+    code=True does what the authors' code does and the paper does not say: the losses' scales (`reconstruction_loss`), two
+    updates of the generator to one of D, the pools passed apart, the unbiased variance in (3), candidates scored in training
+    mode in shuffled batches. label_bug=True, too: the second update has fresh images and the first one's labels.
+
+    BadRequest if nothing is labelled, for an option out of range, for images under 8 px and for a training that diverges.
+    """
+    options = Options(indicator, target_learner, reading, steps, batch, width, latent, semantic, lr, decay, lambda1, lambda2,
+                      lambda3, annotation, beta, flip, code, label_bug)  # fmt: skip
+    shared = view.priority.argsort()
+    V = view.probabilities[shared].to(view.device)
+    candidates = view.images[shared.to(view.images.device)].to(view.device)
+    labelled = view.labelled_images.to(view.device)
+    sure = play(candidates, V, labelled, view.labelled_targets.to(view.device), rng, options).sure
+    return shared[sure.sort(stable=True).indices.to(shared.device)[:budget]]
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a game leaves: sure (U,) fp32, logit of "labelled" of each candidate; state (U,), what D was told; the networks,
+    "encoder", "decoder", "learner", "critic"; classes (C,), the learner's outputs by the names of the classes."""
+
+    sure: Any
+    state: Any
+    networks: Any
+    classes: Any
+
+
+def play(candidates, V, labelled, y, rng, o: Options) -> Played:
+    """Generator against discriminator, in turn: candidates (U, 3, H, W) uint8 with V (U, C), labelled (L, 3, H, W) uint8 with
+    classes y (L,), all on one device; all chance is drawn from `rng`, a CPU generator."""
+    import torch
+
+    from alnb.learning.feed import keep_freed_memory
+    from alnb.learning.optimisers import Adam
+    from alnb.learning.vae import judged, pixels, shuffled, through
+
+    if candidates.ndim != 4 or min(candidates.shape[2:]) < SMALLEST:
+        raise BadRequest(
+            f"sraal: images of shape {tuple(candidates.shape[1:])}; accepted: (C, H, W), {SMALLEST} px or more"
+        )
+    if len(labelled) == 0:
+        raise BadRequest("sraal: nothing is labelled; accepted: at least one labelled image to compare with")
+    state = relabelled(V, o.indicator, rng, unbiased=o.code)
+    named, y = _by_appearance(y, V.shape[1])
+    parts = networks(tuple(candidates.shape[1:]), V.shape[1], o, rng)
+    parts.to(candidates.device, memory_format=torch.channels_last)
+    keep_freed_memory()
+    feeds = [
+        (labelled, shuffled(len(labelled), o.batch, rng, "drop" if o.code else "fill")),
+        (candidates, shuffled(len(candidates), o.batch, rng, "keep" if o.code else "fill")),
+    ]
+    psi = Adam(parts["critic"].parameters(), o.lr)
+    phi = Adam([p for name, part in parts.items() if name != "critic" for p in part.parameters()], o.lr)
+    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
+        for step in range(o.steps):
+            phi.lr = psi.lr = o.lr * o.decay ** (30 * step // o.steps)
+            for turn in range(2 if o.code else 1):
+                rows = [next(order) for _, order in feeds]
+                x = [pixels(images, at, rng if o.flip else None) for (images, _), at in zip(feeds, rows)]
+                if turn == 0 or not o.label_bug:
+                    classes = y[rows[0].to(y.device)]
+                phi.minimise(generator_loss(parts, x, classes, rng, o))
+            with torch.no_grad():
+                codes = [code.chunk(2, 1)[0] for code in through(parts["encoder"], x, o.code)]
+            logits = [parts["critic"](mu).squeeze(1) for mu in codes]
+            psi.minimise(discriminator_loss(*logits, state[rows[1].to(state.device)], o.reading))
+        logit = judged(parts["encoder"], parts["critic"], candidates, o.batch, rng, o.flip, o.code)
+    if not bool(logit.isfinite().all()):
+        raise BadRequest(f"sraal: training diverged, D(mu(x)) is not finite; lr {o.lr} is too high?")
+    return Played(logit if o.reading == "printed" else -logit, state, parts.eval(), named)
+
+
+SMALLEST = 8  # px, the shorter side of an image
+
+
+def generator_loss(parts, x, y, rng, o: Options):
+    """L_G, eq. (7), of x = [labelled, unlabelled] pixels (B, 3, H, W) and the classes y (B,) of the first: lambda1 L_UIR +
+    lambda2 L_STL + lambda3 L_adv, the first two turned (`reconstruction_loss`). z is drawn by `rng`, D sees mu."""
+    import torch
+
+    from alnb.learning.vae import cropped, sample, through
+
+    codes = [code.chunk(2, 1) for code in through(parts["encoder"], x, o.code)]
+    loss = o.lambda3 * adversarial_loss(*(parts["critic"](mu).squeeze(1) for mu, _ in codes))
+    z = [sample(*code, rng) for code in codes]
+    back = through(parts["decoder"], [one[:, : o.latent] for one in z], o.code)
+    for pixels, x_hat, (mu, logvar) in zip(x, back, codes):
+        uir = mu[:, : o.latent], logvar[:, : o.latent]
+        loss = loss + o.lambda1 * reconstruction_loss(pixels, cropped(x_hat, pixels), *uir, o.beta, o.code)
+    if o.target_learner:
+        stl = [value[:, o.latent :] for value in codes[0]]
+        loss = loss + o.lambda2 * target_loss(parts["learner"](z[0][:, o.latent :]), y, *stl, o.annotation)
+    if o.code and o.target_learner:  # there the unlabelled, too, are held to the prior in the learner's half
+        loss = loss + o.lambda2 * _kl(*(value[:, o.latent :] for value in codes[1]))
+    return loss if torch.is_tensor(loss) else torch.as_tensor(loss)
+
+
+def _kl(mu, logvar):
+    from alnb.learning.vae import kl
+
+    return kl(mu, logvar).mean()
+
+
+def networks(shape, classes: int, o: Options, rng):
+    """Encoder, images of `shape` (channels, H, W) -> (B, 2 (latent + semantic): mu, logvar), decoder from the first `latent`,
+    learner from the other `semantic` to (B, classes) logits, critic D from all, (B, 1) logits. One draw from `rng`.
+
+    The two FC modules of the encoder are one layer: the rows of its matrix do not know each other. At width 128 the learner
+    is the code's 100-1024-256-C, the critic its 512-512-512-512-1.
+    """
+    from torch import nn
+
+    from alnb.learning.networks import drawn_from
+    from alnb.learning.vae import autoencoder, he, perceptron
+
+    whole = o.latent + (o.semantic if o.target_learner else 0)
+    with drawn_from(rng):
+        parts = autoencoder(shape, o.width, o.latent)
+        parts["encoder"][-1] = nn.Linear(parts["encoder"][-1].in_features, 2 * whole)
+        parts["critic"] = perceptron(whole, *[4 * o.width] * 4, 1)
+        if o.target_learner:
+            parts["learner"] = perceptron(o.semantic, 8 * o.width, 2 * o.width, classes)
+            he(parts["learner"][:-1])
+        he([*parts["encoder"][:-1], *parts["critic"]])
+    return parts
+
+
+def _by_appearance(y, classes: int):
+    """(C,) the learner's output for each class, in the order in which labels first name them, so that nothing hangs on what
+    classes are called; and y (L,) so renamed."""
+    import torch
+
+    seen = dict.fromkeys(y.tolist())
+    order = [*seen, *(c for c in range(classes) if c not in seen)]
+    named = torch.empty(classes, dtype=torch.int64, device=y.device)
+    named[torch.tensor(order, device=y.device)] = torch.arange(classes, device=y.device)
+    return named, named[y]
+
+
+# --- what the figures look at, after the choice -------------------------------------------------------------------------
+
+
+def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
+    """A row of kind "asked": the mean indicator of the batch and of all candidates, and how many percent of either the target
+    model has wrong (true classes are looked at for figures only)."""
+    V, rows = view.probabilities, choice.rows
+    state = indicator(V).cpu()
+    wrong = 100 * (V.argmax(1) != now.task.targets[now.candidates]).double().cpu()
+    found = {"indicator": state, "wrong": wrong}
+    means = {name: float(values[rows].mean()) for name, values in found.items()}
+    means |= {f"{name}_pool": float(values.mean()) for name, values in found.items()}
+    return [{"kind": "asked", "cycle": now.cycle, **means}], {}
+
+
+# --- the study ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Settings(CycleSettings, classification.Settings):
+    """Those of the cycle and of image classification: the target model is the plain network, whoever chooses."""
+
+
+def step(run: Run, state: State) -> Step:
+    return cycle.step(run, state, classification.Classification, after=analyse)
+
+
+def seconds(run: Run) -> float:
+    """Rough seconds of a whole run on one core."""
+    o, size = run.options, classification.pool_size(run)
+    if run.method == cycle.ALL:
+        return classification.seconds(run, [size], 0)
+    if run.method == cycle.FIRST:
+        named = o.initial_labels not in ("random", "balanced", "reserved")
+        first = _game(*parse_arm(o.initial_labels)) if named else 0
+        return first + classification.seconds(run, [o.initial], size - o.initial)
+    sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - run.steps, o.cycles + 1)]
+    games = 0 if run.method == cycle.RETRAINED else _game(run.method, o.strategy) * (run.steps - 1)
+    return games + classification.seconds(run, sizes, 0)
+
+
+def _game(method: str, options: Mapping[str, Any]) -> float:
+    """Rough seconds of a choice by a model of its own, if that has steps, batch and width."""
+    o = describe(method).parameters | dict(options)
+    if not {"steps", "batch", "width"} <= set(o):
+        return 0.0
+    return 1e-3 * o["steps"] * 2 * o["batch"] * (o["width"] / 16) ** 2 * (2 if o.get("code") or o.get("quirks") else 1)
+
+
+def check(run: Run) -> None:
+    """BadRequest for a recipe, sizes or options of the game that cannot be."""
+    classification.check(run.options, run.dataset)
+    races.check_cycles(run, classification.pool_size(run))
+    if run.method == "sraal":
+        Options(**describe("sraal").parameters | dict(run.options.strategy))
+
+
+STUDY = Study(
+    "state_relabeling", 1, step, Settings, cycle.steps, seconds, Classes.metrics, lambda dataset: Classes.offers, check
+)
+
+RACES = ("few", "many", "start")
+
+
+def grid(
+    few: Mapping[str, Any],
+    many: Mapping[str, Any] = {},
+    start: Mapping[str, Any] = {},
+    *,
+    game_steps: int = 150,
+    game_batch: int = 32,
+    game_width: int = 16,
+    game_latent: int = 16,
+    game_lr: float = 1e-3,
+    game_decay: float = 1.0,
+    game_lambda2: float = 10.0,
+    game_flip: bool = False,
+    game_code: bool = False,
+    **shared,
+) -> list[Run]:
+    """Every run of the notebook (see alnb/races.py): ten classes (`few`), many, and ten with the first labels of algorithm 1
+    (`start`). game_...: what all arms of SRAAL have in common, unless one says otherwise (`sraal`; game_latent: of both codes);
+    they are no part of an arm's name. Raises BadRequest for what cannot be.
+    """
+    game = {"steps": game_steps, "batch": game_batch, "width": game_width, "latent": game_latent, "semantic": game_latent,
+            "lr": game_lr, "decay": game_decay, "lambda2": game_lambda2, "flip": game_flip, "code": game_code}  # fmt: skip
+
+    def special(name, options, dataset, seed, settings):
+        if name != "sraal":
+            return None
+        run = races.method_run(STUDY.name, dataset, write_arm(name, game | options), seed, settings)
+        return [dataclasses.replace(run, arm=write_arm(name, options) if options else "")]
+
+    return races.grid(STUDY.name, dict(zip(RACES, (few, many, start))), shared, special)
+
+
+# --- what is special in the paper's claims and audit --------------------------------------------------------------------
+
+
+def start_metrics(results) -> dict:
+    """For `claims.ledger`, of each run of the race "start" beside the same arm and seed of "few", areas under the curve with
+    cycle 0: "asked.start_gain", the difference; "asked.start_spread", that of the distances from the median of their arm,
+    negative where the start of algorithm 1 spreads less (Brown and Forsythe's test is one of such distances)."""
+    both = starts(results)
+    away = {race: (both[race] - both.groupby("method")[race].transform("median")).abs() for race in ("few", "start")}
+    found = both.assign(start_gain=both["start"] - both["few"], start_spread=away["start"] - away["few"])
+    found = found.set_index(["race", "dataset", "world", "method", "seed"])
+    return {f"asked.{name}": lambda frame, name=name: found[name] for name in ("start_gain", "start_spread")}
+
+
+def starts(results):
+    """A row for each arm and seed that ran in both races, "few" and "start": their areas, with cycle 0, over the cycles that
+    both have, in the columns of these names; race is "start"."""
+    import pandas
+
+    from alnb import statistics
+
+    columns = ["race", "dataset", "world", "method", "seed", "few", "start"]
+    rows = (
+        results[results["race"].isin(["few", "start"]) & (results["kind"] == "test")]
+        if "race" in results
+        else results[:0]
+    )
+    rows = rows[rows["method"] != statistics.CEILING] if len(rows) else rows
+    if set(rows["race"] if len(rows) else ()) != {"few", "start"}:
+        return pandas.DataFrame(columns=columns)
+    rows = statistics.test_rows(rows).dropna(subset=["value"])
+    end = int(rows.groupby(["race", "method"])["cycle"].max().min())
+    found = []
+    for (method, seed), part in rows[rows["cycle"] <= end].groupby(["method", "seed"]):
+        runs = {race: run.drop_duplicates("cycle") for race, run in part.groupby("race")}
+        if len(runs) == 2 and all(len(run) == end + 1 for run in runs.values()):
+            areas = {race: statistics.aubc(run["labelled"], run["value"]) for race, run in runs.items()}
+            about = {
+                "race": "start",
+                "dataset": runs["start"]["dataset"].iloc[0],
+                "world": bool(runs["start"]["world"].iloc[0]),
+            }
+            found.append(about | {"method": method, "seed": int(seed)} | areas)
+    return pandas.DataFrame(found, columns=columns)
+
+
+def formulas(frame):
+    """For `published.audit`: what eq. (3) and (4) give, against what is said of them (rows of 3.3, metric "score"). The vectors
+    are ours: ten classes; one at .4 and the others flat, two at .5, and one sure."""
+    flat, half = [[0.4] + [0.6 / 9] * 9], [[0.5, 0.5] + [0.0] * 8]
+    V, at = "V = (.4, .067, ... .067)", frame[frame["artefact"] == "eq. (4)"]
+    if not len(at):
+        return
+    import numpy
+
+    yield _said(
+        "eq. (4): MINVar, denominator 1 - C as printed, is Var(V')",
+        round(float(numpy.var(flat)), 6),
+        min_var(0.4, 10, True),
+        V,
+    )
+    yield _said("eq. (4): MINVar, denominator C - 1, is Var(V')", round(float(numpy.var(flat)), 6), min_var(0.4, 10), V)
+    least = round(float(indicator(flat, printed=True)[0]), 6)
+    yield {"check": "3.3, property (1) with (4) as printed: the score is 0 at least", "printed": 0.0, "computed": least,
+           "agrees": least >= 0, "note": V}  # fmt: skip
+    low, high = (round(float(indicator(V)[0]), 6) for V in (flat, half))
+    yield {"check": "3.3, property (2): a larger maximum, .5 for .4, scores less", "printed": low, "computed": high,
+           "agrees": high < low, "note": f"{V} scores {low:.3f}, (.5, .5, 0, ... 0) scores {high:.3f}"}  # fmt: skip
+
+
+def _said(what: str, printed: float, computed: float, note: str) -> dict:
+    return {
+        "check": what,
+        "printed": printed,
+        "computed": computed,
+        "agrees": abs(printed - computed) < 1e-6,
+        "note": note,
+    }
+
+
+def sizes(frame):
+    """For `published.audit`: images of a dataset, as training plus test images and as classes times images per class."""
+    for row in frame[frame["metric"] == "images"].itertuples():
+        own = frame[frame["dataset"] == row.dataset].set_index("metric")["value"]
+        for first, second, by in (("training images", "test images", "+"), ("classes", "images per class", "x")):
+            if first in own and second in own:
+                a, b = own[first], own[second]
+                yield published.compared(
+                    row, a + b if by == "+" else a * b, f"{a:,.0f} {by} {b:,.0f}", more=f"{first} {by} {second}"
+                )
+
+
+def orders(frame):
+    """For `published.audit`: which methods the text calls better than another (metric "better than", setting `against=`): none
+    can be better than itself."""
+    for artefact, part in frame[frame["metric"] == "better than"].groupby("artefact"):
+        itself = part["method"] == [published.settings(text)["against"] for text in part["setting"]]
+        said = "; ".join(part.loc[itself, "note"])
+        yield {"check": f"{artefact}: statements that one method is better than another", "printed": len(part),
+               "computed": int((~itself).sum()), "agrees": not itself.any(), "note": said}  # fmt: skip
+
+
+def table_gains(frame):
+    """For `published.audit`: "outperforms ... under different sampling ratios": the least that SRAAL's own indicator gains in
+    Table 1 on each of the others is above 0."""
+    table = frame[frame["artefact"] == "Table 1"]
+    share = [published.settings(text)["share"] for text in table["setting"]]
+    wide = table.assign(share=share).pivot(index="share", columns="method", values="value") if len(table) else table
+    for other in (name for name in wide if name != "sraal"):
+        gains = wide["sraal"] - wide[other]
+        yield {"check": f"Table 1: least gain on {other} is above 0", "printed": 0.0, "computed": float(gains.min()),
+               "agrees": bool(gains.min() > 0), "note": f"at {gains.idxmin()}; of {len(gains)} ratios"}  # fmt: skip
+
+
+CHECKS = (formulas, sizes, orders, table_gains)
