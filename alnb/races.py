@@ -29,11 +29,11 @@ LATER = ("budget", "cycles", "subset", "annotator", "start", "strategy", "select
 CYCLIC = ("initial", "initial_pool", "initial_labels", *LATER)  # nor in that of a training on all data
 COMMON = (
     "strategy", "selection", "annotator", "pool", "tail", "imbalance", "tail_classes", "reserved", "split", "initial",
-    "budget", "cycles", "initial_pool", "initial_labels", "network", "task", "encoder", "px", "head",
+    "budget", "cycles", "initial_pool", "initial_labels", "network", "task", "encoder", "px", "standardise", "head",
 )  # fmt: skip
 """Settings that all arms of a race have in common, or they could not be compared: no arm has one among its options."""
 
-TRAINED = ("network", "task", "encoder", "px", "head")  # those of COMMON that say what is trained
+TRAINED = ("network", "task", "encoder", "px", "standardise", "head")  # those of COMMON that say what is trained
 
 Special = Callable[..., "list[Run] | None"]
 """special(name, options, dataset, seed, settings) -> the runs of an arm that is no strategy, None if it is one."""

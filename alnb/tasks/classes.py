@@ -29,6 +29,9 @@ OFFERS = {
 }
 """U candidates, C classes, D features, T epochs of this cycle's training, L labelled. The view also has `classes`, C."""
 
+DECISIONS = {"decisions": "(U, C) float, one class against the rest: positive inside, 1 at the margin's edge"}
+"""What a support vector machine offers beside: no other head has a margin."""
+
 
 def accuracy(dataset: str) -> tuple[Metric, ...]:
     """Percent of the test set, in steps of one sample."""
@@ -164,6 +167,10 @@ class Seen:
     @functools.cached_property
     def probabilities(self):
         return self._outputs[0].float().softmax(1)
+
+    @property
+    def decisions(self):
+        return self._outputs[0].float()
 
     @property
     def embeddings(self):

@@ -17,7 +17,7 @@ from alnb.errors import BadRequest
 from alnb.machine import device
 from alnb.runs import Run, State, stream
 from alnb.tasks import classification
-from alnb.tasks.classes import OFFERS, Classes
+from alnb.tasks.classes import DECISIONS, OFFERS, Classes
 from alnb.tasks.classification import check_recipe, recipe
 from alnb.tasks.pool import PoolSettings, pool_rows
 from alnb.tasks.pool import check as check_pool
@@ -30,7 +30,8 @@ class Settings(classification.Settings):
     """A study's choice between images and their frozen features, and what the features are.
 
     encoder: see learning.encoders; "run": the network of the run that is needed as "encoder". px: images are resized to
-    this side before it, 0: as they are. head: "sgd", softmax regression by the recipe (epochs, batch, lr, ... as for
+    this side before it, 0: as they are. standardise: every feature has mean 0 and deviation 1 over the pool, else they are as
+    the encoder gives them. head: "sgd", softmax regression by the recipe (epochs, batch, lr, ... as for
     images), or "svm", scikit-learn's LinearSVC, one class against the rest, with penalty svm_c. What is the network's own
     among the settings for images (network, precision, acquisition_transform) means nothing here.
     """
@@ -38,11 +39,12 @@ class Settings(classification.Settings):
     task: Literal["images", "features"] = "images"
     encoder: str = "efficientnet-lite0"
     px: int = 128
+    standardise: bool = True
     head: Literal["sgd", "svm"] = "sgd"
     svm_c: float = 5.0
 
 
-OWN = ("encoder", "px", "head", "svm_c")
+OWN = ("encoder", "px", "standardise", "head", "svm_c")
 OF_IMAGES = ("network", "precision", "acquisition_transform")
 SECONDS = 0.016, 0.0007, 0.00006  # one core, 1,280 features, 1,000 samples: an epoch; a look, and a class more in it
 
@@ -118,10 +120,11 @@ def mark(settings, stand_in: bool) -> str:
 
 
 def prepare(run: Run, say) -> None:
-    """Compute the features that runs like this one share, unless they come from another run: in a process of its own."""
+    """Compute the features that runs like this one share, in a process of its own; not those of another run's network, nor
+    what the dataset brings itself: these take no time where they are needed."""
     from alnb.learning import encoders, frozen
 
-    if is_features(run.options) and run.options.encoder != encoders.OF_RUN:
+    if is_features(run.options) and run.options.encoder not in (encoders.OF_RUN, "given"):
         frozen.prepare(run.dataset, run.options.encoder, run.options.px, say)
 
 
@@ -134,10 +137,10 @@ def seconds(run: Run, labelled: Sequence[int], recorded: int) -> float:
 
 
 @functools.lru_cache(maxsize=1)
-def _resident(dataset: str, encoder, pool: PoolSettings, seed: int, where: str):
+def _resident(dataset: str, encoder, pool: PoolSettings, seed: int, standardise: bool, where: str):
     """All training labels; rows, features and labels of the pool and the test set as tensors on the device, once per
-    process; every feature has mean 0 and deviation 1 over the pool, which takes no label. The hash of the features comes
-    last."""
+    process; `standardise`: every feature has mean 0 and deviation 1 over the pool, which takes no label. The hash of the
+    features comes last."""
     import torch
 
     from alnb.learning import frozen
@@ -152,30 +155,32 @@ def _resident(dataset: str, encoder, pool: PoolSettings, seed: int, where: str):
             if attempt == 2:
                 raise
             features = frozen.again(features, dataset, encoder, where, why)
-    mean, std = train.mean(0, dtype="float64").astype("float32"), train.std(0, dtype="float64").astype("float32")
-    std[std < 1e-6] = 1.0  # a feature that never changes
-    for array in (train, test):
-        array -= mean
-        array /= std
+    if standardise:
+        mean, std = train.mean(0, dtype="float64").astype("float32"), train.std(0, dtype="float64").astype("float32")
+        std[std < 1e-6] = 1.0  # a feature that never changes
+        for array in (train, test):
+            array -= mean
+            array /= std
     arrays = (train, features.train_targets[rows], test, features.test_targets)
     return features.train_targets, rows, *(torch.from_numpy(array).to(where) for array in arrays), features.sha256[: frozen.DIGITS]
 
 
 class Features(Classes):
     """One run's features and head (see tasks.Task). Samples are positions in the pool; `embeddings` are the frozen features,
-    standardised over the pool. A row of results says which they were: column `features`, the beginning of their SHA-256."""
+    standardised over the pool if the settings say so. A row of results says which they were: column `features`, the beginning
+    of their SHA-256."""
 
     def __init__(self, run: Run, state: State | None = None):
         super().__init__(run, state, device())
         o = self.options
         pool = PoolSettings.of(o)
         seed = run.seed if pool.drawn_by == "seed" else 0
-        loaded = _resident(run.dataset, self._encoder(state), pool, seed, self.device)
+        loaded = _resident(run.dataset, self._encoder(state), pool, seed, o.standardise, self.device)
         self.train_targets, self.rows, self.x, self.targets, self.test_x, self.test_targets, self.sha256 = loaded
         self.size, self.classes = len(self.targets), datasets.info(run.dataset).classes
         if o.head == "svm":
             self.recorded = frozenset()
-            self.offers = {name: shape for name, shape in OFFERS.items() if name not in Classes.recorded}
+            self.offers = {name: shape for name, shape in OFFERS.items() if name not in Classes.recorded} | DECISIONS
 
     def _encoder(self, state: State | None):
         from alnb.learning import encoders

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import torch
 
-FLOATS = ("probabilities", "log_probabilities", "embeddings", "mean_confidence", "labelled_embeddings", "predicted_losses")
+FLOATS = (
+    "probabilities", "log_probabilities", "decisions", "embeddings", "mean_confidence", "labelled_embeddings", "predicted_losses",
+)  # fmt: skip
 OF_THE_LABELLED = ("labelled_embeddings", "labelled_targets", "labelled_images")
-OF_CLASSES = ("probabilities", "log_probabilities", "counts", "dropout_probabilities")  # a number a class
+OF_CLASSES = ("probabilities", "log_probabilities", "counts", "decisions", "dropout_probabilities")  # a number a class
 CLASSES = ("predictions", "labelled_targets", "truth", "committee")  # classes themselves
 # strategy -> options with which a test of its contract takes no minute
 QUICK = {
@@ -88,6 +90,7 @@ def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
         "priority": torch.randperm(U, generator=rng),
         "probabilities": logits.softmax(1),
         "log_probabilities": logits.log_softmax(1),
+        "decisions": logits,
         "embeddings": torch.randint(-1000, 1001, (U, D), generator=rng).float(),
         "predictions": predictions.to(torch.uint8),
         "counts": (predictions[..., None] == torch.arange(C)).sum(0),
@@ -113,7 +116,7 @@ def alike_view(seed=0, U=200, C=10, kinds=6, T=30, *, offers=None, oracle=False)
     kind, names = torch.randint(kinds, (U,), generator=rng), torch.rand(U, C, generator=rng).argsort(1)
     orders = names.argsort(1)
     fields = dict(toy_view(seed, U, C, T=T)._fields)
-    for name in OF_CLASSES[:3]:
+    for name in OF_CLASSES[:4]:
         fields[name] = few[name][kind].gather(1, orders)
     fields["predictions"] = names.gather(1, few["predictions"][:, kind].T.long()).T.to(torch.uint8)
     fields["truth"] = names.gather(1, few["truth"][kind][:, None])[:, 0]

@@ -70,6 +70,31 @@ def test_features_are_standardised_over_the_pool_and_are_the_embeddings():
     torch.testing.assert_close(logits, one.x[:5] @ network.head.weight.T + network.head.bias)
 
 
+def test_features_may_be_left_as_the_encoder_gives_them():
+    plain, standard = task(standardise=False), task()
+    assert abs(float(plain.x.mean())) > 0.01
+    mean, std = plain.x.mean(0), plain.x.std(0, correction=0).clamp_min(1e-6)
+    assert torch.allclose((plain.x - mean) / std, standard.x, atol=1e-3)
+    assert torch.allclose((plain.test_x - mean) / std, standard.test_x, atol=1e-3)
+
+
+def test_only_an_svm_has_decisions():
+    one, other = task(head="svm"), task()
+    labels = one.labels(range(60), {})
+    model, record = one.train(range(60), labels, 0)
+    seen = cycle.View(one, model, 0, np.arange(60, 90), range(60), labels, record, False)
+    theirs = LinearSVC(C=5.0, dual="auto", max_iter=5000).fit(one.x[:60].numpy(), labels.numpy())
+    assert seen.decisions.numpy() == pytest.approx(theirs.decision_function(one.x[60:90].numpy()), abs=0.02)
+    head, record = other.train(range(60), labels, 0)
+    with pytest.raises(AttributeError, match="offers no 'decisions'"):
+        cycle.View(other, head, 0, np.arange(60, 90), range(60), labels, record, False).decisions  # noqa: B018
+
+
+def test_what_a_dataset_brings_itself_is_prepared_by_nobody(monkeypatch):
+    monkeypatch.setattr(frozen, "prepare", lambda *given: pytest.fail("a process for nothing"))
+    features.prepare(Run("label_dispersion", "features-10", "random", 0, {"task": "features", "encoder": "given", "px": 0}), print)
+
+
 def test_the_head_learns_and_the_record_holds_what_every_epoch_predicted():
     one, candidates = task(epochs=30), np.arange(100, 400)
     network, record = one.train(range(100), one.targets[:100], 0, candidates)

@@ -1,0 +1,117 @@
+"""The artefacts of chapter 5, on frames made up by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas
+import pytest
+from matplotlib.pyplot import close
+
+from alnb import datasets, published
+from alnb.drawn import self_supervision as drawn
+from alnb.learning.views import Policy
+from tests.result_frames import results
+
+STUDY = {"study": "self_supervision", "world": True}
+PLAIN = {("random", 0): [50, 60, 70], ("random", 1): [50, 62, 72], ("entropy", 0): [50, 58, 70], ("entropy", 1): [50, 61, 71]}
+
+
+def race(name, curves=PLAIN, more=0.0, dataset="digits", network="head", start=100):
+    moved = {arm: [value + more * (cycle > 0) for cycle, value in enumerate(curve)] for arm, curve in curves.items()}
+    frame = results(moved, dataset, race=name, network=network, labelled=[start, 2 * start, 3 * start], **STUDY)
+    return frame.assign(key=name + frame["method"] + frame["seed"].astype(str))
+
+
+def pretraining():
+    about = {"kind": "pretraining", "race": "pretraining", "study": "simsiam", "dataset": "digits", "world": True, "seed": 0}
+    lines = {"simsiam": [(None, 50, 0.3), (-0.5, 60, 0.9), (-0.7, 70, 1.0)], "simsiam(stop_gradient=False)": [(None, 50, 0.3), (-1.0, 40, 0.0)]}
+    return pandas.DataFrame(
+        [about | {"method": arm, "key": arm, "epoch": epoch, "loss": loss, "knn": knn, "spread": spread}
+         for arm, values in lines.items() for epoch, (loss, knn, spread) in enumerate(values)]
+    )  # fmt: skip
+
+
+def by_class():
+    frames = []
+    for name, gains in (("features-10", (-2, 1, 3)), ("features-20", (-2, -1, 1)), ("features-50", (-3, -2, -1))):
+        for per_class, gain in zip((1, 4, 16), gains):
+            curves = {("random", seed): [0, 50, 60 + seed] for seed in (0, 1, 2)}
+            curves |= {("entropy", seed): [0, 50 + gain, 60 + seed + gain + 0.1 * seed] for seed in (0, 1, 2)}
+            frames.append(race(f"{name} x {per_class}", curves, dataset=name, start=per_class * 10))
+    return pandas.concat(frames)
+
+
+FRAME = pandas.concat([
+    pretraining(), race("few 1%", start=30), race("few 10%", start=300, more=10), race("svm 10%", start=300, more=12),
+    race("scratch 10%", {arm: curve for arm, curve in PLAIN.items() if arm[1] == 0}, start=300, network="small"),
+    race("many 1%", dataset="features-20"), by_class(),
+], ignore_index=True)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    close("all")
+
+
+def test_a_panel_a_budget_and_a_line_a_training_and_arm():
+    one = drawn.fig_5_3(FRAME)
+    assert [ax.get_title() for ax in one.figure.axes] == ["1 %", "10 %"]
+    assert [len(ax.lines) for ax in one.figure.axes] == [2, 6]
+    assert "10 % a cycle, linear head, pre-trained, at 900 labels: random 81.0, entropy 80.5" in one.alt
+    assert "from scratch, at 900 labels: random 70.0, entropy 70.0" in one.alt
+    assert {line.get_linestyle() for line in one.figure.axes[1].lines} == {"-", ":", "--"}
+    assert drawn.fig_5_4(FRAME).rows["dataset"].unique().tolist() == ["features-20"]
+    assert drawn.fig_5_4(FRAME[FRAME["race"] != "many 1%"]) is None
+
+
+def test_gains_are_paired_and_each_training_has_its_own_random():
+    one = drawn.gains_5(FRAME)
+    table = one.data.set_index(["percent", "training", "method"])["gain"]
+    assert table[(1.0, "", "entropy")] == pytest.approx(-1.0)  # areas: -1 and -1 by hand
+    assert table[(10.0, "scratch", "entropy")] == pytest.approx(-1.0)
+    assert "SVM, pre-trained, 10 %, entropy -1.00" in one.alt
+
+
+def test_what_pretraining_gains_is_of_the_same_strategy_and_seed():
+    one = drawn.pretraining_gain_5(FRAME)
+    assert sorted(one.data[["percent", "method", "seeds"]].values.tolist()) == [[10.0, "entropy", 1], [10.0, "random", 1]]
+    assert one.data["gain"].tolist() == pytest.approx([10, 10])
+    assert drawn.pretraining_gain_5(FRAME[FRAME["race"] != "scratch 10%"]) is None
+
+
+def test_the_threshold_rises_with_the_classes_and_what_is_not_reached_is_said():
+    one = drawn.fig_5_6(FRAME)
+    found = one.data.set_index("classes")["budget"]
+    assert found[10] == pytest.approx(2.52, abs=0.05)
+    assert 4 < found[20] < 16
+    assert np.isinf(found[50])
+    assert "entropy, 50 classes: over 16" in one.alt
+    assert "no correlation" in one.alt
+    assert drawn.fig_5_6(FRAME[~FRAME["race"].str.contains(" x ")]) is None
+
+
+def test_collapse_is_seen_in_words():
+    one = drawn.simsiam_5(FRAME)
+    assert "simsiam(stop_gradient=False): after 1 epochs loss -1.00, k-NN 50.0 to 40.0 %, spread 0.00" in one.alt
+    assert drawn.simsiam_5(FRAME[FRAME["race"] != "pretraining"]) is None
+
+
+def test_the_printed_table_stands_beside_the_largest_budget_that_all_have():
+    one = drawn.table_5_1(FRAME, published.published("thesis", "Table 5.1"))
+    table = one.data.set_index(["printed for", "training", "arm"])
+    assert table.loc[("cifar-10", "linear head, pre-trained", "entropy"), ["printed", "ours", "labels"]].tolist() == pytest.approx([91.1, 80.5, 900])
+    assert table.loc[("cifar-10", "from scratch", "entropy"), "printed"] == 90.8
+    assert np.isnan(table.loc[("cifar-10", "from scratch", "random"), "printed"])
+    assert table.loc[("cifar-100", "linear head, pre-trained", "entropy"), "ours"] == 70.5
+
+
+def test_views_are_shown_of_any_images_and_said_to_be_left_out_of_none(capsys):
+    data = datasets.load("digits")
+    one = drawn.views_5(data, [0, 3], Policy())
+    assert one.data["view"].unique().tolist() == ["original", "crop", "flip", "colour", "grey", "blur", "view 1", "view 2"]
+    assert one.data.loc[one.data["view"] == "original", "difference"].tolist() == [0, 0]
+    assert "flip" not in drawn.views_5(data, [0], Policy(flip=False, blur_chance=0)).data["view"].tolist()
+    assert drawn.views_5(None, [0], Policy()) is None
+    assert drawn.views_5(data, [], Policy()) is None
+    assert "no image is asked for" in capsys.readouterr().out

@@ -1,0 +1,199 @@
+"""Chapter 5: its strategy and its rule by hand, which runs it asks for, what it refuses, what it audits."""
+
+from __future__ import annotations
+
+import math
+
+import pandas
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alnb import datasets, published
+from alnb.acquisition import get
+from alnb.errors import BadRequest
+from alnb.executor import drive
+from alnb.methods import self_supervision as ch5
+from alnb.runs import Run
+from alnb.store import Store
+from tests.acquisition.toy_view import toy_view
+from tests.result_frames import results
+
+PRETRAINING = {"dataset": "digits", "arms": ["simsiam"], "network": "small", "width": 16, "bottleneck": 4, "epochs": 1,
+               "batch": 32}  # fmt: skip
+FEW = {"dataset": "digits", "seeds": 2, "budgets": [5, 10], "arms": ["random", "entropy"]}
+SCRATCH = {"like": "few", "task": "images", "network": "small", "epochs": 2, "lr": 0.05, "budgets": [10]}
+SMALL = {"pool": 300, "cycles": 1, "epochs": 5}
+
+# --- the strategy and the rule ------------------------------------------------------------------------------------------------
+
+
+def test_the_least_margin_by_hand():
+    decisions = torch.tensor([[1.5, -1.2, -0.9], [0.2, -0.1, -2.0], [0.6, -1.0, -0.5]])
+    assert ch5.svm_min_margin(toy_view(U=3, C=3).replaced(decisions=decisions)).tolist() == pytest.approx([-0.9, -0.1, -0.5])
+
+
+@pytest.mark.parametrize(
+    ("gains", "where"),
+    [
+        ([-2, -1, 1, 3], 8.0),  # half way, on a log scale, between 4 and 16
+        ([-3, 1, 2, 3], 4**0.75),  # three quarters of the way from 1 to 4
+        ([1, -1, 1, 3], 8.0),  # the last crossing counts
+        ([1, 2, 3, 4], 0.0), ([1, 2, 3, -1], math.inf), ([-1, -1, -1, -1], math.inf),
+        ([-1, 0, 2, 3], 4.0),  # no gain at 4 itself
+        ([-1, 2, 0, 3], 16.0),
+    ],
+)  # fmt: skip
+def test_thresholds_of_curves_made_by_hand(gains, where):
+    assert ch5.crossing([1, 4, 16, 64], gains) == pytest.approx(where)
+
+
+@given(st.lists(st.floats(-5, 5).filter(lambda gain: abs(gain) > 1e-6), min_size=2, max_size=8), st.floats(0.01, 3))
+def test_a_larger_gain_never_raises_the_threshold(gains, more):
+    budgets = [2.0**i for i in range(len(gains))]
+    low, high = ch5.crossing(budgets, [gain + more for gain in gains]), ch5.crossing(budgets, gains)
+    assert low <= high * (1 + 1e-9)
+    assert low == 0 or low == math.inf or budgets[0] <= low <= budgets[-1]
+
+
+@pytest.mark.parametrize("budgets", [[1], [1, 1], [2, 1], [0, 1], [1, 2, 3]])
+def test_budgets_that_do_not_ascend_are_refused(budgets):
+    with pytest.raises(BadRequest, match="two at least, ascending"):
+        ch5.crossing(budgets, [1, 2])
+
+
+def test_the_interval_of_a_threshold_is_where_the_ends_of_the_gains_cross():
+    rows = [("w", 10, "entropy", b, g, g - 1, g + 1) for b, g in ((4, -0.5), (1, -2), (16, 1.5), (64, 3))]
+    frame = pandas.DataFrame(rows, columns=["dataset", "classes", "method", "per_class", "gain", "low", "high"])
+    (row,) = ch5.thresholds(frame).itertuples()
+    assert (row.budget, row.low) == (pytest.approx(4 * 4**0.25), pytest.approx(4 ** (1 / 1.5)))
+    assert row.high == pytest.approx(4 * 4**0.75)  # low ends: -1.5 at 4, +0.5 at 16
+    assert row.low < row.budget < row.high
+    assert ch5.thresholds(frame.head(1)).empty
+
+
+def test_a_correlation_and_its_chance():
+    assert ch5.correlation([1, 2, 3, 4], [2, 4, 6, 8]) == (pytest.approx(1.0), pytest.approx(0.0, abs=1e-6))
+    r, p = ch5.correlation([10, 100, 200], [50, 90, 250])
+    t = r / math.sqrt(1 - r * r)  # one degree of freedom: Cauchy
+    assert p == pytest.approx(1 - 2 / math.pi * math.atan(t))
+    assert math.isnan(ch5.correlation([1, 2], [1, 2])[1])
+    assert math.isnan(ch5.correlation([1, 1, 1], [1, 2, 3])[0])
+
+
+# --- which runs -------------------------------------------------------------------------------------------------------------
+
+
+def grid(**changed):
+    return ch5.grid(**{"pretraining": PRETRAINING, "few": FEW, "scratch": SCRATCH, **SMALL} | changed)
+
+
+def test_one_encoder_serves_all_seeds_races_and_heads():
+    made = grid(svm={"like": "few", "head": "svm", "arms": ["random", "svm_min_margin"]})
+    heads = [run for run in made if run.study == ch5.STUDY.name and run.options.task == "features"]
+    (encoder,) = {run.needs["encoder"].key for run in heads}
+    assert encoder == made[0].key
+    assert {run.seed for run in heads} == {0, 1}
+    assert all(run.needs["cycle_0"].needs["encoder"].key == encoder for run in heads)
+    scratch = [run for run in made if run.race.startswith("scratch")]
+    assert scratch
+    assert not any("encoder" in run.needs for run in scratch)
+    assert {ch5.network(run) for run in scratch} == {"small"}
+    assert {ch5.network(run) for run in heads} == {"linear head on SimSiam, small", "linear SVM on SimSiam, small"}
+
+
+def test_a_budget_is_a_race_and_as_many_labels_first_as_in_each_cycle():
+    sizes = {run.race: (run.options.initial, run.options.budget) for run in grid() if run.race != "pretraining"}
+    assert sizes == {"few 5%": (15, 15), "few 10%": (30, 30), "scratch 10%": (30, 30)}
+    made = ch5.grid(classes={"datasets": ["features-10", "features-20"], "per_class": [2, 5], "arms": ["random"], "encoder": "given"}, cycles=1)
+    assert {run.race: run.options.initial for run in made} == {
+        "features-10 x 2": 20, "features-10 x 5": 50, "features-20 x 2": 40, "features-20 x 5": 100}  # fmt: skip
+    assert all(run.options.initial_labels == "balanced" for run in made)
+
+
+def test_the_head_as_it_stands_is_the_chapters():
+    o = ch5.Settings()
+    assert (o.lr, o.schedule, o.epochs, o.weight_decay, o.momentum, o.batch, o.svm_c) == (30, "cosine", 100, 0, 0.9, 256, 5)
+    assert not o.standardise
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"pretraining": {}}, "few 5%: encoder = 'run' is that of the race pretraining, which is left out"),
+        ({"few": FEW | {"budgets": []}}, "few: budgets = \\[\\]: expected a list"),
+        ({"few": FEW | {"budgets": [5, 5]}}, "expected a list of different ones"),
+        ({"few": FEW | {"budgets": [0.1]}}, "0.1 % of a pool of 300: expected one label"),
+        ({"few": FEW | {"budgets": [120]}}, "120 % of a pool"),
+        ({"few": FEW | {"budgets": [60]}}, "more than the pool's 300"),
+        ({"few": FEW | {"arms": ["svm_min_margin"]}}, "svm_min_margin needs the decisions of an SVM"),
+        ({"scratch": SCRATCH | {"arms": ["svm_min_margin"]}}, "needs the decisions of an SVM"),
+        ({"classes": {"datasets": ["features-10"], "arms": ["random"]}}, "classes: per_class = None"),
+        ({"classes": {"datasets": ["features-10"], "per_class": [2], "arms": ["vaal"], "encoder": "given", "pool": 0}}, "looks at images"),
+        ({"classes": {"datasets": ["features-10"], "per_class": [2], "arms": ["random"], "pool": 0}}, "SimSiam wants images"),
+        ({"pretraining": PRETRAINING | {"crop": 3}}, "crop = 3.0: expected 0 to 1"),
+        ({"images": [300]}, "300 is not in the pool of 300"),
+        ({"few": FEW | {"network": "small"}, "network": "resnet18", "scratch": {}}, "task = 'features' trains a linear head"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_before_anything_runs(changed, says):
+    if "network" in changed:
+        assert grid(**{k: v for k, v in changed.items() if k != "network"})  # a race's own network is not the head's
+        return
+    with pytest.raises(BadRequest, match=says) as refused:
+        grid(**changed)
+    assert "\n" not in str(refused.value)
+
+
+def test_everything_left_out_is_refused():
+    with pytest.raises(BadRequest, match="every race is left out"):
+        ch5.grid()
+
+
+def test_heads_learn_from_a_frozen_network_and_svms_have_decisions(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALNB_DATA", str(tmp_path / "data"))
+    few = {"dataset": "digits", "seeds": 1, "budgets": [10], "arms": ["random"]}
+    made = ch5.grid(pretraining=PRETRAINING, few=few, svm={"like": "few", "head": "svm", "arms": ["random", "svm_min_margin"]},
+                    pool=300, cycles=1, epochs=40, lr=1.0)  # fmt: skip
+    store = Store(tmp_path / "store")
+    assert not drive(made, store, workers=1).failed
+    for run in made[1:]:
+        first, second = (row["accuracy"] for row in store.read(run).rows if row["kind"] == "test")
+        assert second > 50  # ten classes; a network nobody trained
+        assert run.seed == 0
+        assert first > 30
+
+
+# --- audit and claims -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_audit_finds_what_three_points_cannot_show():
+    checks = [ch5.printed_shares, ch5.printed_ranks, ch5.printed_gains, ch5.printed_correlations]
+    table = published.audit("thesis", "5", checks=checks)
+    failing = table[~table["agrees"].astype(bool)]
+    assert failing["check"].str.contains("correlation").all()
+    assert failing["computed"].iloc[0] == pytest.approx(0.99692, abs=1e-5)  # of the table of critical r, one degree of freedom
+    assert "p = 0.09" in failing["note"].iloc[0]
+    by = table.set_index("check")
+    assert by.loc["Fig. 5.3: labels saved by pre-training, cifar-10", "computed"] == 10_000
+    assert by.loc["Fig. 5.3: rank, cifar-10, entropy", "computed"] == 1
+    assert by.loc["Table 5.1: least gain of pre-training, points", "computed"] == pytest.approx(0.3)
+
+
+def test_what_pretraining_gains_is_paired_with_the_same_strategy_from_scratch():
+    about = {"study": "self_supervision", "dataset": "digits", "world": True}
+    few = results({("random", 0): [0, 60, 70], ("entropy", 0): [0, 50, 60], ("random", 1): [0, 80, 90]}, race="few 1%", **about)
+    scratch = results({("random", 0): [0, 40, 40], ("entropy", 0): [0, 20, 40]}, race="scratch 1%", **about)
+    other = results({("random", 0): [0, 1, 1]}, race="scratch 2%", **about)
+    frame = pandas.concat([few, scratch, other])
+    found = ch5.claimed(frame)["test.gain_of_pretraining"](None)
+    assert found.to_dict() == {
+        ("few 1%", "digits", True, "random", 0): pytest.approx(25), ("few 1%", "digits", True, "entropy", 0): pytest.approx(25)
+    }  # fmt: skip
+
+
+def test_the_strategy_is_in_the_catalogue_and_named_in_the_text():
+    assert get("svm_min_margin").needs == ("decisions",)
+    assert isinstance(Run("self_supervision", "digits", "random", 0).options, ch5.Settings)
+    assert not datasets.info("features-10").images
