@@ -72,14 +72,17 @@ def picture(scene: Scene, cam: Camera, to: Buffers, t: int, preset) -> np.ndarra
     return looks.expose(scene, rgb, rng, preset.flicker, preset.noise)
 
 
+def empty(rgb: np.ndarray) -> Buffers:
+    """Buffers in which nothing is drawn before the colours (H, W, 3)."""
+    shape = rgb.shape[:2]
+    zeros = (np.zeros(shape, kind) for kind in (np.int32, np.uint8, np.float32))
+    return Buffers(rgb, np.full(shape, ENDLESS, np.float32), *zeros)
+
+
 def _reflect(scene, cam, rgb, rng):
     """A reflection in the windscreen, there for this one frame: a participant, half transparent, where none is."""
     look = looks.LOOKS[scene.condition]
-    to = Buffers(
-        rgb.copy(),
-        np.full(rgb.shape[:2], ENDLESS, np.float32),
-        *(np.zeros(rgb.shape[:2], t) for t in (np.int32, np.uint8, np.float32)),
-    )
+    to = empty(rgb.copy())
     z = cam.z + float(rng.uniform(7, 22))
     x = cam.x + float(rng.uniform(-0.45, 0.45)) * (z - cam.z) * cam.width / cam.f
     kind = ("vehicle", "pedestrian", "cyclist")[rng.integers(3)]
@@ -143,7 +146,9 @@ def _extent(thing, cam, x, z, heading):
     """The hull of a thing without occlusion, also outside the image."""
     if thing.vehicle:
         car, turn = thing.vehicle, heading + (np.pi if thing.back else 0)
-        a, b, y = np.meshgrid((-car.width / 2, car.width / 2), (-car.length / 2, car.length / 2), (0.19, car.height))
+        a, b, y = np.meshgrid(
+            (-car.width / 2, car.width / 2), (-car.length / 2, car.length / 2), (assets.CLEAR, car.height)
+        )
         ahead = np.maximum(z - a * np.sin(turn) + b * np.cos(turn) - cam.z, NEAR / 2)
         u, v = cam.u(x + a * np.cos(turn) + b * np.sin(turn), ahead), cam.v(y, ahead)
         return np.array([u.min(), v.min(), u.max(), v.max()])
