@@ -22,7 +22,8 @@ def draw(scene: Scene, t: int, width: int, height: int, focal: float) -> tuple[C
     depth = z - cam.z
     ahead = np.maximum(depth, NEAR)
     off = np.abs(cam.u(x, ahead) - width / 2) > width / 2 + cam.f * 4.5 / ahead
-    seen = np.flatnonzero((depth > NEAR) & (depth < FAR) & ~off)
+    tiny = scene.sizes * cam.f < 2.5 * ahead  # scenery of a pixel or two is left out
+    seen = np.flatnonzero((depth > NEAR) & (depth < FAR) & ~off & ~tiny)
     seen = seen[np.argsort(-depth[seen], kind="stable")].tolist()
     x, z, heading = x.tolist(), z.tolist(), heading.tolist()
     for k in seen:
@@ -75,8 +76,7 @@ def picture(scene: Scene, cam: Camera, to: Buffers, t: int, preset) -> np.ndarra
 def empty(rgb: np.ndarray) -> Buffers:
     """Buffers in which nothing is drawn before the colours (H, W, 3)."""
     shape = rgb.shape[:2]
-    zeros = (np.zeros(shape, kind) for kind in (np.int32, np.uint8, np.float32))
-    return Buffers(rgb, np.full(shape, ENDLESS, np.float32), *zeros)
+    return Buffers(rgb, np.full(shape, ENDLESS, np.float32), np.zeros(shape, np.int32), np.zeros(shape, np.uint8), None)
 
 
 def _reflect(scene, cam, rgb, rng):

@@ -98,6 +98,7 @@ class Scene:
 
     def __post_init__(self):
         names = ("x", "z", "vz", "dx", "begin", "seconds", "sway", "rides")
+        self.sizes = np.array([thing.scale if thing.cls < 0 else 99.0 for thing in self.things])
         self.path = {name: np.array([getattr(thing, name) for thing in self.things], np.float64) for name in names}
 
     def ego(self, t: float) -> tuple[float, float]:

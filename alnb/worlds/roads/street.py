@@ -17,8 +17,9 @@ WHITE = np.array((226, 226, 220), np.float32)
 def ground_and_sky(scene: Scene, cam: Camera) -> Buffers:
     """An empty world: the ground's plane below the horizon, the sky with a far line of trees above it."""
     shape = cam.height, cam.width
-    zeros = np.zeros(shape, np.int32), np.full(shape, SKY, np.uint8), np.zeros(shape, np.float32)
-    to = Buffers(np.empty((*shape, 3), np.float32), np.full(shape, ENDLESS, np.float32), *zeros)
+    rgb, depth = np.empty((*shape, 3), np.float32), np.full(shape, ENDLESS, np.float32)
+    glow = np.zeros(shape, np.float32) if scene.condition == "N" else None
+    to = Buffers(rgb, depth, np.zeros(shape, np.int32), np.full(shape, SKY, np.uint8), glow)
     first = min(max(math.ceil(cam.cy - 0.5) + 1, 0), cam.height)
     _sky(scene, cam, to, first)
     _ground(scene, cam, to, first)
@@ -129,8 +130,9 @@ def _side(blocks, mine, look, cam, to, sign, first, right):
     colour, shine = _facades(look, blocks, block, at, y, pixel, long, eaves)
     colour *= np.where(is_gable, np.float32(0.82), np.float32(1.0 if sign > 0 else 0.92))[:, None]
     cols = cols + first
-    to.rgb[rows, cols], to.glow[rows, cols], to.depth[rows, cols] = colour, shine, depth
-    to.semantics[rows, cols] = blocks.semantics[block]
+    to.rgb[rows, cols], to.depth[rows, cols], to.semantics[rows, cols] = colour, depth, blocks.semantics[block]
+    if to.glow is not None:
+        to.glow[rows, cols] = shine
 
 
 ROUGH = np.array((7, 5, 6, 20, 2), np.float32)  # of each style
