@@ -32,6 +32,7 @@ class Look:
     gain: float = 1.0
     colour: float = 1.0  # saturation
     noise: float = 2.5  # of the sensor, grey levels
+    lit: float = 0.0  # how much of a lit window is lamp
 
 
 _SPRING = Look(
@@ -50,7 +51,8 @@ LOOKS = {
     "R": replace(_SPRING, sky=_c(112, 118, 126), haze=_c(150, 156, 162), clouds=14, leaves=_c(56, 86, 46),
                  ground=_c(74, 92, 58), asphalt=_c(70, 72, 78), pavement=_c(118, 118, 118), kerb=_c(134, 134, 132),
                  visibility=60.0, gain=0.84, colour=0.7, noise=4.0),
-    "N": replace(_SPRING, sky=_c(24, 30, 52), haze=_c(46, 50, 70), clouds=4, visibility=140.0, gain=0.24, noise=5.0),
+    "N": replace(_SPRING, sky=_c(24, 30, 52), haze=_c(46, 50, 70), clouds=4, visibility=140.0, gain=0.24, noise=5.0,
+                 lit=1.0),
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from alnb.worlds.roads.scene import AREAS, FAR, VEGETATION, Scene
 from alnb.worlds.roads.view import ENDLESS, EYE, NEAR, Buffers, Camera, noise, ramp, stripe
 
 ROAD, PAVEMENT, TERRAIN, SKY = 0, 1, 9, 10
-WHITE = np.array((226, 226, 220), np.float32)
+WHITE, LAMP = np.array(((226, 226, 220), (216, 168, 96)), np.float32)
 
 
 def ground_and_sky(scene: Scene, cam: Camera) -> Buffers:
@@ -158,8 +158,10 @@ def _facades(look, blocks, block, at, y, pixel, long, eaves):
         windows *= (up < top - 0.35) & (up > 0.3)
         pane = noise(np.floor(a / wide) * 1.7, np.floor(up / high) * 2.3 + block[some], 0.0)
         wall = colour[some] - (18 * stripe(np.abs(up % high - 0.45), -9, 0.09, py))[:, None]
-        wall += windows[:, None] * (look.glass + 14 * pane[:, None] - wall)
-        shine[some] = windows * (pane > 0.5)
+        lamp = (pane > 0.9)[:, None] * np.float32(look.lit)
+        glass = look.glass + 14 * pane[:, None]
+        wall += windows[:, None] * (glass + lamp * (LAMP - glass) - wall)
+        shine[some] = windows * lamp[:, 0] * 0.75
         roof = up > top
         if kind == 2 and roof.any():
             tile = 10 * noise(a[roof], up[roof] * 2, px[roof], 0.5) - 14 * stripe(
