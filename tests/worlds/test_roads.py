@@ -13,7 +13,7 @@ from alnb import datasets
 from alnb.errors import BadRequest
 from alnb.worlds import roads
 from alnb.worlds.roads import actors, assets, draw, view
-from alnb.worlds.roads.scene import CLASSES, Scene, Thing
+from alnb.worlds.roads.scene import CLASSES, Blocks, Scene, Thing
 
 TINY = roads.PRESETS["roads-tiny"]
 CLEAN = replace(TINY, width=192, height=128, ghosts=0.0, flicker=0.0, noise=0.0)
@@ -184,6 +184,42 @@ def test_the_nearer_hides_the_farther_in_whatever_order_they_are_listed():
         np.testing.assert_array_equal(to.instances[covered], depth.argmin(0)[covered] + 1)
         np.testing.assert_allclose(to.depth[covered], depth.min(0)[covered], rtol=1e-5)
         assert len(np.unique(to.instances[covered])) == 3
+
+
+def test_a_wall_hides_what_is_behind_it():
+    scene = scene_of(person(9.0, 30.0))
+    assert (draw.draw(scene, 0, 192, 128, 1.4)[1].instances > 0).any()
+    wall = {
+        "x": [8.0],
+        "z0": [15.0],
+        "z1": [25.0],
+        "height": [4.0],
+        "roof": [0.0],
+        "deep": [5.0],
+        "colour": [[90, 90, 90]],
+    }
+    made = {name: np.array(value, np.float32) for name, value in wall.items()}
+    scene.blocks = Blocks(**made, style=np.zeros(1, int), semantics=np.array([3], np.uint8))
+    cam, to, _ = draw.draw(scene, 0, 192, 128, 1.4)
+    assert not to.instances.any()
+    rows, cols = np.nonzero(to.semantics == 3)
+    right = (cols + 0.5 - cam.cx) / cam.f  # its front is met at 15 m, its side where x = 8
+    np.testing.assert_allclose(to.depth[rows, cols], np.maximum(15, (8 - cam.x) / right), rtol=1e-5)
+    top = (4 - view.EYE) / to.depth[rows, cols] * cam.f
+    assert (cam.cy - rows - 0.5 <= top).all()
+    assert len(rows) > 400
+
+
+def test_the_sky_turns_with_the_camera_alone(clean):
+    video = clean.train[1]
+    frame = video.frame(4)
+    before, after = (view.camera(video.scene, t, 192, 128, 1.4) for t in (4, 5))
+    assert before.cx != after.cx
+    sky = frame.semantics == 10
+    assert sky.sum() > 1000
+    np.testing.assert_allclose(
+        frame.forward[sky], [[after.cx - before.cx, after.cy - before.cy]] * sky.sum(), atol=1e-4
+    )
 
 
 def test_a_car_ahead_is_where_a_pinhole_puts_it():
