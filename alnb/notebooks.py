@@ -164,8 +164,7 @@ class Notebook:
             print("drawn without images: the race has no dataset")
             return None
         try:
-            about = datasets.info(name)
-            if about.images or about.videos:
+            if datasets.info(name).images:
                 return datasets.load(name)
             print(f"drawn without images: {name} holds features")
             return None

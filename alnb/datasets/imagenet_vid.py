@@ -36,8 +36,7 @@ INFO = {
         stand_in="roads-vid",
         train=129_000,
         test=14_000,
-        images=False,
-        videos=True,
+        task="detection",
     )
 }
 FOLDERS = Folders(

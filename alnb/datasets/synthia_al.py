@@ -33,8 +33,7 @@ INFO = {
         stand_in="roads",
         train=96_000,
         test=45_000,
-        images=False,
-        videos=True,
+        task="detection",
     )
 }
 FOLDERS = Folders(

@@ -1,6 +1,6 @@
 """What a video dataset is: lists of videos, each a sequence of frames with boxes, read or drawn one at a time.
 
-A loader (`alnb.datasets`) or a world (`alnb.worlds`) whose `Info` says `videos=True` returns a `Videos` from `load`.
+A loader (`alnb.datasets`) or a world (`alnb.worlds`) whose `Info` says `task="detection"` returns a `Videos` from `load`.
 """
 
 from __future__ import annotations

@@ -38,10 +38,8 @@ def check(settings: Settings, dataset: str) -> None:
     """BadRequest for a recipe that cannot train, or a pool that the dataset does not have."""
     from alnb.learning import networks
 
-    about = datasets.info(dataset)
-    if about.videos:
-        raise BadRequest(f"{dataset} holds videos, no images with one label each: expected a dataset of images")
-    if not about.images:
+    datasets.check_task(dataset, "classification")
+    if not datasets.info(dataset).images:
         raise BadRequest(f"{dataset} holds features, no images: give the race task = 'features', encoder = 'given', px = 0")
     if settings.network not in networks.names("images"):
         known = ", ".join(map(repr, networks.names("images")))

@@ -11,7 +11,7 @@ from alnb.tasks import classification, features
 @pytest.fixture
 def served(monkeypatch):
     """A dataset of videos called films."""
-    about = Info("films", False, 3, "embedded", "none", images=False, videos=True, train=9)
+    about = Info("films", False, 3, "embedded", "none", task="detection", train=9)
     module = SimpleNamespace(__name__="films", INFO={"films": about}, load=lambda name, root: "the videos")
     monkeypatch.setattr(datasets, "_modules", lambda: {"films": module})
 

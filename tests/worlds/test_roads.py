@@ -346,7 +346,7 @@ def test_the_counts_of_a_description_are_those_of_the_videos():
         assert about.train == sum(video.length for video in made.train)
         assert about.test == sum(video.length for video in made.test)
         assert len(made.class_names) == about.classes
-        assert about.videos
+        assert about.task == "detection"
         assert len({video.name for video in made.train + made.test}) == len(made.train) + len(made.test)
 
 
