@@ -170,6 +170,11 @@ def arm_of(run: Run) -> Arm:
     return ARMS[run.method]
 
 
+def plain_arm(name: str) -> str:
+    """An arm's name without its options."""
+    return name.partition("(")[0]
+
+
 # --- the study: training ------------------------------------------------------------------------------------------------
 
 
@@ -401,8 +406,8 @@ def share_inside(maps, mask):
 
 def measured(run: Run, network, critics, data, device: str) -> list[dict]:
     """Rows about the attention of test images: kind "attention" (a site: share of attention and of the signal inside person
-    and accessories, in percent), "quality" (an image: its V and its shares, means over the sites), "critic" (a site, 0 for
-    their mean: Spearman's rank correlation of V with the shares)."""
+    and accessories, in percent), "quality" (an image: its V and its shares, means over the sites), "critic" (Spearman's
+    rank correlation of these V with the shares) and "critic site" (the same of each site's own)."""
     import torch
 
     from alnb.datasets import reid
@@ -436,7 +441,8 @@ def measured(run: Run, network, critics, data, device: str) -> list[dict]:
         v = values[:, site]
         found = {f"rho_{name}": spearman(v, value[:, site]) for name, value in whole.items()}
         found |= {"rho_lift": spearman(v, whole["person"][:, site] / area.clamp_min(1e-6)), "rho_area": spearman(v, area)}
-        rows.append({"kind": "critic", "site": site, "V": v.mean().item(), "V_sd": v.std().item(), **found})
+        where = {"kind": "critic site", "site": site} if site else {"kind": "critic"}
+        rows.append(where | {"V": v.mean().item(), "V_sd": v.std().item(), **found})
     columns = {"V": values[:, 0], "area": 100 * area} | {name: 100 * value[:, 0] for name, value in whole.items()}
     for i in range(len(chosen)):
         rows.append({"kind": "quality", "image": int(chosen[i]), **{k: v[i].item() for k, v in columns.items()}})
@@ -607,7 +613,18 @@ def _arm(name: str, options: Mapping[str, Any], dataset: str, seed: int, setting
     return [Run(STUDY.name, dataset, name, seed, values, needs, arm=text)]
 
 
-# --- what is special in the paper's audit ---------------------------------------------------------------------------------
+# --- what is special in the paper's claims and audit ----------------------------------------------------------------------
+
+
+def vanishing(frame):
+    """For `claims.ledger` ("gradient.vanishing"): decades from the norm of J_cls at the last agent to that at the first, mean
+    over the epochs looked at; negative where it gets less on its way back."""
+    import numpy as np
+
+    rows = frame[frame["kind"] == "gradient"]
+    run = ["race", "dataset", "world", "method", "seed"]
+    decades = rows.assign(decades=np.log10(rows["J_cls"].clip(lower=1e-12))).groupby([*run, "site"])["decades"].mean()
+    return (decades.xs(1, level="site") - decades.xs(rows["site"].max(), level="site")).rename("vanishing")
 
 
 def margins(frame):

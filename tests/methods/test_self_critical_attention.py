@@ -259,7 +259,7 @@ def test_a_run_is_one_training_with_one_test(done):
     assert tests["labelled"].nunique() == 1
     assert tests["mAP"].between(0, 100).all()
     assert set(frame.loc[frame["method"] == "spatial_critic", "kind"]) == {
-        "epoch", "gradient", "test", "attention", "critic", "quality", "example", "timing"}  # fmt: skip
+        "epoch", "gradient", "test", "attention", "critic", "critic site", "quality", "example", "timing"}  # fmt: skip
     assert len(frame[(frame["kind"] == "example")]) == 6
     maps = frame.loc[frame["kind"] == "example", "map"].str.split()
     assert (maps.str.len() == 32 * 16).all()
@@ -322,6 +322,16 @@ def test_an_arm_is_named_by_its_options_and_flip_needs_the_same_training():
         "channel_critic(value='joint')", "flip"]  # fmt: skip
     assert runs[1].needs["trained"].method == "cross_entropy"
     assert runs[1].needs["trained"].key == scal.grid(race | {"arms": ["cross_entropy"]}, **TINY)[0].key
+
+
+def test_what_vanishes_is_told_in_decades():
+    import pandas
+
+    about = {"kind": "gradient", "race": "market", "dataset": DATA, "world": True, "method": "spatial", "seed": 0}
+    norms = {1: (1e-3, 1e-2), 5: (1.0, 1e-1)}
+    rows = [about | {"site": site, "epoch": e, "J_cls": norm} for site, two in norms.items() for e, norm in enumerate(two)]
+    (decades,) = scal.vanishing(pandas.DataFrame(rows))
+    assert decades == pytest.approx(-2.0)  # -2.5 to -0.5
 
 
 # --- printed numbers ----------------------------------------------------------------------------------------------------
