@@ -204,6 +204,8 @@ class Players:
 
 def untrained(run: Run, classes: int, device: str = "cpu"):
     """The network before its training and its critics (None without). All arms of a seed begin with the same psi."""
+    import torch
+
     from alnb.learning import attention, networks
     from alnb.learning.networks import drawn_from
 
@@ -217,8 +219,8 @@ def untrained(run: Run, classes: int, device: str = "cpu"):
             network.attend(arm.attention, o.reduction)
     with drawn_from(_stream(run, "critic init")):
         if arm.critic:
-            critics = network.critics(joint=o.value == "joint").to(device)
-    return network.to(device), critics
+            critics = network.critics(joint=o.value == "joint").to(device, memory_format=torch.channels_last)
+    return network.to(device, memory_format=torch.channels_last), critics
 
 
 def players(run: Run, classes: int, device: str) -> tuple[Players, Any]:
