@@ -115,3 +115,14 @@ def test_a_network_of_other_stages_is_refused():
     plain.stages = plain.stages[:3]
     with pytest.raises(BadRequest, match="of 5 stages; ReIDSmall has 3"):
         Attentive(plain, (64, 32))
+
+
+def test_the_five_sites_of_resnet_50_are_those_of_the_paper():
+    """At 384 x 192, stride 1 in the last block; the agents' weights at r = 16, by hand."""
+    with torch.device("meta"):  # shapes alone
+        network = Attentive(networks.build("reid_resnet50", 10, generator=torch.Generator("cpu")), (384, 192))
+    assert network.shapes == [(64, 96, 48), (256, 96, 48), (512, 48, 24), (1024, 24, 12), (2048, 24, 12)]
+    for attention, widths in (("spatial", (4608, 4608, 1152, 288, 288)), ("channel", (64, 256, 512, 1024, 2048))):
+        with torch.device("meta"):
+            network.attend(attention, 16)
+        assert [sum(p.numel() for p in agent.parameters()) for agent in network.agents] == [2 * n * (n // 16) for n in widths]
