@@ -16,7 +16,12 @@ from alnb.methods.self_critical_attention import ARMS, BEFORE, MAP, example_pair
 NOTHING = "no runs at this profile"
 SHOWN = ("mAP", "rank 1")
 COLLAPSED = 0.05  # a deviation of the reward in a batch below which nothing is left to learn from
-SHARES = {"rho_person": "person", "rho_accessory": "accessories", "rho_lift": "person, over its area", "rho_area": "area alone"}
+SHARES = {
+    "rho_person": "person",
+    "rho_accessory": "accessories",
+    "rho_lift": "person, over its area",
+    "rho_area": "area alone",
+}
 
 # --- the data -----------------------------------------------------------------------------------------------------------------
 
@@ -49,8 +54,12 @@ def data_8(data, people: int = 4) -> Drawing | None:
     about = pandas.DataFrame([{"dataset": data.name, "world": not data.real, "person": p, "query": q, "gallery": g}
                               for p, (q, g) in enumerate(pairs)])  # fmt: skip
     said = f"; the person fills {min(shares):.0f} to {max(shares):.0f} % of a box" * bool(shares)
-    numbers = f"{len(data.train):,} boxes of {data.train.identities} people to train on, {len(data.query):,} queries, {len(data.gallery):,} in the gallery"
-    figures.note(fig, f"Above: query, below: gallery{', beside each its person (grey) and accessories (white)' * bool(masks)}. {numbers}.")
+    numbers = f"{len(data.train):,} boxes of {data.train.identities} people to train on"
+    numbers += f", {len(data.query):,} queries, {len(data.gallery):,} in the gallery"
+    figures.note(
+        fig,
+        f"Above: query, below: gallery{', beside each its person (grey) and accessories (white)' * bool(masks)}. {numbers}.",
+    )
     alt = f"{len(pairs)} people of {data.name}, each seen by two cameras{said}. {numbers}."
     return Drawing(fig, about, alt, about.assign(key=np.nan))
 
@@ -94,13 +103,20 @@ def table_5(results, printed, race: str = "market") -> Drawing | None:
     fig = figures.table(shown, decimals=1)
     figures.note(fig, f"%. Here: mean and deviation over {figures.seeds(rows)}; gain over the arm in `over`, paired by seed "
                       "(95 % t interval). No deviation is printed.")  # fmt: skip
-    parts = [
-        f"{r['arm']}: mAP {_with_sd(r['mAP'], r['mAP sd'])}" + (f" ({r['mAP printed']:.1f} printed)" if r["mAP printed"] == r["mAP printed"] else "")
-        + (f", {_with_interval(r['mAP gain'], r['mAP gain low'], r['mAP gain high'])} on {r['over']}" if r["over"] else "")
-        + (f" (printed {r['mAP gain printed']:+.1f})" if r["mAP gain printed"] == r["mAP gain printed"] else "")
-        for r in found
-    ]  # fmt: skip
+    parts = [_said(one) for one in found]
     return Drawing(fig, table, f"Table of the ablation on {_datasets(rows)}. {'; '.join(parts)}.", rows)
+
+
+def _said(one) -> str:
+    """A row of Table 5 in words, by mAP."""
+    ours, printed = _with_sd(one["mAP"], one["mAP sd"]), one["mAP printed"]
+    text = f"{one['arm']}: mAP {ours}" + (f" ({printed:.1f} printed)" if printed == printed else "")
+    if not one["over"]:
+        return text
+    gain, printed = [one[f"mAP gain{part}"] for part in ("", " low", " high")], one["mAP gain printed"]
+    return f"{text}, {_with_interval(*gain)} on {one['over']}" + (
+        f" (printed {printed:+.1f})" if printed == printed else ""
+    )
 
 
 def _with_sd(mean, sd) -> str:
@@ -132,11 +148,15 @@ def fig_4(results, data=None, race: str = "market") -> Drawing | None:
     if rows.empty:
         return standard.left_out(race, "no seed has all arms of Fig. 4")
     pairs = sorted(rows["pair"].unique())
-    fig, axes = figures.subplots(len(kinds) * len(pairs), 6, figsize=(6.6, 1.95 * len(kinds) * len(pairs)), squeeze=False)
+    fig, axes = figures.subplots(
+        len(kinds) * len(pairs), 6, figsize=(6.6, 1.95 * len(kinds) * len(pairs)), squeeze=False
+    )
     for line, (kind, pair) in enumerate((kind, pair) for kind in kinds for pair in pairs):
         for half, split in enumerate(("query", "gallery")):
             part = rows[(rows["pair"] == pair) & (rows["split"] == split)].set_index("method")
-            image = None if data is None else getattr(data, split).images[int(part["row"].iloc[0])].permute(1, 2, 0).numpy()
+            image = (
+                None if data is None else getattr(data, split).images[int(part["row"].iloc[0])].permute(1, 2, 0).numpy()
+            )
             for place, arm in enumerate(("", kind, f"{kind}_critic")):
                 ax = axes[line][3 * half + place]
                 ax.set(xticks=[], yticks=[])
@@ -168,7 +188,11 @@ def _inside(results, race, arms) -> str:
         return ""
     means = rows[rows["method"].isin(arms)].groupby("method", sort=False)[["person", "area"]].mean()
     parts = [f"{arm} {means.loc[arm, 'person']:.1f} %" for arm in arms if arm in means.index]
-    return f"Of the attention, mean of the sites and all seeds, falls on the person: {', '.join(parts)}; the person is {means['area'].mean():.1f} % of a box."
+    where, box = (
+        "Of the attention, mean of the sites and all seeds, falls on the person",
+        f"{means['area'].mean():.1f} % of a box",
+    )
+    return f"{where}: {', '.join(parts)}; the person is {box}."
 
 
 # --- does V measure the quality of attention? -----------------------------------------------------------------------------------
@@ -193,7 +217,9 @@ def critic(results, race: str = "market") -> Drawing | None:
         for place, (column, name) in enumerate(SHARES.items()):
             values = rows.loc[rows["method"] == arm, column].dropna()
             gap = difference(values)
-            found.append({"method": arm, "what": name, "rho": gap.mean, "low": gap.low, "high": gap.high, "seeds": gap.n})
+            found.append(
+                {"method": arm, "what": name, "rho": gap.mean, "low": gap.low, "high": gap.high, "seeds": gap.n}
+            )
             y = place + (number - (len(arms) - 1) / 2) * 0.7 / max(1, len(arms))
             reach = [[gap.mean - gap.low], [gap.high - gap.mean]] if gap.low == gap.low else None
             if gap.n:
@@ -207,13 +233,16 @@ def critic(results, race: str = "market") -> Drawing | None:
     several = bool(table["seeds"].max() > 1)
     figures.note(fig, f"Left: seed {int(seed)}. Right: {figures.seeds(rows)}{', bar: 95 % t interval' * several}. "
                       "Area alone: V against the person's share of the box, with no attention at all.")  # fmt: skip
-    parts = []
-    for arm in arms:
-        own = table[(table["method"] == arm) & table["rho"].notna()]
-        parts.append(f"{arm}: " + ", ".join(
-            f"{r.what} {r.rho:+.2f}" + (f" ({r.low:+.2f} to {r.high:+.2f})" if r.low == r.low else "") for r in own.itertuples()))  # fmt: skip
-    said = f"Scatter of V against the share of attention on the person, and rank correlations of V on {_datasets(rows)}. {'; '.join(parts)}."
+    parts = [
+        f"{arm}: {', '.join(map(_rho, table[table['method'] == arm].dropna(subset='rho').itertuples()))}"
+        for arm in arms
+    ]
+    said = f"Scatter of V against the attention on the person, and rank correlations of V on {_datasets(rows)}. {'; '.join(parts)}."
     return Drawing(fig, table, said, rows)
+
+
+def _rho(row) -> str:
+    return f"{row.what} {row.rho:+.2f}" + (f" ({row.low:+.2f} to {row.high:+.2f})" if row.low == row.low else "")
 
 
 # --- rewards, gradients -----------------------------------------------------------------------------------------------------------
@@ -242,11 +271,15 @@ def rewards(results, race: str = "market") -> Drawing | None:
     last = rows[rows["epoch"] == rows.groupby("method")["epoch"].transform("max")].groupby("method", sort=False)
     ends, over = last[list(panels)].mean(), int(rows["epoch"].max())
     flat = [arm for arm in arms if ends.loc[arm, "R_sd"] < COLLAPSED]
-    note = f"Mean of {figures.seeds(rows)}; band: one standard deviation. " if rows["seed"].nunique() > 1 else "One seed. "
-    note += f"Collapsed at the end: {', '.join(flat)}." if flat else "No reward has collapsed."
-    figures.note(fig, note + " Of a placebo R is the true reward, which its critic is not taught.")
-    parts = [f"{arm}: " + ", ".join(f"{name} {ends.loc[arm, column]:.2f}" for column, name in panels.items()) for arm in arms]
-    said = f"Lines of the reward over {over} epochs on {_datasets(rows)}, at the end: {'; '.join(parts)}. {'Collapsed: ' + ', '.join(flat) if flat else 'No reward has collapsed'}."
+    note = (
+        f"Mean of {figures.seeds(rows)}; band: one standard deviation. " if rows["seed"].nunique() > 1 else "One seed. "
+    )
+    parts = [
+        f"{arm}: " + ", ".join(f"{name} {ends.loc[arm, column]:.2f}" for column, name in panels.items()) for arm in arms
+    ]
+    verdict = f"Collapsed at the end: {', '.join(flat)}." if flat else "No reward has collapsed."
+    figures.note(fig, f"{note}{verdict} Of a placebo R is the true reward, which its critic is not taught.")
+    said = f"Lines of the reward over {over} epochs on {_datasets(rows)}, at the end: {'; '.join(parts)}. {verdict}"
     keep = ["race", "dataset", "method", "seed", "epoch", *panels, "R", "V", "J_mse"]
     return Drawing(fig, rows[[c for c in keep if c in rows]], said, rows)
 
@@ -279,7 +312,10 @@ def gradients(results, race: str = "market") -> Drawing | None:
     fuller = max(axes[0], key=lambda ax: len(ax.lines))
     fig.legend(*fuller.get_legend_handles_labels(), loc="outside right center", fontsize=8, frameon=False)
     epochs = sorted(rows["epoch"].astype(int).unique())
-    figures.note(fig, f"First batches of the epochs {', '.join(map(str, epochs))}; geometric mean over them and {figures.seeds(rows)}.")
+    figures.note(
+        fig,
+        f"First batches of the epochs {', '.join(map(str, epochs))}; geometric mean over them and {figures.seeds(rows)}.",
+    )
     keep = ["race", "dataset", "method", "seed", "epoch", "site", *losses]
     return Drawing(fig, rows[keep], f"Gradient norms at the agents on {_datasets(rows)}. {'; '.join(parts)}.", rows)
 

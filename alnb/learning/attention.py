@@ -109,7 +109,9 @@ class Attentive(nn.Module):
     def __init__(self, network, size: tuple[int, int]):
         super().__init__()
         if len(network.stages) != SITES:
-            raise BadRequest(f"attention wants a network of {SITES} stages; {type(network).__name__} has {len(network.stages)}")
+            raise BadRequest(
+                f"attention wants a network of {SITES} stages; {type(network).__name__} has {len(network.stages)}"
+            )
         self.stages, self.neck, self.head = network.stages, network.neck, network.head
         self.agents = nn.ModuleList()
         self.shapes = _shapes(self.stages, size)  # (C, H, W) of each site

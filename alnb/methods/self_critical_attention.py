@@ -330,7 +330,9 @@ def train(run: Run, data, made: Players, lr, begin: int, end: int) -> list[dict]
         means = torch.stack([torch.stack([one[name] for name in names]) for one in told]).mean(0).tolist()
         rows.append({"kind": "epoch", "epoch": epoch + 1, **dict(zip(names, means))})
         if not math.isfinite(rows[-1]["J_cls"]):
-            raise BadRequest(f"the loss became {rows[-1]['J_cls']} in epoch {epoch + 1} of {o.epochs}; lr {o.lr} is too high?")
+            raise BadRequest(
+                f"the loss became {rows[-1]['J_cls']} in epoch {epoch + 1} of {o.epochs}; lr {o.lr} is too high?"
+            )
     return rows
 
 
@@ -432,7 +434,12 @@ def measured(run: Run, network, critics, data, device: str) -> list[dict]:
     area = person.float().mean((1, 2))
     about = {"area": 100 * area.mean().item(), "images": len(chosen)}
     rows = [
-        {"kind": "attention", "site": site + 1, **{k: 100 * v[:, site].mean().item() for k, v in shares.items()}, **about}
+        {
+            "kind": "attention",
+            "site": site + 1,
+            **{k: 100 * v[:, site].mean().item() for k, v in shares.items()},
+            **about,
+        }
         for site in range(len(maps))
     ]
     if V is None:
@@ -442,7 +449,10 @@ def measured(run: Run, network, critics, data, device: str) -> list[dict]:
     for site in range(values.shape[1]):
         v = values[:, site]
         found = {f"rho_{name}": spearman(v, value[:, site]) for name, value in whole.items()}
-        found |= {"rho_lift": spearman(v, whole["person"][:, site] / area.clamp_min(1e-6)), "rho_area": spearman(v, area)}
+        found |= {
+            "rho_lift": spearman(v, whole["person"][:, site] / area.clamp_min(1e-6)),
+            "rho_area": spearman(v, area),
+        }
         where = {"kind": "critic site", "site": site} if site else {"kind": "critic"}
         rows.append(where | {"V": v.mean().item(), "V_sd": v.std().item(), **found})
     columns = {"V": values[:, 0], "area": 100 * area} | {name: 100 * value[:, 0] for name, value in whole.items()}
@@ -495,7 +505,9 @@ def examples(run: Run, network, data, device: str) -> list[dict]:
             sized = [F.interpolate(one[:, None], MAP, mode="bilinear", align_corners=False)[0, 0] for one in maps]
             whole = torch.stack(sized).log().sum(0).exp() if spatial else sized[-1]
             whole = (99 * whole / whole.max().clamp_min(1e-12)).round().int().flatten().tolist()
-            rows.append({"kind": "example", "pair": number, "split": split, "row": at, "map": " ".join(map(str, whole))})
+            rows.append(
+                {"kind": "example", "pair": number, "split": split, "row": at, "map": " ".join(map(str, whole))}
+            )
     return rows
 
 
@@ -636,7 +648,9 @@ def margins(frame):
         setting, metric = published.settings(row.setting), row.metric.removeprefix("margin, ")
         own, rival = _printed(frame, setting["table"], row.dataset, metric), setting["against"]
         if rival.startswith("best"):
-            among = _printed(frame, setting["table"], row.dataset, metric, rival.removeprefix("best").removeprefix(" of "))
+            among = _printed(
+                frame, setting["table"], row.dataset, metric, rival.removeprefix("best").removeprefix(" of ")
+            )
             rival = max((name for name in among if name not in ARMS), key=among.get)
         note = f"{own[row.method]:g} of {row.method} - {own[rival]:g} of {rival}"
         yield published.compared(row, own[row.method] - own[rival], note, more=f"over {setting['against']}")
@@ -676,7 +690,9 @@ def counted(frame):
     for row in frame[frame["metric"] == "methods counted"].itertuples():
         setting = published.settings(row.setting)
         part = frame[(frame["artefact"] == setting["table"]) & (frame["dataset"] == row.dataset)]
-        rows = part.loc[[published.settings(text).get("group") == setting["group"] for text in part["setting"]], "method"]
+        rows = part.loc[
+            [published.settings(text).get("group") == setting["group"] for text in part["setting"]], "method"
+        ]
         note = f"{setting['group']} rows of {setting['table']}"
         yield published.compared(row, rows.nunique(), note, more=setting["group"])
 

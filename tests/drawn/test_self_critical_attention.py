@@ -8,7 +8,13 @@ from alnb import published
 from alnb.datasets import reid
 from alnb.drawn import self_critical_attention as drawn
 
-ABOUT = {"study": "self_critical_attention", "dataset": "pedestrians-tiny", "world": True, "race": "market", "network": "reid_small"}
+ABOUT = {
+    "study": "self_critical_attention",
+    "dataset": "pedestrians-tiny",
+    "world": True,
+    "race": "market",
+    "network": "reid_small",
+}
 MAP_ = {  # mAP and rank 1 of seeds 0 and 1
     "cross_entropy": [(40, 50), (42, 52)], "flip": [(41, 51), (43, 52)], "label_smoothing": [(45, 55), (47, 55)],
     "spatial": [(46, 56), (50, 58)], "spatial_critic": [(46.5, 56), (50.1, 59)], "spatial_permuted": [(46, 57)],
@@ -22,7 +28,19 @@ def frame():
     for method, seeds in MAP_.items():
         for seed, (ap, first) in enumerate(seeds):
             about = ABOUT | {"method": method, "seed": seed, "key": f"{method}{seed}", "step": 0}
-            rows.append(about | {"kind": "test", "cycle": 1, "labelled": 205, "mAP": ap, "rank 1": first, "rank 5": 80, "rank 10": 90, "mINP": 20})
+            rows.append(
+                about
+                | {
+                    "kind": "test",
+                    "cycle": 1,
+                    "labelled": 205,
+                    "mAP": ap,
+                    "rank 1": first,
+                    "rank 5": 80,
+                    "rank 10": 90,
+                    "mINP": 20,
+                }
+            )
             if "spatial" not in method:
                 continue
             has = "spatial_" in method
@@ -32,11 +50,16 @@ def frame():
                                      **({"J_cri": 0.01} if has else {})})  # fmt: skip
             for number in range(3):
                 for split in ("query", "gallery"):
-                    rows.append(about | {"kind": "example", "pair": number, "split": split, "row": number, "map": EXAMPLE})
+                    rows.append(
+                        about | {"kind": "example", "pair": number, "split": split, "row": number, "map": EXAMPLE}
+                    )
             if has:
                 rho = {"rho_person": 0.3 + 0.2 * seed, "rho_accessory": 0.1, "rho_lift": None, "rho_area": 0.25}
                 rows.append(about | {"kind": "critic", "V": 1.0, "V_sd": 0.1, **rho})
-                rows += [about | {"kind": "quality", "image": i, "V": 1 + 0.1 * i, "person": 20.0 + i, "area": 27.0} for i in range(5)]
+                rows += [
+                    about | {"kind": "quality", "image": i, "V": 1 + 0.1 * i, "person": 20.0 + i, "area": 27.0}
+                    for i in range(5)
+                ]
                 collapsed = 0.01 if "permuted" in method else 0.5
                 rows += [about | {"kind": "epoch", "epoch": e, "R_c": 0.5, "R_a": 0.6, "R": 1.1, "R_sd": collapsed, "V": 1.0,
                                   "V_sd": 0.1, "V_R": 0.2 * e, "J_mse": 0.3} for e in (1, 2)]  # fmt: skip
@@ -60,7 +83,7 @@ def only(*methods):
 def test_table_5_pairs_each_arm_with_the_one_before_it():
     one = drawn.table_5(FRAME, TABLE)
     table = one.data.set_index("arm")
-    assert list(table.index) == list(MAP_)[:5] + ["spatial_critic(value='joint')", "spatial_permuted"]
+    assert list(table.index) == [*list(MAP_)[:5], "spatial_critic(value='joint')", "spatial_permuted"]
     assert table.loc["flip", "over"] == "cross_entropy"
     assert table.loc["label_smoothing", "over"] == ""  # triplet did not run
     assert table.loc["spatial", "mAP gain"] == pytest.approx((1 + 3) / 2)
@@ -94,7 +117,7 @@ def test_the_critic_is_correlated_over_the_seeds():
 
 def test_a_collapsed_reward_is_named():
     one = drawn.rewards(FRAME)
-    assert "Collapsed: spatial_permuted" in one.alt
+    assert "Collapsed at the end: spatial_permuted" in one.alt
     assert "correlation of V and R 0.40" in one.alt
     assert "No reward has collapsed" in drawn.rewards(only("spatial_critic")).alt
     assert len(one.figure.axes) == 5
@@ -102,7 +125,9 @@ def test_a_collapsed_reward_is_named():
 
 def test_gradients_are_told_at_the_first_and_the_last_site():
     one = drawn.gradients(FRAME)
-    assert "spatial: J_cls 0.1 at the first site, 1e-05 at the last, J_tri 1 at the first site, 1 at the last;" in one.alt
+    assert (
+        "spatial: J_cls 0.1 at the first site, 1e-05 at the last, J_tri 1 at the first site, 1 at the last;" in one.alt
+    )
     assert "J_cri 0.01 at the first site" in one.alt
     assert len(one.figure.axes) == 4
 

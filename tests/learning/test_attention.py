@@ -45,7 +45,9 @@ def test_the_channel_agent_is_equation_7():
     assert A.flatten().tolist() == pytest.approx([sigmoid(3.0), sigmoid(-3.0)])
 
 
-@pytest.mark.parametrize(("agent", "count"), [(SpatialAgent(7, 12, 8, 16), 2 * 96 * 6), (ChannelAgent(64, 12, 8, 16), 2 * 64 * 4)])
+@pytest.mark.parametrize(
+    ("agent", "count"), [(SpatialAgent(7, 12, 8, 16), 2 * 96 * 6), (ChannelAgent(64, 12, 8, 16), 2 * 64 * 4)]
+)
 def test_agents_are_two_bottleneck_layers_without_bias(agent, count):
     assert sum(p.numel() for p in agent.parameters()) == count
 
@@ -125,4 +127,6 @@ def test_the_five_sites_of_resnet_50_are_those_of_the_paper():
     for attention, widths in (("spatial", (4608, 4608, 1152, 288, 288)), ("channel", (64, 256, 512, 1024, 2048))):
         with torch.device("meta"):
             network.attend(attention, 16)
-        assert [sum(p.numel() for p in agent.parameters()) for agent in network.agents] == [2 * n * (n // 16) for n in widths]
+        assert [sum(p.numel() for p in agent.parameters()) for agent in network.agents] == [
+            2 * n * (n // 16) for n in widths
+        ]

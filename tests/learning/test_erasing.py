@@ -34,7 +34,7 @@ def test_as_often_and_as_much_as_torchvision():
 def test_a_rectangle_of_the_image_is_0_and_nothing_else_changes():
     images = torch.rand(50, 3, 20, 30) + 1
     out = erase(images, 1.0, torch.Generator().manual_seed(1))
-    for one, mask in zip(out, erased(out)):
+    for mask in erased(out):
         rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
         assert mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
         assert mask.sum() == len(rows) * len(columns)

@@ -116,7 +116,9 @@ def test_each_critic_moves_the_agent_of_its_own_site_alone():
     for site in range(5):
         value = made.critics[site](X[site].detach(), made.network.agents[site](X[site].detach())).mean()
         for other in range(5):
-            found = torch.autograd.grad(value, list(made.network.agents[other].parameters()), retain_graph=True, allow_unused=True)
+            found = torch.autograd.grad(
+                value, list(made.network.agents[other].parameters()), retain_graph=True, allow_unused=True
+            )
             assert all(g is not None for g in found) == (other == site)
 
 
@@ -191,8 +193,9 @@ def test_the_other_references():
         mean = network(x, lambda site, A: torch.ones_like(A) * A.mean((1, 2, 3), keepdim=True)).logits
     assert torch.equal(left_out[2], third)
     assert torch.allclose(scal.without_attention(network, x, "mean", "running")[0], mean, atol=1e-6)
-    told = scal.update(players("channel_critic", reference="leave_one_out"), x, batch()[1],
-                       run("channel_critic", reference="leave_one_out").options, scal.ARMS["channel_critic"], torch.Generator())  # fmt: skip
+    how = {"reference": "leave_one_out"}
+    arm, options = scal.ARMS["channel_critic"], run("channel_critic", **how).options
+    told = scal.update(players("channel_critic", **how), *batch(), options, arm, torch.Generator())
     assert 0 <= told["R_a"] <= 1
 
 
@@ -268,7 +271,9 @@ def test_a_run_is_one_training_with_one_test(done):
 def test_flip_is_the_same_training_tested_with_mirror_images(done):
     runs, store, frame = done
     assert "epoch" not in set(frame.loc[frame["method"] == "flip", "kind"])
-    plain, flipped = (frame[(frame["kind"] == "test") & (frame["method"] == name)].iloc[0] for name in ("cross_entropy", "flip"))
+    plain, flipped = (
+        frame[(frame["kind"] == "test") & (frame["method"] == name)].iloc[0] for name in ("cross_entropy", "flip")
+    )
     assert plain["mAP"] != flipped["mAP"]
     weights = store.final(runs[0]).blobs["network"]
     network = scal.untrained(runs[0], 24)[0]
@@ -318,8 +323,8 @@ def test_what_no_arm_can_be_is_refused(race, said):
 def test_an_arm_is_named_by_its_options_and_flip_needs_the_same_training():
     race = {"dataset": DATA, "seeds": 2, "arms": ["channel_critic(value='joint')", "flip", "channel(seeds=1)"]}
     runs = scal.grid(race, **TINY)
-    assert [str(one.arm or one.method) for one in runs] == ["channel_critic(value='joint')", "flip", "channel"] + [
-        "channel_critic(value='joint')", "flip"]  # fmt: skip
+    joint = "channel_critic(value='joint')"
+    assert [one.arm or one.method for one in runs] == [joint, "flip", "channel", joint, "flip"]
     assert runs[1].needs["trained"].method == "cross_entropy"
     assert runs[1].needs["trained"].key == scal.grid(race | {"arms": ["cross_entropy"]}, **TINY)[0].key
 
@@ -329,7 +334,9 @@ def test_what_vanishes_is_told_in_decades():
 
     about = {"kind": "gradient", "race": "market", "dataset": DATA, "world": True, "method": "spatial", "seed": 0}
     norms = {1: (1e-3, 1e-2), 5: (1.0, 1e-1)}
-    rows = [about | {"site": site, "epoch": e, "J_cls": norm} for site, two in norms.items() for e, norm in enumerate(two)]
+    rows = [
+        about | {"site": site, "epoch": e, "J_cls": norm} for site, two in norms.items() for e, norm in enumerate(two)
+    ]
     (decades,) = scal.vanishing(pandas.DataFrame(rows))
     assert decades == pytest.approx(-2.0)  # -2.5 to -0.5
 
