@@ -70,6 +70,9 @@ PRESETS = {
     "pedestrians-cuhk03-detected": replace(_CUHK03, jitter=0.08, title=_CUHK03.title + ", a detector's boxes"),
     "pedestrians-tiny": replace(_MARKET, stream=5, cameras=3, train=24, test=20, seen=(2, 3), frames=(2, 3),
                                 title="three cameras, few people, for smoke tests"),
+    "pedestrians-market-small": replace(_MARKET, train=60, test=60, title="six cameras before a market, fewer people"),
+    "pedestrians-tiny-source": replace(_MARKET, stream=6, cameras=3, train=16, test=8, seen=(2, 3), frames=(2, 3),
+                                       title="other people, for smoke tests to start from"),
 }  # fmt: skip
 
 # --- who passes where -----------------------------------------------------------------------------------------

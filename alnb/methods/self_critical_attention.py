@@ -1,0 +1,740 @@
+"""Self-critical attention learning, SCAL (Chen, Lin, Ren, Lu and Zhou, ICCV 2019).
+
+An attention agent learns from the loss of the task alone, by a long way; so a critic is trained to foretell how much the
+attention helps, and the agent is pushed to what the critic values. Agents and critic are in alnb/learning/attention.py; here
+is what they are trained by, in the paper's symbols: theta the agents, phi the critics, psi all else.
+
+No choice of labels and no cycle: a run is one training, its comparison one number at its end. Its rows of kind "test" stand
+at cycle 1, so that an area under a curve is that number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from alnb import datasets, published, races
+from alnb.acquisition import write_arm
+from alnb.errors import BadRequest
+from alnb.runs import Run, State, Step, Study, numpy_stream, torch_stream
+from alnb.tasks import Metric
+
+# --- rewards and losses -------------------------------------------------------------------------------------------------
+
+
+def rewards(logits, without, y):
+    """(R_c, R_a), each (B,) of 0 and 1: whether the person is recognised with attention; whether the probability of the true
+    one is greater than without. logits, without (B, K), y (B,). SCAL eq. 4, 5."""
+    p, reference = (given.softmax(1).gather(1, y[:, None]).squeeze(1) for given in (logits, without))
+    return (logits.argmax(1) == y).float(), (p > reference).float()
+
+
+def classification_loss(logits, y, epsilon: float):
+    """J_cls: cross entropy against the truth with a share epsilon spread over all K people. SCAL eq. 9 (epsilon = 0), 10."""
+    log_p = logits.log_softmax(1)
+    truth = log_p.gather(1, y[:, None]).squeeze(1)
+    return -((1 - epsilon) * truth + epsilon * log_p.mean(1)).mean()
+
+
+def triplet_loss(f, y, margin: float, squared: bool = False):
+    """J_tri: each sample with the farthest of its own person and the nearest of another in the batch. SCAL eq. 8, whose
+    distances are squared; its mining is not printed, and its authors' later code has plain distances."""
+    from alnb.learning.reid import batch_hard, masks_of
+
+    return batch_hard(f, *masks_of(y), margin, squared=squared).mean()
+
+
+def critic_loss(network, critics, X):
+    """J_cri = -V(X, A), mean over sites and batch. X is a constant: only theta is reached, each agent by its own critic.
+    SCAL eq. 11."""
+    maps = [one.detach() for one in X]
+    values = [critic(one, agent(one)) for critic, agent, one in zip(critics, network.agents, maps)]
+    return -sum(value.mean() for value in values) / len(values)
+
+
+def value_loss(critics, X, A, R):
+    """(J_mse = (V(X, A) - R)^2, V (B, sites)): the mean over sites and batch. X and A are constants: only phi is reached. R
+    (B, 1), or (B, sites) where each site has a reward of its own. SCAL eq. 12."""
+    import torch
+
+    V = torch.stack([critic(x.detach(), a.detach()) for critic, x, a in zip(critics, X, A)], 1)
+    return (V - R).square().mean(), V
+
+
+def without_attention(network, x, reference: str, norm: str) -> list:
+    """Logits (B, K) of the same weights without their attention, the p(X) of eq. 5: a list of one, or one a site.
+
+    reference: "ones" (each A is 1), "mean" (each A is its mean over the image, so that its scale stays), "leave_one_out"
+    (one site after the other has A = 1). norm: "batch", by the statistics of this batch and without a trace, or "running",
+    by those of evaluation.
+    """
+    import torch
+
+    from alnb.learning.attention import SITES, batch_statistics
+    from alnb.learning.modes import evaluating
+
+    def ones(only=None):
+        return lambda site, A: A if only not in (None, site) else torch.ones_like(A)
+
+    gates = {
+        "ones": [ones()],
+        "mean": [lambda site, A: A.mean((1, 2, 3), keepdim=True)],
+        "leave_one_out": [ones(site) for site in range(SITES)],
+    }[reference]
+    with torch.no_grad(), (batch_statistics if norm == "batch" else evaluating)(network):
+        return [network(x, gate).logits for gate in gates]
+
+
+# --- arms ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is trained: a column of Table 5, or a placebo. `flip`: whether the test averages an image and its mirror image."""
+
+    triplet: bool = True
+    smooth: bool = True
+    attention: str = ""
+    critic: str = ""  # "scal", or a placebo: "permuted", rewards dealt to other images of the batch; "constant"
+    flip: bool = True
+
+
+ARMS = {
+    "cross_entropy": Arm(triplet=False, smooth=False, flip=False),
+    "flip": Arm(triplet=False, smooth=False),  # the same training, tested with the mirror image
+    "triplet": Arm(smooth=False),
+    "label_smoothing": Arm(),
+    "spatial": Arm(attention="spatial"),
+    "channel": Arm(attention="channel"),
+    "spatial_critic": Arm(attention="spatial", critic="scal"),
+    "channel_critic": Arm(attention="channel", critic="scal"),
+    "spatial_permuted": Arm(attention="spatial", critic="permuted"),
+    "channel_permuted": Arm(attention="channel", critic="permuted"),
+    "spatial_constant": Arm(attention="spatial", critic="constant"),
+    "channel_constant": Arm(attention="channel", critic="constant"),
+}
+BEFORE = {  # what an arm adds to
+    "flip": "cross_entropy", "triplet": "flip", "label_smoothing": "triplet", "spatial": "label_smoothing",
+    "channel": "label_smoothing", "spatial_critic": "spatial", "channel_critic": "channel", "spatial_permuted": "spatial",
+    "channel_permuted": "channel", "spatial_constant": "spatial", "channel_constant": "channel",
+}  # fmt: skip
+TRAINED = "trained"
+
+
+# --- the study: settings ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Settings:
+    """As printed, where it is; else as said in the notebook's section "Where it breaks".
+
+    network: ResNet-50 with stride 1 in its last block, or five convolutions for worlds. A batch has
+    `identities` people with `images` each, P and K. reduction: r of the agents. critic_weight: of J_cri. value: the critic's
+    last layer as printed, or with a hidden layer before ("joint"). crop: pixels of border; erasing: its chance. weights:
+    what the backbone starts from. reference, reference_norm: see `without_attention`. again: a number that draws all chance
+    anew, for an A/A arm.
+    """
+
+    network: Literal["reid_resnet50", "reid_small"] = "reid_resnet50"
+    weights: Literal["imagenet", "random"] = "imagenet"
+    height: int = 384
+    width: int = 192
+    identities: int = 24
+    images: int = 4
+    epochs: int = 160
+    lr: float = 4e-4
+    weight_decay: float = 1e-3
+    milestones: tuple[float, ...] = (0.25, 0.5, 0.75)
+    gamma: float = 0.1
+    warmup: float = 0.0
+    margin: float = 0.3
+    squared: bool = False
+    smoothing: float = 0.1
+    critic_weight: float = 0.3
+    reduction: int = 16
+    value: Literal["printed", "joint"] = "printed"
+    reference: Literal["ones", "mean", "leave_one_out"] = "ones"
+    reference_norm: Literal["batch", "running"] = "batch"
+    crop: int = 10
+    erasing: float = 0.5
+    again: int = 0
+
+
+COMMON = ("network", "weights", "height", "width")  # arms of one race have these in common
+METRICS = tuple(Metric(name, "%", low=0, high=100) for name in ("mAP", "rank 1", "rank 5", "rank 10", "mINP"))
+
+
+def arm_of(run: Run) -> Arm:
+    return ARMS[run.method]
+
+
+def plain_arm(name: str) -> str:
+    """An arm's name without its options."""
+    return name.partition("(")[0]
+
+
+# --- the study: training ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Players:
+    """The network (theta and psi), its critics (phi; None without), and the optimisers of both."""
+
+    network: Any
+    critics: Any
+    main: Any
+    second: Any = None
+
+    def state(self) -> dict[str, dict]:
+        """What a later step goes on from."""
+        blobs = {"network": self.network.state_dict(), "main": self.main.state()}
+        if self.critics is not None:
+            blobs |= {"critics": self.critics.state_dict(), "second": self.second.state()}
+        return blobs
+
+    def load(self, blobs: Mapping[str, dict]) -> None:
+        self.network.load_state_dict(blobs["network"])
+        self.main.load(blobs["main"])
+        if self.critics is not None:
+            self.critics.load_state_dict(blobs["critics"])
+            self.second.load(blobs["second"])
+
+
+def untrained(run: Run, classes: int, device: str = "cpu"):
+    """The network before its training and its critics (None without). All arms of a seed begin with the same psi."""
+    import torch
+
+    from alnb.learning import attention, networks
+    from alnb.learning.networks import drawn_from
+
+    o, arm = run.options, arm_of(run)
+    how = {"weights": o.weights} if o.network == "reid_resnet50" else {}
+    plain = networks.build(o.network, classes, generator=_stream(run, "model init"), **how)
+    network = attention.Attentive(plain, (o.height, o.width))
+    critics = None
+    with drawn_from(_stream(run, "agents init")):
+        if arm.attention:
+            network.attend(arm.attention, o.reduction)
+    with drawn_from(_stream(run, "critic init")):
+        if arm.critic:
+            critics = network.critics(joint=o.value == "joint").to(device, memory_format=torch.channels_last)
+    return network.to(device, memory_format=torch.channels_last), critics
+
+
+def players(run: Run, classes: int, device: str) -> tuple[Players, Any]:
+    """The players of a run and the learning rate, a 0-d tensor that both optimisers read."""
+    import torch
+
+    from alnb.learning import optimisers
+
+    network, critics = untrained(run, classes, device)
+    lr, about = torch.tensor(run.options.lr, device=device), recipe(run)
+    main = optimisers.build(about, network.psi + network.theta, lr)
+    second = None if critics is None else optimisers.build(about, critics.parameters(), lr)
+    return Players(network, critics, main, second), lr
+
+
+def update(players: Players, x, y, options: Settings, arm: Arm, rng) -> dict:
+    """One step of algorithm 1 on a batch: psi by J_cls + J_tri, theta by J_cri as well, phi by J_mse. Returns what happened,
+    0-d tensors by name. rng: deals the rewards of the placebo."""
+    import torch
+
+    network, critics = players.network, players.critics
+    seen = network(x)
+    J_cls = classification_loss(seen.logits, y, options.smoothing if arm.smooth else 0.0)
+    J_tri = triplet_loss(seen.f, y, options.margin, options.squared) if arm.triplet else J_cls.new_zeros(())
+    right = (seen.logits.argmax(1) == y).float()
+    told = {"J_cls": J_cls, "J_tri": J_tri, "right": right.mean()}
+    if critics is None:
+        players.main.minimise(J_cls + J_tri)
+        return {name: value.detach() for name, value in told.items()}
+    with torch.no_grad():
+        references = without_attention(network, x, options.reference, options.reference_norm)
+        both = [rewards(seen.logits, without, y) for without in references]
+        R_c, R_a = (torch.stack(each, 1) for each in zip(*both))
+    R = R_c + R_a
+    taught = R
+    if arm.critic == "permuted":
+        taught = R[torch.randperm(len(R), generator=rng).to(R.device)]
+    elif arm.critic == "constant":
+        taught = torch.ones_like(R)
+    J_mse, V = value_loss(critics, seen.X, seen.A, taught)
+    J_cri = critic_loss(network, critics, seen.X)
+    players.main.minimise(J_cls + J_tri + options.critic_weight * J_cri)
+    players.second.minimise(J_mse)
+    told |= {"J_cri": J_cri, "J_mse": J_mse, "R_c": R_c.mean(), "R_a": R_a.mean(), "R": R.mean(), "R_sd": R.std()}
+    told |= {"V": V.mean(), "V_sd": V.mean(1).std(), "V_R": _correlation(V.mean(1), R.mean(1))}
+    return {name: value.detach() for name, value in told.items()}
+
+
+def _correlation(a, b):
+    """Pearson's, 0 where one of the two does not vary."""
+    a, b = a - a.mean(), b - b.mean()
+    return (a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-12)
+
+
+def gradients(players: Players, x, y, options: Settings, arm: Arm) -> list[dict]:
+    """A row of kind "gradient" a site: the norm of each loss's gradient, as it is weighted, at that site's agent. Leaves no
+    trace in the network."""
+    import torch
+
+    from alnb.learning.attention import batch_statistics
+
+    network = players.network
+    with batch_statistics(network):
+        seen = network(x)
+        losses = {"J_cls": classification_loss(seen.logits, y, options.smoothing if arm.smooth else 0.0)}
+        if arm.triplet:
+            losses["J_tri"] = triplet_loss(seen.f, y, options.margin, options.squared)
+        if players.critics is not None:
+            losses["J_cri"] = options.critic_weight * critic_loss(network, players.critics, seen.X)
+    rows = [{"kind": "gradient", "site": site + 1} for site in range(len(network.agents))]
+    for name, loss in losses.items():
+        found = iter(torch.autograd.grad(loss, network.theta, retain_graph=True))
+        for row, agent in zip(rows, network.agents):
+            row[name] = math.sqrt(sum(next(found).square().sum().item() for _ in agent.parameters()))
+    return rows
+
+
+def train(run: Run, data, made: Players, lr, begin: int, end: int) -> list[dict]:
+    """Train epochs `begin` to `end` in place; the rows of kind "epoch" and "gradient". Every epoch draws from streams of its
+    own, so a training that goes on equals one that never stopped, bit for bit."""
+    import torch
+
+    from alnb.learning import augment
+    from alnb.learning.erasing import erase
+    from alnb.learning.feed import Images, keep_freed_memory
+    from alnb.learning.reid import identity_batches
+
+    o, arm, device = run.options, arm_of(run), lr.device
+    about, labels, scale = recipe(run), data.train.labels, dict(zip(("mean", "std"), scaled_by(run, data)))
+    feed = Images(data.train.images, labels, crop=o.crop, flip=True, device=device, **scale)
+    keep_freed_memory()
+    made.network.train()
+    rows, looks, size = [], set(_looks(o.epochs)), o.identities * o.images
+    for epoch in range(begin, end):
+        order = torch.cat(identity_batches(labels, o.identities, o.images, _stream(run, "order", epoch))).to(device)
+        drawn = augment.draw(len(order), o.crop, True, _stream(run, "augmentation", epoch)).to(device)
+        erasing, deal = _stream(run, "erasing", epoch), _stream(run, "deal", epoch)
+        told, parts = [], range(0, len(order), size)
+        for number, start in enumerate(parts):
+            lr.fill_(about.lr_at(epoch, (number + 1) / len(parts)))
+            x, y = feed.batch(order, slice(start, start + size), drawn)
+            x = erase(x, o.erasing, erasing)
+            if number == 0 and epoch in looks and arm.attention:
+                rows += [row | {"epoch": epoch + 1} for row in gradients(made, x, y, o, arm)]
+            told.append(update(made, x, y, o, arm, deal))
+        names = list(told[0])
+        means = torch.stack([torch.stack([one[name] for name in names]) for one in told]).mean(0).tolist()
+        rows.append({"kind": "epoch", "epoch": epoch + 1, **dict(zip(names, means))})
+        if not math.isfinite(rows[-1]["J_cls"]):
+            raise BadRequest(
+                f"the loss became {rows[-1]['J_cls']} in epoch {epoch + 1} of {o.epochs}; lr {o.lr} is too high?"
+            )
+    return rows
+
+
+def recipe(run: Run):
+    from alnb.learning.recipe import Recipe
+
+    o = run.options
+    return Recipe(
+        epochs=o.epochs, batch=o.identities * o.images, lr=o.lr, weight_decay=o.weight_decay, milestones=o.milestones,
+        gamma=o.gamma, warmup=o.warmup, optimiser="adam",
+    )  # fmt: skip
+
+
+def scaled_by(run: Run, data):
+    """(mean, std) of the channels that images are normalised by: ImageNet's where the backbone comes from there."""
+    if run.options.weights == "imagenet":
+        from alnb.learning.encoders.torchvision import MEAN, STD
+
+        return MEAN, STD
+    return data.mean, data.std
+
+
+def _stream(run: Run, name: str, epoch: int = 0):
+    return torch_stream(run.seed, f"{name}, again {run.options.again}" if run.options.again else name, epoch)
+
+
+LOOKS = 12
+
+
+def _looks(epochs: int) -> list[int]:
+    """The epochs at whose first batch gradients are looked at: the first, the last, and up to ten between."""
+    count = min(LOOKS, epochs)
+    return [round(i * (epochs - 1) / max(1, count - 1)) for i in range(count)]
+
+
+# --- the study: what comes out --------------------------------------------------------------------------------------------
+
+
+def evaluated(run: Run, network, data, device: str) -> dict:
+    """The row of kind "test": retrieval by the cosine of z, of the image or of image and mirror image."""
+    from alnb.learning.reid import extract
+    from alnb.metrics.reid import evaluate
+
+    mean, std = scaled_by(run, data)
+    look = dict(mean=mean, std=std, device=device, flip=arm_of(run).flip)
+    query, gallery = (extract(network, boxes.images, **look) for boxes in (data.query, data.gallery))
+    found = evaluate(query, gallery, data.ids, data.cameras, single_shot=data.protocol.single_shot)
+    return {"kind": "test", "cycle": 1, "labelled": len(data.train), **{m.name: found[m.name] for m in METRICS}}
+
+
+LOOKED_AT = 200  # queries whose attention is measured
+PAIRS = 3  # shown in Fig. 4
+MAP = (32, 16)  # places at which the maps of Fig. 4 are kept
+
+
+def attended(seen) -> tuple[list, list]:
+    """Of each site, where the attention is and where the signal that it passes on is: maps (B, H, W), not negative.
+
+    A spatial agent's attention is A. A channel agent's has no place, so there it is the signal G = X A too, its size averaged
+    over channels; so it is without an agent, where A is 1.
+    """
+    passed = [X if A is None else X * A for X, A in zip(seen.X, seen.A)]
+    signal = [G.abs().mean(1) for G in passed]
+    spatial = [A is not None and A.shape[1] == 1 for A in seen.A]
+    return [A[:, 0] if own else G for A, own, G in zip(seen.A, spatial, signal)], signal
+
+
+def share_inside(maps, mask):
+    """(B,) share of a map (B, H, W) within a mask (B, h, w) of 0 and 1, which is averaged over the map's places."""
+    from torch.nn import functional as F
+
+    part = F.adaptive_avg_pool2d(mask[:, None].float(), maps.shape[1:]).squeeze(1)
+    return (maps * part).sum((1, 2)) / maps.sum((1, 2)).clamp_min(1e-12)
+
+
+def measured(run: Run, network, critics, data, device: str) -> list[dict]:
+    """Rows about the attention of test images: kind "attention" (a site: share of attention and of the signal inside person
+    and accessories, in percent), "quality" (an image: its V and its shares, means over the sites), "critic" (Spearman's
+    rank correlation of these V with the shares) and "critic site" (the same of each site's own)."""
+    import torch
+
+    from alnb.datasets import reid
+    from alnb.learning.augment import normalise
+    from alnb.learning.modes import evaluating
+
+    o = run.options
+    chosen = numpy_stream(0, f"looked at, {run.dataset}").permutation(len(data.query))[:LOOKED_AT]
+    masks = torch.from_numpy(reid.masks(run.dataset, "query", chosen, (o.height, o.width))).to(device)
+    person, accessory = masks[:, 0], masks[:, 1]
+    with evaluating(network), torch.no_grad():
+        seen = network(normalise(data.query.images[chosen].to(device), *scaled_by(run, data)))
+        maps, signal = attended(seen)
+        V = None if critics is None else torch.stack([c(X, A) for c, X, A in zip(critics, seen.X, seen.A)], 1)
+    shares = {
+        "person": torch.stack([share_inside(one, person) for one in maps], 1),
+        "accessory": torch.stack([share_inside(one, accessory) for one in maps], 1),
+        "signal": torch.stack([share_inside(one, person) for one in signal], 1),
+    }
+    area = person.float().mean((1, 2))
+    about = {"area": 100 * area.mean().item(), "images": len(chosen)}
+    rows = [
+        {
+            "kind": "attention",
+            "site": site + 1,
+            **{k: 100 * v[:, site].mean().item() for k, v in shares.items()},
+            **about,
+        }
+        for site in range(len(maps))
+    ]
+    if V is None:
+        return rows
+    whole = {name: torch.cat([value.mean(1, keepdim=True), value], 1) for name, value in shares.items()}
+    values = torch.cat([V.mean(1, keepdim=True), V], 1)
+    for site in range(values.shape[1]):
+        v = values[:, site]
+        found = {f"rho_{name}": spearman(v, value[:, site]) for name, value in whole.items()}
+        found |= {
+            "rho_lift": spearman(v, whole["person"][:, site] / area.clamp_min(1e-6)),
+            "rho_area": spearman(v, area),
+        }
+        where = {"kind": "critic site", "site": site} if site else {"kind": "critic"}
+        rows.append(where | {"V": v.mean().item(), "V_sd": v.std().item(), **found})
+    columns = {"V": values[:, 0], "area": 100 * area} | {name: 100 * value[:, 0] for name, value in whole.items()}
+    for i in range(len(chosen)):
+        rows.append({"kind": "quality", "image": int(chosen[i]), **{k: v[i].item() for k, v in columns.items()}})
+    return rows
+
+
+def spearman(a, b) -> float:
+    """The rank correlation of two (n,); NaN where one of them does not vary."""
+    import numpy as np
+    from scipy.stats import rankdata
+
+    a, b = (rankdata(np.round(each.double().cpu().numpy(), 9)) for each in (a, b))
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return math.nan
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def example_pairs(data, pairs: int = PAIRS) -> list[tuple[int, int]]:
+    """(row of the query, row of the gallery) of the same person in another camera, of `pairs` people, the same for all runs
+    on the data."""
+    rng, found, people = numpy_stream(0, f"examples, {data.name}"), [], set()
+    for query in rng.permutation(len(data.query)).tolist():
+        person, camera = int(data.query.ids[query]), int(data.query.cameras[query])
+        there = ((data.gallery.ids == person) & (data.gallery.cameras != camera)).nonzero()[:, 0]
+        if person not in people and len(there):
+            found.append((query, int(there[int(rng.integers(len(there)))])))
+            people.add(person)
+        if len(found) == pairs:
+            break
+    return found
+
+
+def examples(run: Run, network, data, device: str) -> list[dict]:
+    """Rows of kind "example": for each image of `example_pairs` the map of its attention, whole numbers to 99 in the order of
+    rows, `MAP` places. Spatial: the product of all sites, what is left of a place after the five gates; else the signal of
+    the last site, what f is the mean of."""
+    import torch
+    from torch.nn import functional as F
+
+    from alnb.learning.augment import normalise
+    from alnb.learning.modes import evaluating
+
+    rows, spatial = [], arm_of(run).attention == "spatial"
+    for number, pair in enumerate(example_pairs(data)):
+        for split, boxes, at in zip(("query", "gallery"), (data.query, data.gallery), pair):
+            with evaluating(network), torch.no_grad():
+                maps, _ = attended(network(normalise(boxes.images[[at]].to(device), *scaled_by(run, data))))
+            sized = [F.interpolate(one[:, None], MAP, mode="bilinear", align_corners=False)[0, 0] for one in maps]
+            whole = torch.stack(sized).log().sum(0).exp() if spatial else sized[-1]
+            whole = (99 * whole / whole.max().clamp_min(1e-12)).round().int().flatten().tolist()
+            rows.append(
+                {"kind": "example", "pair": number, "split": split, "row": at, "map": " ".join(map(str, whole))}
+            )
+    return rows
+
+
+# --- the study: runs ------------------------------------------------------------------------------------------------------
+
+PART_SECONDS = 200  # a step, as it is planned
+PLACES = {"reid_small": 64 * 32, "reid_resnet50": 384 * 192}  # pixels that a network's COST is of
+
+
+def device() -> str:
+    from alnb.tasks.classification import device
+
+    return device()
+
+
+def step(run: Run, state: State) -> Step:
+    from alnb.datasets import reid
+
+    o, where = run.options, device()
+    data = reid.load(run.dataset, size=(o.height, o.width))
+    if run.method == "flip":
+        network, _ = untrained(run, data.train.identities, where)
+        network.load_state_dict(state.needs[TRAINED].blobs["network"])
+        return Step([evaluated(run, network, data, where)], done=True)
+    made, lr = players(run, data.train.identities, where)
+    begin = state.data.get("epoch", 0)
+    if begin:
+        made.load(state.blobs)
+    end = min(o.epochs, begin + math.ceil(o.epochs / steps(run)))
+    rows = train(run, data, made, lr, begin, end)
+    if end < o.epochs:
+        return Step(rows, {"epoch": end}, blobs=made.state())
+    rows.append(evaluated(run, made.network, data, where))
+    if not data.real:
+        rows += measured(run, made.network, made.critics, data, where)
+    if arm_of(run).attention:
+        rows += examples(run, made.network, data, where)
+    kept = {"network": made.network.state_dict()} if run.method == "cross_entropy" else {}  # "flip" starts from it
+    return Step(rows, {"epoch": end}, blobs=kept, done=True)
+
+
+def seconds(run: Run) -> float:
+    """Rough seconds of a whole run on one core."""
+    from alnb.learning import networks
+
+    o, arm, about = run.options, arm_of(run), datasets.info(run.dataset)
+    larger = o.height * o.width / PLACES[o.network]
+    training, forward = (each * larger / 1000 for each in networks.cost(o.network))
+    tested = 1.2 * forward * about.test * (1 + arm.flip)
+    if run.method == "flip":
+        return tested
+    passes = 5 if o.reference == "leave_one_out" else 1
+    each = training * (1 + 0.15 * bool(arm.attention) + 0.35 * bool(arm.critic)) + forward * passes * bool(arm.critic)
+    return o.epochs * about.train * each + tested
+
+
+def steps(run: Run) -> int:
+    return 1 if run.method == "flip" else min(run.options.epochs, math.ceil(seconds(run) / PART_SECONDS))
+
+
+def check(run: Run) -> None:
+    """BadRequest for data and settings that cannot be."""
+    from alnb.datasets import reid
+
+    o = run.options
+    datasets.check_task(run.dataset, reid.TASK)
+    for name, least in (("height", 16), ("width", 16), ("identities", 2), ("images", 2), ("epochs", 1), ("reduction", 1),
+                        ("crop", 0), ("again", 0)):  # fmt: skip
+        if getattr(o, name) < least:
+            raise BadRequest(f"{name} = {getattr(o, name)}: expected at least {least}")
+    for name, most in (("smoothing", 0.999), ("erasing", 1)):
+        if not 0 <= getattr(o, name) <= most:
+            raise BadRequest(f"{name} = {getattr(o, name)}: expected a share from 0 to {most}")
+    for name in ("lr", "weight_decay", "margin", "critic_weight"):
+        if getattr(o, name) < 0:
+            raise BadRequest(f"{name} = {getattr(o, name)}: expected 0 or more")
+    if not all(0 < m < 1 for m in o.milestones):
+        raise BadRequest(f"milestones = {list(o.milestones)}: expected fractions of the epochs, between 0 and 1")
+    if o.weights == "imagenet" and o.network != "reid_resnet50":
+        raise BadRequest(f"network {o.network!r} has no weights of ImageNet; accepted: weights = 'random'")
+    if (people := datasets.info(run.dataset).classes) < o.identities:
+        raise BadRequest(f"identities = {o.identities}: {run.dataset} has {people} people to train on")
+    recipe(run)
+
+
+def prepare(run: Run, say) -> None:
+    """BadRequest where ImageNet's weights are wanted and not there, before anything starts."""
+    if run.options.weights == "imagenet":
+        from alnb.learning.encoders import torchvision
+
+        torchvision.weights("resnet50")
+
+
+STUDY = Study(
+    "self_critical_attention", 1, step, Settings, steps, seconds, lambda dataset: METRICS, check=check, prepare=prepare,
+)  # fmt: skip
+
+RACES = ("market", "null")
+
+
+def grid(market: Mapping[str, Any], null: Mapping[str, Any] = {}, **shared) -> list[Run]:
+    """Every run of the notebook (see alnb/races.py): the ablation on Market-1501 or its stand-in, and on a null world without
+    what attention could leave out. An arm is one of `ARMS`; its options are settings. Raises BadRequest for what cannot be.
+    """
+    return races.grid(STUDY.name, {"market": market, "null": null}, shared, _arm)
+
+
+def _arm(name: str, options: Mapping[str, Any], dataset: str, seed: int, settings: Mapping[str, Any]) -> list[Run]:
+    """The run of an arm on one seed (`races.Special`)."""
+    if name not in ARMS:
+        raise BadRequest(f"no arm {name!r}; accepted: {', '.join(ARMS)}")
+    for common in COMMON:
+        if common in options:
+            raise BadRequest(f"{name}: {common} is no option of an arm; arms of one race have it in common")
+    values, text = {**settings, **options}, write_arm(name, dict(options)) if options else ""
+    needs = {TRAINED: Run(STUDY.name, dataset, "cross_entropy", seed, values)} if name == "flip" else {}
+    return [Run(STUDY.name, dataset, name, seed, values, needs, arm=text)]
+
+
+# --- what is special in the paper's claims and audit ----------------------------------------------------------------------
+
+
+def vanishing(frame):
+    """For `claims.ledger` ("gradient.vanishing"): decades from the norm of J_cls at the last agent to that at the first, mean
+    over the epochs looked at; negative where it gets less on its way back."""
+    import numpy as np
+
+    rows = frame[frame["kind"] == "gradient"]
+    run = ["race", "dataset", "world", "method", "seed"]
+    decades = rows.assign(decades=np.log10(rows["J_cls"].clip(lower=1e-12))).groupby([*run, "site"])["decades"].mean()
+    return (decades.xs(1, level="site") - decades.xs(rows["site"].max(), level="site")).rename("vanishing")
+
+
+def margins(frame):
+    """For `published.audit`: a stated lead ("margin, mAP"; setting `table=`, `against=` a method, "best": the best row of
+    that table that is not the paper's own, or "best of <group>")."""
+    for row in frame[frame["metric"].str.startswith("margin, ")].itertuples():
+        setting, metric = published.settings(row.setting), row.metric.removeprefix("margin, ")
+        own, rival = _printed(frame, setting["table"], row.dataset, metric), setting["against"]
+        if rival.startswith("best"):
+            among = _printed(
+                frame, setting["table"], row.dataset, metric, rival.removeprefix("best").removeprefix(" of ")
+            )
+            rival = max((name for name in among if name not in ARMS), key=among.get)
+        note = f"{own[row.method]:g} of {row.method} - {own[rival]:g} of {rival}"
+        yield published.compared(row, own[row.method] - own[rival], note, more=f"over {setting['against']}")
+
+
+def competitive(frame):
+    """For `published.audit`: "competitive" (metric "competitive, mAP"; setting `table=`, `source=`; a value of points behind
+    at most) against the best of the paper's own rows without the rival's images: agrees where that is no further behind."""
+    for row in frame[frame["metric"].str.startswith("competitive, ")].itertuples():
+        setting, metric = published.settings(row.setting), row.metric.removeprefix("competitive, ")
+        there = _printed(frame, setting["table"], row.dataset, metric)
+        best = max((name for name in there if name in ARMS), key=there.get)
+        lead = there[best] - there[row.method]
+        yield {"check": f"{row.artefact}: competitive with {row.method}, {metric}, {setting['source']} to {row.dataset}",
+               "printed": row.value, "computed": lead, "agrees": lead >= -row.value - 1e-9,
+               "note": f"{there[best]:g} of {best} - {there[row.method]:g}"}  # fmt: skip
+
+
+def _printed(frame, table, dataset, metric, group: str = "") -> dict[str, float]:
+    part = frame[(frame["artefact"] == table) & (frame["dataset"] == dataset) & (frame["metric"] == metric)]
+    part = part[[published.settings(text).get("group", group) == group or not group for text in part["setting"]]]
+    return dict(zip(part["method"], part["value"]))
+
+
+def repeated(frame):
+    """For `published.audit`: a number of the paper's own methods that a second place prints, against the first."""
+    known = {m.name for m in METRICS}
+    own = frame[frame["method"].isin(ARMS) & frame["metric"].isin(known) & (frame["artefact"] != "Table 6")]
+    for _, part in own.groupby(["dataset", "method", "metric"], sort=False):
+        first, *others = part.itertuples()
+        for row in others:
+            yield published.compared(row, first.value, f"{first.artefact} prints {first.value:g}")
+
+
+def counted(frame):
+    """For `published.audit`: how many methods a table compares with, against its rows ("methods counted"; `table=`, `group=`)."""
+    for row in frame[frame["metric"] == "methods counted"].itertuples():
+        setting = published.settings(row.setting)
+        part = frame[(frame["artefact"] == setting["table"]) & (frame["dataset"] == row.dataset)]
+        rows = part.loc[
+            [published.settings(text).get("group") == setting["group"] for text in part["setting"]], "method"
+        ]
+        note = f"{setting['group']} rows of {setting['table']}"
+        yield published.compared(row, rows.nunique(), note, more=setting["group"])
+
+
+def statistics_of_data(frame):
+    """For `published.audit`: Table 1 against itself (people to train and to test on make all people) and against the official
+    counts of the datasets, which the loaders verify."""
+    from alnb.datasets.reid import LAYOUTS
+
+    table = frame[frame["artefact"] == "Table 1"]
+    for dataset, part in table.groupby("dataset", sort=False):
+        rows = {row.metric: row for row in part.itertuples()}
+        train, test = rows["training identities"].value, rows["test identities"].value
+        yield published.compared(rows["identities"], train + test, f"{train:g} to train on + {test:g} to test on")
+        for name in [one for one in LAYOUTS if one.startswith(dataset)]:
+            layout = LAYOUTS[name]
+            counts = {split: numbers[0] for split, numbers in layout.counts.items()}
+            note = " + ".join(f"{count} {split}" for split, count in counts.items()) + f" of {name}"
+            without = sum(counts.values()) - counts["query"]
+            note += f"; without the queries {without}" * (without == rows["images"].value)
+            yield published.compared(rows["images"], sum(counts.values()), note, more=name * (name != dataset))
+            note = f"as {name} numbers them" + "; the first release has five pairs of views" * name.startswith("cuhk03")
+            yield published.compared(rows["cameras"], layout.cameras, note, more=name * (name != dataset))
+
+
+def said_twice(frame):
+    """For `published.audit`: what two places say of one thing: single query or not, a reference's number, a dataset's name."""
+    for metric in ("single query", "reference", "number in the name"):
+        for _, part in frame[frame["metric"] == metric].groupby(["dataset", "method"], sort=False):
+            *others, last = part.sort_values("value", kind="stable").itertuples()
+            for other in others:
+                row, right = (other, last) if metric != "reference" else (last, other)
+                yield published.compared(row, right.value, f"{right.artefact}: {right.note}", more=row.note)
+
+
+def named(frame):
+    """For `published.audit`: the paper's own rows of Table 6 that are printed under its own name, against all of them."""
+    rows = frame[(frame["artefact"] == "Table 6") & frame["method"].str.contains("_critic")]
+    rows = rows.drop_duplicates("method")
+    right = int(rows["note"].str.contains("SCAL").sum())
+    yield {"check": "Table 6: rows of SCAL printed under that name", "printed": right, "computed": float(len(rows)),
+           "agrees": right == len(rows), "note": ", ".join(rows["note"])}  # fmt: skip
+
+
+CHECKS = (margins, competitive, repeated, counted, statistics_of_data, said_twice, named)

@@ -1,0 +1,371 @@
+"""SCAL: its rewards, losses and routing, and its study."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from alnb import published
+from alnb.datasets import reid
+from alnb.errors import BadRequest
+from alnb.executor import drive
+from alnb.methods import self_critical_attention as scal
+from alnb.runs import Run
+from alnb.store import Store
+
+DATA = "pedestrians-tiny"
+TINY = {"network": "reid_small", "weights": "random", "height": 32, "width": 16, "identities": 4, "images": 2, "crop": 2,
+        "epochs": 2, "lr": 2e-3, "reduction": 4}  # fmt: skip
+
+
+def run(arm="spatial_critic", seed=0, **settings):
+    return Run(scal.STUDY.name, DATA, arm, seed, TINY | settings)
+
+
+def players(arm="spatial_critic", **settings):
+    return scal.players(run(arm, **settings), 6, "cpu")[0]
+
+
+def batch(n=8, seed=0):
+    images = torch.randn(n, 3, 32, 16, generator=torch.Generator().manual_seed(seed))
+    return images, torch.arange(n) // 2
+
+
+def copies(parameters):
+    return [p.detach().clone() for p in parameters]
+
+
+def moved(before, parameters):
+    return [not torch.equal(a, b) for a, b in zip(before, parameters)]
+
+
+# --- rewards and losses -----------------------------------------------------------------------------------------------
+
+
+def test_rewards_are_equations_4_and_5():
+    """By hand: right and better; right but no better; wrong though better; wrong and worse."""
+    logits = torch.tensor([[2.0, 0.0], [2.0, 0.0], [1.0, 0.5], [1.0, 0.0]])
+    without = torch.tensor([[1.0, 0.0], [2.0, 0.0], [1.0, 0.0], [1.0, 0.9]])
+    R_c, R_a = scal.rewards(logits, without, torch.tensor([0, 0, 1, 1]))
+    assert R_c.tolist() == [1, 1, 0, 0]
+    assert R_a.tolist() == [1, 0, 1, 0]  # equal is no gain
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.1, 0.7])
+def test_the_classification_loss_is_pytorchs(epsilon):
+    logits, y = torch.randn(9, 5), torch.randint(5, (9,))
+    theirs = F.cross_entropy(logits, y, label_smoothing=epsilon)
+    assert scal.classification_loss(logits, y, epsilon).item() == pytest.approx(theirs.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_the_triplet_loss_is_the_hardest_of_all_triplets(squared):
+    f, y = torch.randn(12, 4), torch.arange(12) // 3
+    worst = []
+    for i in range(12):
+        gaps = []
+        for p in range(12):
+            for n in range(12):
+                if p != i and y[p] == y[i] and y[n] != y[i]:
+                    apart = [(f[i] - f[j]).norm().item() ** (2 if squared else 1) for j in (p, n)]
+                    gaps.append(max(0.0, apart[0] - apart[1] + 0.3))
+        worst.append(max(gaps))
+    assert scal.triplet_loss(f, y, 0.3, squared).item() == pytest.approx(np.mean(worst), rel=1e-4)
+
+
+def test_the_value_loss_is_equation_12_by_hand():
+    critics = [lambda X, A: X.mean((1, 2, 3)) + A.sum(), lambda X, A: X.amax((1, 2, 3))]
+    X, A = [torch.full((2, 1, 1, 1), 1.0), torch.full((2, 1, 1, 1), 3.0)], [torch.ones(1), torch.ones(1)]
+    loss, V = scal.value_loss(critics, X, A, torch.tensor([[1.0], [2.0]]))
+    assert V.tolist() == [[2, 3], [2, 3]]
+    assert loss.item() == pytest.approx((1 + 4 + 0 + 1) / 4)
+
+
+# --- the routing of algorithm 1 -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arm", ["spatial_critic", "channel_critic"])
+def test_which_loss_reaches_which_player(arm):
+    """J_cls and J_tri: psi and theta. J_cri: theta (and what it needs of phi, which is not moved by it). J_mse: phi."""
+    made, (x, y) = players(arm), batch()
+    seen = made.network(x)
+    losses = {
+        "J_cls": scal.classification_loss(seen.logits, y, 0.1), "J_tri": scal.triplet_loss(seen.f, y, 0.3),
+        "J_cri": scal.critic_loss(made.network, made.critics, seen.X),
+        "J_mse": scal.value_loss(made.critics, seen.X, seen.A, torch.ones(8, 1))[0],
+    }  # fmt: skip
+    players_ = {"psi": made.network.psi, "theta": made.network.theta, "phi": list(made.critics.parameters())}
+    reached = {}
+    for name, loss in losses.items():
+        for player, parameters in players_.items():
+            found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+            reached[name, player] = sum(g is not None and bool(g.abs().sum() > 0) for g in found)
+    assert reached["J_tri", "psi"] > 0
+    assert reached["J_cls", "psi"] == len(players_["psi"])
+    assert reached["J_cls", "theta"] == reached["J_tri", "theta"] == reached["J_cri", "theta"] == 10
+    assert reached["J_cri", "psi"] == reached["J_mse", "psi"] == reached["J_mse", "theta"] == 0
+    assert reached["J_cls", "phi"] == reached["J_tri", "phi"] == 0
+    assert reached["J_mse", "phi"] >= len(players_["phi"]) - 5  # a branch may be silent at first
+
+
+def test_each_critic_moves_the_agent_of_its_own_site_alone():
+    made, (x, _) = players(), batch()
+    X = made.network(x).X
+    for site in range(5):
+        value = made.critics[site](X[site].detach(), made.network.agents[site](X[site].detach())).mean()
+        for other in range(5):
+            found = torch.autograd.grad(
+                value, list(made.network.agents[other].parameters()), retain_graph=True, allow_unused=True
+            )
+            assert all(g is not None for g in found) == (other == site)
+
+
+def test_an_update_moves_psi_without_the_critic_and_phi_without_the_task():
+    """The same step with and without the weight of J_cri: psi and phi end in the same bits, theta does not."""
+    ends = {}
+    for weight in (0.0, 0.3):
+        made = players(critic_weight=weight, weight_decay=0.0)
+        options, arm = run(critic_weight=weight, weight_decay=0.0).options, scal.ARMS["spatial_critic"]
+        scal.update(made, *batch(), options, arm, torch.Generator())
+        ends[weight] = (copies(made.network.psi), copies(made.network.theta), copies(made.critics.parameters()))
+    psi, theta, phi = zip(*ends.values())
+    assert not any(moved(*psi))
+    assert sum(moved(*theta)) > 5  # Adam's first step knows but the signs
+    assert not any(moved(*phi))
+
+
+def test_an_update_moves_every_player():
+    made = players(weight_decay=0.0)
+    before = [copies(some) for some in (made.network.psi, made.network.theta, made.critics.parameters())]
+    told = scal.update(made, *batch(), run().options, scal.ARMS["spatial_critic"], torch.Generator())
+    after = (made.network.psi, made.network.theta, made.critics.parameters())
+    assert all(any(moved(a, b)) for a, b in zip(before, after))
+    assert not made.network.neck.bias.any()  # frozen
+    assert {"J_cls", "J_tri", "J_cri", "J_mse", "R_sd", "V_R"} <= set(told)
+    assert told["R"].item() == pytest.approx((told["R_c"] + told["R_a"]).item())
+    assert told["R_c"] == told["right"]
+
+
+def test_the_placebos_teach_the_critic_something_else():
+    """Permuted: the same rewards on other images; constant: 1 for all. The task's losses are the same bits."""
+    told = {name: scal.update(players(name), *batch(), run(name).options, scal.ARMS[name], torch.Generator().manual_seed(0))
+            for name in ("spatial_critic", "spatial_permuted", "spatial_constant")}  # fmt: skip
+    assert len({one["J_mse"].item() for one in told.values()}) == 3
+    assert len({(one["J_cls"].item(), one["J_tri"].item(), one["R"].item()) for one in told.values()}) == 1
+
+
+def test_all_arms_of_a_seed_begin_with_the_same_psi():
+    begun = [scal.untrained(run(arm), 6)[0] for arm in scal.ARMS]
+    for network in begun[1:]:
+        assert not any(moved(begun[0].psi, network.psi))
+    theta = [scal.untrained(run(arm), 6)[0].theta for arm in ("spatial", "spatial_critic")]
+    assert not any(moved(*theta))
+    assert all(moved(begun[0].psi[:1], scal.untrained(run("spatial", again=1), 6)[0].psi[:1]))
+
+
+# --- the reference pass -----------------------------------------------------------------------------------------------
+
+
+def test_the_reference_pass_has_no_attention_and_leaves_no_trace():
+    made, (x, _) = players(), batch()
+    network = made.network.train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    (found,) = scal.without_attention(network, x, "ones", "batch")
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert not found.requires_grad
+    plain = scal.untrained(run("label_smoothing"), 6)[0].train()
+    assert torch.allclose(found, plain(x).logits, atol=1e-5)
+    (running,) = scal.without_attention(network, x, "ones", "running")
+    assert torch.allclose(running, scal.untrained(run("label_smoothing"), 6)[0].eval()(x).logits, atol=1e-5)
+    assert not torch.allclose(running, found, atol=1e-3)
+    assert network.training
+
+
+def test_the_other_references():
+    made, (x, _) = players("channel_critic"), batch()
+    network = made.network.eval()
+    left_out = scal.without_attention(network, x, "leave_one_out", "running")
+    assert len(left_out) == 5
+    with torch.no_grad():
+        third = network(x, lambda site, A: torch.ones_like(A) if site == 2 else A).logits
+        mean = network(x, lambda site, A: torch.ones_like(A) * A.mean((1, 2, 3), keepdim=True)).logits
+    assert torch.equal(left_out[2], third)
+    assert torch.allclose(scal.without_attention(network, x, "mean", "running")[0], mean, atol=1e-6)
+    how = {"reference": "leave_one_out"}
+    arm, options = scal.ARMS["channel_critic"], run("channel_critic", **how).options
+    told = scal.update(players("channel_critic", **how), *batch(), options, arm, torch.Generator())
+    assert 0 <= told["R_a"] <= 1
+
+
+# --- gradients, maps, correlations --------------------------------------------------------------------------------------
+
+
+def test_the_gradient_norms_are_those_of_backward_and_leave_no_trace():
+    made, (x, y) = players(), batch()
+    before = {name: value.clone() for name, value in made.network.state_dict().items()}
+    rows = scal.gradients(made, x, y, run().options, scal.ARMS["spatial_critic"])
+    assert all(torch.equal(value, before[name]) for name, value in made.network.state_dict().items())
+    (0.3 * scal.critic_loss(made.network, made.critics, made.network(x).X)).backward()
+    for row, agent in zip(rows, made.network.agents):
+        norm = torch.cat([p.grad.flatten() for p in agent.parameters()]).norm().item()
+        assert row["J_cri"] == pytest.approx(norm, rel=1e-4)
+        assert row["J_cls"] > 0
+    assert "J_cri" not in scal.gradients(players("channel"), x, y, run().options, scal.ARMS["channel"])[0]
+
+
+def test_shares_inside_a_mask_by_hand():
+    maps = torch.tensor([[[1.0, 3.0], [0.0, 4.0]]])
+    mask = torch.zeros(1, 4, 4)
+    mask[0, :2, 2:] = 1  # the upper right quarter
+    mask[0, 2:, :2] = 1  # the lower left one
+    assert scal.share_inside(maps, mask).tolist() == pytest.approx([3 / 8])
+    mask[0, :2, 2] = 0  # half of it
+    assert scal.share_inside(maps, mask).tolist() == pytest.approx([1.5 / 8])
+
+
+def test_spearman_is_scipys_and_says_when_nothing_varies():
+    from scipy.stats import spearmanr
+
+    a, b = torch.randn(30), torch.randint(4, (30,)).float()
+    assert scal.spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
+    assert math.isnan(scal.spearman(a, torch.ones(30)))
+
+
+def test_example_pairs_are_one_person_in_two_cameras():
+    data = reid.load(DATA, size=(32, 16))
+    pairs = scal.example_pairs(data)
+    assert len(pairs) == 3
+    assert pairs == scal.example_pairs(data)
+    for query, gallery in pairs:
+        assert data.query.ids[query] == data.gallery.ids[gallery]
+        assert data.query.cameras[query] != data.gallery.cameras[gallery]
+
+
+# --- the study ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    runs = scal.grid({"dataset": DATA, "arms": ["cross_entropy", "flip", "spatial_critic"]}, **TINY)
+    store = Store(tmp_path_factory.mktemp("store"))
+    assert not drive(runs, store, workers=1).failed
+    return runs, store, store.frame(runs)
+
+
+def test_a_run_is_one_training_with_one_test(done):
+    _, _, frame = done
+    tests = frame[frame["kind"] == "test"]
+    assert len(tests) == 3
+    assert (tests["cycle"] == 1).all()
+    assert tests["labelled"].nunique() == 1
+    assert tests["mAP"].between(0, 100).all()
+    assert set(frame.loc[frame["method"] == "spatial_critic", "kind"]) == {
+        "epoch", "gradient", "test", "attention", "critic", "critic site", "quality", "example", "timing"}  # fmt: skip
+    assert len(frame[(frame["kind"] == "example")]) == 6
+    maps = frame.loc[frame["kind"] == "example", "map"].str.split()
+    assert (maps.str.len() == 32 * 16).all()
+
+
+def test_flip_is_the_same_training_tested_with_mirror_images(done):
+    runs, store, frame = done
+    assert "epoch" not in set(frame.loc[frame["method"] == "flip", "kind"])
+    plain, flipped = (
+        frame[(frame["kind"] == "test") & (frame["method"] == name)].iloc[0] for name in ("cross_entropy", "flip")
+    )
+    assert plain["mAP"] != flipped["mAP"]
+    weights = store.final(runs[0]).blobs["network"]
+    network = scal.untrained(runs[0], 24)[0]
+    network.load_state_dict(weights)
+    data = reid.load(DATA, size=(32, 16))
+    assert scal.evaluated(runs[1], network, data, "cpu")["mAP"] == flipped["mAP"]
+    assert "network" not in store.final(runs[2]).blobs  # nobody starts from it
+
+
+@pytest.mark.parametrize("arm", ["label_smoothing", "channel_permuted"])
+def test_a_training_in_parts_is_the_whole_bit_for_bit(arm, monkeypatch, tmp_path):
+    frames = []
+    for seconds in (1e9, 1e-9):
+        monkeypatch.setattr(scal, "PART_SECONDS", seconds)
+        (one,) = scal.grid({"dataset": DATA, "arms": [arm]}, **TINY | {"epochs": 3})
+        store = Store(tmp_path / str(seconds))
+        assert one.steps == (1 if seconds > 1 else 3)
+        assert not drive([one], store, workers=1).failed
+        frame = store.frame([one])
+        frames.append(frame[frame["kind"] != "timing"].drop(columns=["step", "seconds"]).reset_index(drop=True))
+    assert frames[0].equals(frames[1])
+
+
+@pytest.mark.parametrize(("changed", "said"), [
+    ({"identities": 25}, "pedestrians-tiny has 24 people"), ({"images": 1}, "images = 1: expected at least 2"),
+    ({"smoothing": 1.0}, "smoothing = 1.0: expected a share"), ({"erasing": 1.5}, "erasing = 1.5"),
+    ({"milestones": [0.5, 1.5]}, "between 0 and 1"), ({"weights": "imagenet"}, "accepted: weights = 'random'"),
+    ({"reference": "no"}, "expected one of 'ones', 'mean', 'leave_one_out'"), ({"margin": -1.0}, "margin = -1.0"),
+    ({"warmup": 9.0}, "warmup = 9.0"), ({"height": 8}, "height = 8: expected at least 16"),
+])  # fmt: skip
+def test_what_cannot_be_is_refused(changed, said):
+    with pytest.raises(BadRequest, match=f"market: .*{said}"):
+        scal.grid({"dataset": DATA, "arms": ["spatial"]}, **TINY | changed)
+
+
+@pytest.mark.parametrize(("race", "said"), [
+    ({"dataset": DATA, "arms": ["spatail"]}, "no arm 'spatail'; accepted: cross_entropy"),
+    ({"dataset": DATA, "arms": ["spatial(height=32)"]}, "height is no option of an arm"),
+    ({"dataset": DATA, "arms": ["spatial(budget=3)"]}, "unknown setting budget"),
+    ({"dataset": "digits", "arms": ["spatial"]}, "digits is a dataset of classification"),
+])  # fmt: skip
+def test_what_no_arm_can_be_is_refused(race, said):
+    with pytest.raises(BadRequest, match=said):
+        scal.grid(race, **TINY)
+
+
+def test_an_arm_is_named_by_its_options_and_flip_needs_the_same_training():
+    race = {"dataset": DATA, "seeds": 2, "arms": ["channel_critic(value='joint')", "flip", "channel(seeds=1)"]}
+    runs = scal.grid(race, **TINY)
+    joint = "channel_critic(value='joint')"
+    assert [one.arm or one.method for one in runs] == [joint, "flip", "channel", joint, "flip"]
+    assert runs[1].needs["trained"].method == "cross_entropy"
+    assert runs[1].needs["trained"].key == scal.grid(race | {"arms": ["cross_entropy"]}, **TINY)[0].key
+
+
+def test_what_vanishes_is_told_in_decades():
+    import pandas
+
+    about = {"kind": "gradient", "race": "market", "dataset": DATA, "world": True, "method": "spatial", "seed": 0}
+    norms = {1: (1e-3, 1e-2), 5: (1.0, 1e-1)}
+    rows = [
+        about | {"site": site, "epoch": e, "J_cls": norm} for site, two in norms.items() for e, norm in enumerate(two)
+    ]
+    (decades,) = scal.vanishing(pandas.DataFrame(rows))
+    assert decades == pytest.approx(-2.0)  # -2.5 to -0.5
+
+
+# --- printed numbers ----------------------------------------------------------------------------------------------------
+
+
+def test_the_printed_tables_are_whole():
+    frame = published.published("scal")
+    count = frame.groupby("artefact").size()
+    assert count[["Table 2", "Table 3", "Table 4", "Table 5", "Table 6"]].to_dict() == {
+        "Table 2": 24 * 2 + 12 + 1, "Table 3": 19 * 2 + 10, "Table 4": 9 * 4 - 2, "Table 5": 16, "Table 6": 22}  # fmt: skip
+    sums = frame.groupby(["artefact", "metric"])["value"].sum()
+    assert sums["Table 5", "mAP"] == pytest.approx(687.8)
+    assert sums["Table 5", "rank 1"] == pytest.approx(753.6)
+
+
+def test_the_audit_finds_what_does_not_agree():
+    table = published.audit("scal", checks=scal.CHECKS)
+    failing = table[~table["agrees"].astype(bool)]
+    found = dict(zip(failing["check"], failing["computed"]))
+    expected = {
+        "abstract: margin, rank 1, market-1501": 2.0, "abstract: margin, rank 1, cuhk03-np-detected": 7.4,
+        "sec. 4.2, CUHK03, best alternative: margin, rank 1": 7.4, "competitive with SPGAN, mAP, market-1501 to": -5.3,
+        "competitive with SPGAN, rank 1, market-1501 to": -10.7, "Table 1: identities, dukemtmc-reid": 1404,
+        "Table 1: images, cuhk03-np, cuhk03-np-labelled": 14096, "Table 1: images, market-1501": 36036,
+        "Table 1: single query, market-1501": 1, "reference, ResNet": 10, "number in the name": 1501, "Table 6: rows of SCAL": 3,
+    }  # fmt: skip
+    for part, value in expected.items():
+        assert [v for check, v in found.items() if part in check] == [pytest.approx(value)], part
+    assert len(failing) == len(expected) + 2  # and the cameras of CUHK03, twice
+    assert len(table) > 45
