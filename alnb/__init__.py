@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 _HOME = {
-    "notebook": "notebooks", "show": "notebooks", "offers": "notebooks",
+    "notebook": "notebooks", "show": "notebooks", "offers": "notebooks", "evaluate": "metrics.reid",
     "check": "exercises", "exercise": "exercises", "sealed": "exercises", "loop": "cycle",
     "score": "acquisition", "select": "acquisition",
     "curves": "figures", "table": "figures",

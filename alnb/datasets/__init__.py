@@ -42,6 +42,7 @@ class Info:
     test: int = 0  # test samples
     images: bool = True  # False: features (N, D) stand in the place of the images
     plumbing: bool = False  # real or not, it only shows that the machinery runs: never evidence
+    task: str = "classification"  # what its targets are for: the tasks of another kind refuse it
 
 
 @dataclass
@@ -113,6 +114,13 @@ def names() -> list[str]:
 def info(name: str) -> Info:
     """What `name` is. Raises BadRequest for an unknown name."""
     return _module(name).INFO[name]
+
+
+def check_task(name: str, task: str) -> None:
+    """BadRequest for a dataset whose targets are for another task."""
+    if info(name).task != task:
+        known = ", ".join(each for each in names() if info(each).task == task)
+        raise BadRequest(f"{name} is a dataset of {info(name).task}, not of {task}: there are {known}")
 
 
 # --- where it is --------------------------------------------------------------------------------------------

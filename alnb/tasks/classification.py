@@ -38,6 +38,7 @@ def check(settings: Settings, dataset: str) -> None:
     """BadRequest for a recipe that cannot train, or a pool that the dataset does not have."""
     from alnb.learning import networks
 
+    datasets.check_task(dataset, "classification")
     if not datasets.info(dataset).images:
         raise BadRequest(f"{dataset} holds features, no images: give the race task = 'features', encoder = 'given', px = 0")
     if settings.network not in networks.names("images"):

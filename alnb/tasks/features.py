@@ -69,6 +69,7 @@ def check(run: Run) -> None:
     check_recipe(o)
     from alnb.learning import encoders
 
+    datasets.check_task(run.dataset, "classification")
     if o.encoder == encoders.OF_RUN:
         if ENCODER not in run.needs:
             raise BadRequest(f"encoder = 'run': {run.study} needs no run as {ENCODER!r}")

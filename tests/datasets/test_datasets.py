@@ -45,7 +45,9 @@ def test_every_stand_in_is_an_embedded_dataset_with_as_many_classes():
             other = datasets.info(about.stand_in)
             assert not other.real
             assert other.source == "embedded"
-            assert other.classes == about.classes
+            assert other.task == about.task
+            if about.task == "classification":
+                assert other.classes == about.classes
 
 
 def test_unknown_name_suggests_what_is_near():
@@ -55,6 +57,16 @@ def test_unknown_name_suggests_what_is_near():
     assert "\n" not in str(caught.value)
     with pytest.raises(BadRequest, match="there are"):
         datasets.load("zzz")
+
+
+def test_a_task_refuses_a_dataset_of_another_task():
+    from alnb.tasks import classification
+
+    datasets.check_task("glyphs-10", "classification")
+    with pytest.raises(BadRequest, match=r"glyphs-10 is a dataset of classification, not of re-identification: there"):
+        datasets.check_task("glyphs-10", "re-identification")
+    with pytest.raises(BadRequest, match="pedestrians-tiny is a dataset of re-identification, not of classification"):
+        classification.check(None, "pedestrians-tiny")
 
 
 def test_a_name_served_twice_is_an_error(monkeypatch):

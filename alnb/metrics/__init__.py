@@ -1,0 +1,1 @@
+"""What tasks measure beyond accuracy, one file each, thin over libraries."""

@@ -1,0 +1,167 @@
+"""Re-identification's metrics: CMC, mean average precision, mINP.
+
+Every query ranks the gallery by distance. What does not count is taken out of its ranking first: junk (identity -1),
+and, by the camera rule, the gallery boxes of the query's own identity in the query's own camera, which are its
+neighbours on the same film. Distractors (identity 0) stay: they are wrong answers. A query whose ranking then holds no
+match is left out of every mean (Zheng et al., ICCV 2015, and everyone since).
+
+With the matches of a query at ranks r_1 < ... < r_m
+- CMC at rank k: the share of queries with r_1 <= k
+- AP by rectangles: mean over i of i / r_i (scikit-learn, torchreid, fast-reid, BagTricks)
+- AP by trapezoids: mean over i of (i / r_i + (i - 1) / (r_i - 1)) / 2, with 1 for the second term at r_i = 1 (the
+  benchmark's own Matlab code, layumi's); a little lower
+- INP: m / r_m (Ye et al. 2021)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alnb.errors import BadRequest
+
+if TYPE_CHECKING:
+    import torch
+
+JUNK, DISTRACTOR = -1, 0  # as in Market-1501, and in alnb.datasets.reid
+RANKS = (1, 5, 10)
+DISTANCES = ("euclidean", "cosine")
+ESTIMATORS = ("rectangle", "trapezoid")
+
+
+def evaluate(
+    query_features, gallery_features, ids, cameras=None, *, distance: str = "euclidean", ap: str = "rectangle",
+    single_shot: bool = False, repetitions: int = 10, seed: int = 0, ranks: tuple[int, ...] = RANKS, chunk: int = 256,
+) -> dict[str, float]:  # fmt: skip
+    """{"rank 1", "rank 5", "rank 10", "mAP", "mINP"} in per cent.
+
+    query_features (Q, D), gallery_features (G, D): tensors or arrays of finite numbers. ids, cameras: two (Q,) and (G,)
+    of whole numbers each; without cameras there is no camera rule. distance "euclidean" takes the features as they are,
+    "cosine" normalises them first. ap: the estimator. single_shot: every repetition draws one gallery box of each
+    identity that counts, mean over the repetitions (CUHK03's first protocol); AP is then 1 / r_1. Memory grows with
+    chunk x G. Equal distances are ranked in the gallery's order.
+
+    BadRequest for shapes that do not fit, and where no query has a match.
+    """
+    values = per_query(query_features, gallery_features, ids, cameras, distance=distance, ap=ap,
+                       single_shot=single_shot, repetitions=repetitions, seed=seed, chunk=chunk)  # fmt: skip
+    first, valid = values["first"], values["valid"]
+    if not bool(valid.any()):
+        raise BadRequest(f"none of the {valid.shape[-1]} queries has a match in the gallery that counts")
+    found = {f"rank {k}": (first[valid] <= k).double().mean() for k in ranks}
+    found |= {"mAP": values["ap"][valid].mean(), "mINP": values["inp"][valid].mean()}
+    return {name: 100 * float(value) for name, value in found.items()}
+
+
+def per_query(
+    query_features, gallery_features, ids, cameras=None, *, distance="euclidean", ap="rectangle", single_shot=False,
+    repetitions=10, seed=0, chunk=256,
+) -> dict[str, torch.Tensor]:  # fmt: skip
+    """What `evaluate` takes the means of, of every query: "first" rank of a match int64, "ap" and "inp" in [0, 1]
+    float64, "valid" bool: whether there is a match at all (else 0). (Q,), or (repetitions, Q) with single_shot."""
+    import torch
+
+    if distance not in DISTANCES:
+        raise BadRequest(f"distance = {distance!r}: expected {' or '.join(DISTANCES)}")
+    if ap not in ESTIMATORS:
+        raise BadRequest(f"ap = {ap!r}: expected {' or '.join(ESTIMATORS)}")
+    if chunk < 1 or repetitions < 1:
+        raise BadRequest(f"chunk = {chunk}, repetitions = {repetitions}: expected at least 1")
+    query, gallery = _features(query_features, gallery_features)
+    query_ids, gallery_ids = _numbers("ids", ids, len(query), len(gallery), query.device)
+    query_cameras, gallery_cameras = _numbers("cameras", cameras, len(query), len(gallery), query.device)
+    if bool((query_ids <= DISTRACTOR).any()):
+        raise BadRequest("a query is somebody: identities of queries are above 0 (0: distractor, -1: junk)")
+    kept = gallery_ids != JUNK
+    gallery, gallery_ids = gallery[kept], gallery_ids[kept]
+    gallery_cameras = gallery_cameras[kept] if gallery_cameras is not None else None
+    if distance == "cosine":
+        query, gallery = (torch.nn.functional.normalize(each, dim=1) for each in (query, gallery))
+
+    priorities = None
+    if single_shot:  # the box of an identity with the smallest number is the one that is drawn
+        generator = torch.Generator().manual_seed(seed)
+        priorities = torch.rand(repetitions, len(gallery), generator=generator, dtype=torch.float64).to(query.device)
+    parts = []
+    for start in range(0, len(query), chunk):
+        part = slice(start, start + chunk)
+        order = squared_distances(query[part], gallery).argsort(dim=1, stable=True)
+        same = gallery_ids == query_ids[part, None]
+        left_out = torch.zeros_like(same)
+        if query_cameras is not None:
+            left_out = same & (gallery_cameras == query_cameras[part, None])
+        if priorities is None:
+            parts.append(_ranked(order, same, left_out, ap))
+        else:
+            each = [_ranked(order, same, left_out | ~_drawn(gallery_ids, left_out, one), ap) for one in priorities]
+            parts.append({name: torch.stack([one[name] for one in each]) for name in each[0]})
+    return {name: torch.cat([part[name] for part in parts], dim=-1) for name in parts[0]}
+
+
+def squared_distances(a, b):
+    """(n, m) squared Euclidean distances of (n, D) and (m, D), not below 0."""
+    return (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)
+
+
+def _ranked(order, same, left_out, ap):
+    """first, ap, inp, valid of a chunk: order (q, G) of the gallery, same (q, G) whether it matches, left_out (q, G)."""
+    counts = ~left_out.gather(1, order)
+    hit = same.gather(1, order) & counts
+    rank = counts.cumsum(1).clamp_min(1)
+    matches = hit.cumsum(1)
+    total = matches[:, -1] if hit.shape[1] else hit.sum(1)
+    precision = matches.double() / rank
+    if ap == "trapezoid":
+        before = ((matches - 1).double() / (rank - 1).clamp_min(1)).where(rank > 1, 1.0)
+        precision = (precision + before) / 2
+    some = total.clamp_min(1)
+    last = (rank * hit).amax(1) if hit.shape[1] else total
+    far = rank.new_full((), order.shape[1] + 1)
+    first = rank.where(hit, far).amin(1) if hit.shape[1] else total
+    valid = total > 0
+    return {
+        "first": first.where(valid, 0), "ap": (precision * hit).sum(1) / some,
+        "inp": (total.double() / last.clamp_min(1)), "valid": valid,
+    }  # fmt: skip
+
+
+def _drawn(gallery_ids, left_out, priority):
+    """(q, G) bool: of each identity the box with the smallest priority among those that count for the query."""
+    import torch
+
+    distinct, group = gallery_ids.unique(return_inverse=True)
+    masked = priority.where(~left_out, 2.0)
+    best = torch.full((len(left_out), len(distinct)), 2.0, dtype=priority.dtype, device=priority.device)
+    best.scatter_reduce_(1, group.expand_as(masked), masked, "amin")
+    return (masked == best[:, group]) & ~left_out
+
+
+def _features(query, gallery):
+    import torch
+
+    query, gallery = torch.as_tensor(query), torch.as_tensor(gallery)
+    if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1]:
+        raise BadRequest(
+            f"features of queries {tuple(query.shape)} and gallery {tuple(gallery.shape)}: expected (Q, D) and (G, D)"
+        )
+    if not len(query) or not len(gallery):
+        raise BadRequest(f"{len(query)} queries and {len(gallery)} gallery boxes: expected at least one of each")
+    for name, each in (("queries", query), ("gallery", gallery)):
+        if not bool(torch.isfinite(each).all()):
+            raise BadRequest(f"features of the {name} hold NaN or infinity")
+    return query.float(), gallery.float()
+
+
+def _numbers(name, pair, queries, gallery, device):
+    import torch
+
+    if pair is None:
+        return None, None
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise BadRequest(f"{name}: expected two, of the queries and of the gallery")
+    found = [torch.as_tensor(each) for each in pair]
+    if [tuple(each.shape) for each in found] != [(queries,), (gallery,)]:
+        shapes = " and ".join(str(tuple(each.shape)) for each in found)
+        raise BadRequest(f"{name} {shapes}: expected ({queries},) and ({gallery},), one for every feature")
+    if any(each.is_floating_point() or each.is_complex() for each in found):
+        raise BadRequest(f"{name} are whole numbers, given {found[0].dtype} and {found[1].dtype}")
+    return [each.to(device, torch.int64) for each in found]
