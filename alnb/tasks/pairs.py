@@ -257,15 +257,19 @@ class Pairs:
         """The metrics of `metrics` on queries and gallery."""
         from alnb.metrics import reid
 
-        data, parts = self.data, (self.data.query.images, self.data.gallery.images)
-        found = [self._extract(network, images) for images in parts]
-        if self.options.metric == "whitened":
-            pool = self._extract(network, self.boxes.images)
-            found = [self._measured(each, pool) for each in found]
+        data = self.data
         return reid.evaluate(
-            *found, data.ids, data.cameras, distance="euclidean", ap=self.options.ap,
+            *self._tested(network), data.ids, data.cameras, distance="euclidean", ap=self.options.ap,
             single_shot=data.protocol.single_shot,
         )  # fmt: skip
+
+    def _tested(self, network) -> list:
+        """Features of queries and gallery, as they are compared."""
+        found = [self._extract(network, part.images) for part in (self.data.query, self.data.gallery)]
+        if self.options.metric == "euclidean":
+            return found
+        pool = self._extract(network, self.boxes.images)
+        return [self._measured(each, pool) for each in found]
 
     # --- training
 
@@ -289,69 +293,66 @@ class Pairs:
 
     def tune(self, network, answers: Answers, block: int) -> dict:
         """Fine-tune by the triplet loss alone (DRAL eq. 2) on what is answered. A batch holds anchors with both a box of theirs
-        and one that is not, and some of these; every anchor in it takes its hardest of each among the *known* pairs. Returns
-        loss (mean), anchors (distinct ones there are); without one nothing is learnt."""
+        and one that is not, and some of these; whoever has both in it takes the hardest of each among the *known* pairs. Returns
+        loss (mean), anchors (boxes that can be one); without any nothing is learnt."""
         import torch
 
-        from alnb.learning.optimisers import Adam
-        from alnb.learning.reid import anchors, batch_hard
-
         o, partners = self.options, answers.partners()
-        there = sorted(partners)
-        if not there or not o.tune_steps:
-            return {"anchors": len(there)}
-        rng = torch_stream(self.run.seed, "fine-tuning", block)
-        optimiser, total = Adam(network.parameters(), o.tune_lr), 0.0
-        network.train()
-        for _ in range(o.tune_steps):
-            chosen = [there[i] for i in torch.randperm(len(there), generator=rng)[: o.tune_queries].tolist()]
-            rows = dict.fromkeys(chosen)
-            for one in chosen:
-                for boxes, most in zip(partners[one], (o.positives, o.negatives)):
-                    drawn = torch.randperm(len(boxes), generator=rng)[:most].tolist()
-                    rows |= dict.fromkeys(boxes[i] for i in drawn)
-            rows = torch.tensor(list(rows))
-            features, _ = self._forward(network, rows, rng)
-            positive, negative = (mask.to(self.device) for mask in answers.masks(rows))
-            losses = batch_hard(features, positive, negative, o.margin)
-            loss = losses.sum() / anchors(positive, negative).sum()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            total += loss.item()
-        optimiser.zero_grad()
-        network.eval()
-        return {"loss": total / o.tune_steps, "anchors": len(there)}
+        there, rng = sorted(partners), torch_stream(self.run.seed, "fine-tuning", block)
+
+        def batches():
+            while True:
+                chosen = [there[i] for i in torch.randperm(len(there), generator=rng)[: o.tune_queries].tolist()]
+                rows = dict.fromkeys(chosen)
+                for one in chosen:
+                    for boxes, most in zip(partners[one], (o.positives, o.negatives)):
+                        drawn = torch.randperm(len(boxes), generator=rng)[:most].tolist()
+                        rows |= dict.fromkeys(boxes[i] for i in drawn)
+                yield torch.tensor(list(rows)), answers.masks(list(rows))
+
+        return self._tune(network, batches(), len(there), rng)
 
     def tune_on(self, network, boxes: Sequence[int], block: int) -> dict:
         """The same where the identities of `boxes` are known, so that every pair of them is."""
         import torch
 
-        from alnb.learning.optimisers import Adam
-        from alnb.learning.reid import anchors, batch_hard, identity_batches, masks_of
+        from alnb.learning.reid import anchors, identity_batches, masks_of
 
         o, rng = self.options, torch_stream(self.run.seed, "fine-tuning", block)
-        boxes = torch.tensor(sorted(boxes))
-        labels = self.boxes.labels[boxes]
-        found = {"anchors": int(anchors(*masks_of(labels)).sum())}
-        people = min(o.people, len(labels.unique()))
-        if not found["anchors"] or not o.tune_steps or people < 2:
-            return found
-        optimiser, total, batches = Adam(network.parameters(), o.tune_lr), 0.0, []
+        boxes, labels = torch.tensor(sorted(boxes)), self.boxes.labels
+        known = labels[boxes]
+        people = min(o.people, len(known.unique()))
+
+        def batches():
+            while True:
+                for rows in identity_batches(known, people, o.boxes, rng):
+                    rows = boxes[rows.unique()]
+                    yield rows, masks_of(labels[rows])
+
+        there = int(anchors(*masks_of(known)).sum())
+        return self._tune(network, batches(), there if people > 1 else 0, rng)
+
+    def _tune(self, network, batches, there: int, rng) -> dict:
+        from alnb.learning.optimisers import Adam
+        from alnb.learning.reid import anchors, batch_hard
+
+        o, total = self.options, 0.0
+        if not there or not o.tune_steps:
+            return {"anchors": there}
+        optimiser = Adam(network.parameters(), o.tune_lr)
         network.train()
-        for _ in range(o.tune_steps):
-            batches = batches or identity_batches(labels, people, o.boxes, rng)
-            rows = boxes[batches.pop().unique()]
+        for _, (rows, masks) in zip(range(o.tune_steps), batches):
             features, _ = self._forward(network, rows, rng)
-            losses = batch_hard(features, *(masks := masks_of(self.boxes.labels[rows].to(self.device))), o.margin)
-            loss = losses.sum() / anchors(*masks).sum().clamp_min(1)
+            positive, negative = (mask.to(self.device) for mask in masks)
+            losses = batch_hard(features, positive, negative, o.margin)
+            loss = losses.sum() / anchors(positive, negative).sum().clamp_min(1)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             total += loss.item()
         optimiser.zero_grad()
         network.eval()
-        return found | {"loss": total / o.tune_steps}
+        return {"anchors": there, "loss": total / o.tune_steps}
 
     def train(self, network, batches: Iterable, optimiser, rng) -> float:
         """Steps of cross-entropy + batch-hard triplets on the true identities (DRAL eq. 1-3). batches: rows of boxes. The mean
@@ -388,12 +389,11 @@ class Pairs:
         import torch
         from sklearn.linear_model import LogisticRegression
 
-        query, gallery = (self._extract(network, part.images) for part in (self.data.query, self.data.gallery))
-        d = torch.cdist(query, gallery)
+        d = torch.cdist(*self._tested(network))
         ids, cameras = self.data.ids, self.data.cameras
         same = ids[0][:, None] == ids[1]
         d[(same & (cameras[0][:, None] == cameras[1])) | (ids[1] < 0)] = torch.inf
-        near = d.argsort(1, stable=True)[:, : min(candidates, d.shape[1])]
+        near = d.argsort(dim=1, stable=True)[:, : min(candidates, d.shape[1])]
         d, same = d.gather(1, near).flatten(), same.gather(1, near).flatten()
         d, same = d[d.isfinite()], same[d.isfinite()]
         if bool(same.all()) or not bool(same.any()):
@@ -491,7 +491,7 @@ class Graph:
             part = features[start : start + chunk]
             d = torch.cdist(part, features, compute_mode="donot_use_mm_for_euclid_dist")
             d[torch.arange(len(part)), start + torch.arange(len(part))] = torch.inf
-            near.append(d.argsort(1, stable=True)[:, : min(neighbours, n - 1)])
+            near.append(d.argsort(dim=1, stable=True)[:, : min(neighbours, n - 1)])
         near = torch.cat(near)
         one, other = torch.arange(n).repeat_interleave(near.shape[1]), near.flatten()
         keys = torch.cat([one * n + other, other * n + one]).unique()  # ascending: by box
