@@ -79,24 +79,25 @@ PRESETS = {
 
 # --- who passes where -----------------------------------------------------------------------------------------
 
-_GROUP, _OWN, _CAMERA, _PASSAGE, _FRAME, _WALKS, _SCENE, _OTHERS = range(8)  # streams of numbers
-_EXTRA = 1000  # frames from here on are junk, from twice this on distractors
+# Streams of numbers: a group's looks, a person's own, who walks where, a passage, a frame, a camera, its street
+_GROUP, _OWN, _SIBLINGS, _WALKS, _PASSAGE, _FRAME, _CAMERA, _STREET, _OTHERS = range(9)
+_BAD = 10  # passages from this one on: boxes that a detector got wrong, each a walk of its own
 
 
-def _numbers(seed, stream, part, count, *at):
-    """(count,) uniform: counter-based (Salmon et al. 2011), so that everything has numbers of its own."""
-    counter = [0, *at, *[0] * (3 - len(at))]
-    return np.random.Generator(np.random.Philox(key=[seed, 16 * stream + part], counter=counter)).random(count)
+def _generator(seed, preset, stream, *at):
+    """Counter-based (Salmon et al. 2011): whatever is counted by `at`, up to three whole numbers, has 2^64 of its own."""
+    counter = [0, *map(int, at), *[0] * (3 - len(at))]
+    return np.random.Generator(np.random.Philox(key=[seed, 16 * preset.stream + stream], counter=counter))
 
 
 @dataclass(frozen=True)
 class Table:
-    """The boxes of a split, (N,) int64 each."""
+    """The boxes of a split, (N,) int64 each, in the order of their names in Market-1501's layout."""
 
-    identities: np.ndarray  # who is drawn
-    cameras: np.ndarray
-    frames: np.ndarray
-    kinds: np.ndarray
+    identities: np.ndarray  # who is drawn, 1, 2, ...
+    cameras: np.ndarray  # from 0
+    frames: np.ndarray  # a hundred a passage
+    kinds: np.ndarray  # PERSON, JUNK or DISTRACTOR
     tracks: np.ndarray
 
     @property
@@ -107,36 +108,42 @@ class Table:
 
 @functools.lru_cache(maxsize=16)
 def table(name: str, split: str, seed: int = 0) -> Table:
-    """Which boxes a split holds. BadRequest for a name or split that does not exist."""
+    """Which boxes a split ("train", "query", "gallery") holds. BadRequest for a name or split that does not exist."""
     preset = _preset(name)
     if split not in SPLITS:
         raise BadRequest(f"unknown split {split!r}: there are {', '.join(SPLITS)}")
-    people = range(1, preset.train + 1) if split == "train" else range(preset.train + 1, preset.train + preset.test + 1)
+    first, last = (1, preset.train) if split == "train" else (preset.train + 1, preset.train + preset.test)
     found = []  # identity, camera, frame, kind
-    for identity in people:
-        u = iter(_numbers(seed, preset.stream, _WALKS, 8 + 4 * preset.cameras, identity))
-        low, high = preset.seen
-        count = low + int(next(u) * (high - low + 1))
+    for identity in range(first, last + 1):
+        u = iter(_generator(seed, preset, _WALKS, identity).random(4 + 4 * preset.cameras))
+        count = _between(preset.seen, next(u))
         cameras = np.argsort([next(u) for _ in range(preset.cameras)])[:count]
         for camera in sorted(cameras.tolist()):
-            low, high = preset.frames
-            frames = [k for k in range(low + int(next(u) * (high - low + 1)))]
-            if next(u) < preset.again:
-                frames += [100 + k for k in range(low + int(next(u) * (high - low + 1)))]
-            asks = frames[:1] if preset.both else frames * (camera == 0)
-            stays = frames[1:] if preset.both else frames * (camera == 1)
+            frames = list(range(_between(preset.frames, next(u))))
+            more, again = _between(preset.frames, next(u)), next(u) < preset.again
+            frames += [100 + k for k in range(more)] * int(again)
+            asks = frames[:1] if preset.both else frames * int(camera == 0)
+            stays = frames[1:] if preset.both else frames * int(camera == 1)
             rows = {"train": frames, "query": asks, "gallery": stays}[split]
             found += [(identity, camera, frame, PERSON) for frame in rows]
     if split == "gallery":
-        whole = len(found)
+        people = len(found)
         for kind, share in ((JUNK, preset.junk), (DISTRACTOR, preset.distractors)):
-            for k in range(round(share * whole)):
-                u = _numbers(seed, preset.stream, _OTHERS, 2, k, kind)
-                who = people[int(u[0] * len(people))]
-                found.append((who, int(u[1] * preset.cameras), kind * _EXTRA + k, kind))
-    identities, cameras, frames, kinds = np.array(found, np.int64).reshape(-1, 4).T
-    tracks = (identities * preset.cameras + cameras) * 100 + frames // 100
-    return Table(identities, cameras, frames, kinds, np.unique(tracks, return_inverse=True)[1])
+            for k in range(round(share * people)):
+                who, where = _generator(seed, preset, _OTHERS, k, kind).random(2)
+                who, where = first + int(who * preset.test), int(where * preset.cameras)
+                found.append((who, where, 100 * (_BAD * kind + k), kind))
+    rows = np.array(found, np.int64).reshape(-1, 4)
+    boxes = Table(*rows.T, tracks=rows[:, 0])
+    rows = rows[np.lexsort((rows[:, 2], rows[:, 1], boxes.ids))]
+    boxes = Table(*rows.T, tracks=rows[:, 0])
+    passages = list(zip(boxes.ids.tolist(), rows[:, 1].tolist(), (rows[:, 2] // 100).tolist()))
+    number = {passage: at for at, passage in enumerate(dict.fromkeys(passages))}
+    return replace(boxes, tracks=np.array([number[passage] for passage in passages], np.int64))
+
+
+def _between(range_, u):
+    return range_[0] + int(u * (range_[1] - range_[0] + 1))
 
 
 def _preset(name):
@@ -149,129 +156,199 @@ def _preset(name):
 
 CARRIED = ("nothing", "backpack", "handbag", "cross-strap")
 PATTERNS = ("plain", "stripes", "pinstripes", "checks", "two halves")
+TROUSERS, SHORTS, SKIRT = range(3)
+CAP, BEANIE = range(2)  # further numbers: no hat
 _SKIN = np.array([[0.96, 0.80, 0.69], [0.88, 0.67, 0.53], [0.72, 0.50, 0.36], [0.50, 0.33, 0.23], [0.34, 0.22, 0.16]])
 _HAIR = np.array([[0.08, 0.07, 0.07], [0.20, 0.13, 0.09], [0.36, 0.23, 0.13], [0.66, 0.50, 0.28], [0.55, 0.54, 0.52],
                   [0.48, 0.20, 0.10]])  # fmt: skip
+_PLAIN_LEGS = np.array([[0.08, 0.08, 0.10], [0.16, 0.18, 0.28], [0.22, 0.30, 0.46], [0.36, 0.46, 0.62], [0.30, 0.30, 0.31],
+                        [0.58, 0.50, 0.38], [0.78, 0.76, 0.72]])  # fmt: skip
 _MOST = 4  # people in a group of siblings
 
 
 @functools.lru_cache(maxsize=16)
-def _groups(preset, seed):
-    """(train + test + 1, 2) int64: of identity 1, 2, ... its group's number and its place in it."""
-    found, identity = [(0, 0)], 1
-    for last in (preset.train, preset.train + preset.test):  # no group is in training and test
-        while identity <= last:
-            u = _numbers(seed, preset.stream, _WALKS, 2, identity, 1)
-            size = 2 + int(u[1] * (_MOST - 1)) if u[0] < preset.siblings else 1
-            size = min(size, last - identity + 1)
+def siblings(preset: Preset, seed: int = 0) -> np.ndarray:
+    """(identities + 1, 2) int64: of identity 1, 2, ... its group's number and its place in it. No group is in training
+    and test."""
+    found = [(0, 0)]
+    for last in (preset.train, preset.train + preset.test):
+        while (identity := len(found)) <= last:
+            alone, size = _generator(seed, preset, _SIBLINGS, identity).random(2)
+            size = 1 if alone >= preset.siblings else min(_between((2, _MOST), size), last - identity + 1)
             found += [(identity, place) for place in range(size)]
-            identity += size
     return np.array(found, np.int64)
 
 
-def _hsv(hue, saturation, value):
-    wheel = np.clip(np.abs((np.asarray(hue)[..., None] * 6 + np.array([0.0, 4.0, 2.0])) % 6 - 3) - 1, 0, 1)
-    return np.asarray(value)[..., None] * (1 - np.asarray(saturation)[..., None] * (1 - wheel))
+def _rgb(hue, saturation, value):
+    wheel = np.clip(np.abs((hue * 6 + np.array([0.0, 4.0, 2.0])) % 6 - 3) - 1, 0, 1)
+    return value * (1 - saturation * (1 - wheel))
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=8192)
 def _person(preset, seed, identity):
-    """What an identity looks like, as a flat dict of floats and colours (3,)."""
-    group, place = _groups(preset, seed)[identity]
-    u = iter(_numbers(seed, preset.stream, _GROUP, 40, int(group)))
-    own = iter(_numbers(seed, preset.stream, _OWN, 24, identity))
+    """What an identity looks like: names to numbers and to colours (3,). What siblings share comes first."""
+    group, place = siblings(preset, seed)[identity]
+    u = iter(_generator(seed, preset, _GROUP, group).random(48))
+    own = iter(_generator(seed, preset, _OWN, identity).random(32))
 
     def cloth(u):
-        hue, saturation, value = next(u), 0.35 + 0.6 * next(u), 0.25 + 0.7 * next(u)
-        grey = next(u) < preset.grey
-        return _hsv(hue, 0.06 * saturation if grey else saturation, next(u) ** 1.3 * 0.9 + 0.06 if grey else value)
+        grey, hue, saturation, value = next(u) < preset.grey, next(u), next(u), next(u)
+        return _rgb(hue, 0.05 if grey else 0.3 + 0.55 * saturation, 0.06 + 0.86 * value**1.3 if grey else 0.25 + 0.6 * value)
 
     top, bottom, second = cloth(u), cloth(u), cloth(u)
-    winter = next(u) < preset.winter
-    kind = next(u)
-    hair = _HAIR[int(next(u) * len(_HAIR))]
-    pattern = 0 if next(u) < 0.55 else 1 + int(next(u) * (len(PATTERNS) - 1))
+    plain, which = next(u) < 0.6, int(next(u) * len(_PLAIN_LEGS))
+    winter, legs, pattern, sort = next(u) < preset.winter, next(u), next(u), next(u)
+    sleeves, coat, opened = next(u), next(u), next(u)
     found = {
-        "tall": 0.93 + 0.12 * next(u), "wide": 0.9 + 0.35 * next(u), "skin": _SKIN[int(next(u) * len(_SKIN))],
-        "hair": hair, "top": top, "bottom": bottom, "second": second, "pattern": float(pattern),
-        "long_sleeves": float(winter or next(u) < 0.45), "coat": float(winter and next(u) < 0.5),
-        "open": float(winter and next(u) < 0.6),
-        "legs": 0.0 if winter or kind < 0.6 else 1.0 if kind < 0.82 else 2.0,  # trousers, shorts, skirt
-        "period": 0.075 + 0.05 * next(u),
+        "tall": 0.93 + 0.12 * next(u), "wide": 0.9 + 0.35 * next(u),
+        "skin": _SKIN[int(next(u) * len(_SKIN))], "hair": _HAIR[int(next(u) * len(_HAIR))],
+        "top": top, "bottom": _PLAIN_LEGS[which] if plain else bottom, "second": second,
+        "pattern": 0 if pattern < 0.55 else 1 + int(sort * (len(PATTERNS) - 1)), "period": 0.08 + 0.05 * next(u),
+        "long_sleeves": winter or sleeves < 0.45, "coat": winter and coat < 0.5, "open": winter and opened < 0.6,
+        "legs": TROUSERS if winter or legs < 0.6 else SHORTS if legs < 0.82 else SKIRT,
     }  # fmt: skip
-    first = int(next(u) * len(CARRIED))
-    found |= {
-        "carried": float((first + place) % len(CARRIED)), "bag": cloth(own), "shoes": cloth(own),
-        "hat": float(int(next(own) * 5)), "hat_colour": cloth(own),  # 0 cap, 1 beanie, else none
-        "long_hair": float(next(own) < 0.35), "logo": float(next(own) < 0.5), "logo_colour": cloth(own),
+    return found | {
+        "carried": (int(next(u) * len(CARRIED)) + place) % len(CARRIED),  # so that no two siblings carry the same
+        "bag": cloth(own), "shoes": cloth(own), "hat": int(next(own) * 6), "hat_colour": cloth(own),
+        "scarf": next(own) < 0.15, "scarf_colour": cloth(own), "long_hair": next(own) < 0.35,
+        "logo": next(own) < 0.5, "logo_colour": cloth(own),
     }  # fmt: skip
-    return found
+
+
+def _columns(dicts, rows=slice(None)):
+    """Dicts of numbers and colours as one dict of float32 columns."""
+    return {key: np.array([each[key] for each in dicts], np.float32)[rows] for key in dicts[0]}
+
+
+# --- what a camera does -----------------------------------------------------------------------------------------
+
+POLE, WALL, BUSH = range(3)
+_STREET_SIZE = (96, 384)  # pixels of a street; a box of 64 x 32 shows about as many of it
 
 
 @functools.lru_cache(maxsize=64)
 def _camera(preset, seed, camera):
-    u = np.random.Generator(np.random.Philox(key=[seed, 16 * preset.stream + _CAMERA], counter=[0, camera, 0, 0]))
-    mix = np.eye(3) + 0.06 * u.standard_normal((3, 3))
+    rng = _generator(seed, preset, _CAMERA, camera)
+    mix = np.eye(3) + preset.cast / 3 * rng.standard_normal((3, 3))
+    hides = int(rng.random() * 3)
+    colour = [[0.35, 0.35, 0.37], [0.55, 0.50, 0.45], [0.20, 0.34, 0.16]][hides]
     return {
-        "gain": np.exp(preset.cast * u.standard_normal(3)), "mix": mix / mix.sum(1, keepdims=True),
-        "gamma": np.exp(0.2 * u.standard_normal()), "light": 0.35 * u.standard_normal(2).clip(-1, 1),
-        "noise": 0.01 + 0.025 * u.random(), "blur": 0.45 * u.random(), "quality": 0.02 + 0.06 * u.random(),
-        "yaw": 2 * np.pi * u.random(), "tilt": 0.06 * u.standard_normal(), "occluder": u.random(3) * 0.7,
-        "sort": float(int(u.random() * 3)),
+        "gain": np.exp(preset.cast * rng.standard_normal(3)), "mix": mix / mix.sum(1, keepdims=True),
+        "gamma": np.exp(preset.cast * rng.standard_normal()), "light": 0.3 * rng.standard_normal(2).clip(-1, 1),
+        "noise": 0.01 + 0.02 * rng.random(), "blur": 0.45 * rng.random(), "coarse": 0.02 + 0.06 * rng.random(),
+        "yaw": 2 * np.pi * rng.random(), "tilt": 0.06 * rng.standard_normal(), "hides": hides,
+        "hide": np.clip(colour + 0.08 * rng.standard_normal(3), 0, 1),
     }  # fmt: skip
 
 
-_SCENE_SIZE = (96, 384)
+def _smooth(rng, height, width, cell):
+    """(height, width, 1): normal numbers every `cell` pixels, linear between them."""
+    coarse = rng.standard_normal((height // cell + 2, width // cell + 2))
+    down, along = (np.arange(length) / cell for length in (height, width))
+    across = [np.maximum(1 - np.abs(at[:, None] - np.arange(n)), 0) for at, n in zip((down, along), coarse.shape)]
+    return (across[0] @ coarse @ across[1].T)[..., None]
 
 
 @functools.lru_cache(maxsize=64)
-def _scene(preset, seed, camera):
-    """(96, 384, 3) float32: the wall of a street, its furniture and its ground, longer than a box is wide."""
-    height, width = _SCENE_SIZE
-    rng = np.random.Generator(np.random.Philox(key=[seed, 16 * preset.stream + _SCENE], counter=[0, camera, 0, 0]))
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    horizon = height * (0.35 + 0.3 * rng.random())
-    wall, ground = (0.25 + 0.5 * rng.random(3) for _ in range(2))
-    scene = np.where((y < horizon)[..., None], wall, ground)
-    for _ in range(26):
-        colour = np.clip(rng.normal(0.45, 0.22) + 0.14 * rng.standard_normal(3), 0, 1)
-        left, wide = rng.random() * width, 6 + 40 * rng.random()
-        if rng.random() < 0.75:
-            top, tall = rng.random() * horizon * 0.8 - 6, 8 + 50 * rng.random()
-            inside = (x > left) & (x < left + wide) & (y > top) & (y < min(top + tall, horizon + 3))
-        else:
-            inside = ((x - left) / wide) ** 2 + ((y - horizon) / (4 + 14 * rng.random())) ** 2 < 1
-        scene[inside] = colour
-    noise = sum(
-        np.kron(rng.standard_normal((height // cell, width // cell, 1)), np.ones((cell, cell, 1))) * weight
-        for cell, weight in ((2, 0.03), (8, 0.04), (16, 0.04))
-    )
-    return np.clip(scene + noise, 0, 1).astype(np.float32)
+def _street(preset, seed, camera):
+    """(96, 384, 3) float32: houses, hedges and windows over paving, and what stands about."""
+    rng = _generator(seed, preset, _STREET, camera)
+    height, width = _STREET_SIZE
+    y, x = np.mgrid[:height, :width].astype(np.float64)
+    tint = lambda: np.clip(0.2 + 0.55 * rng.random() + 0.05 * rng.standard_normal(3), 0, 1)
+    horizon = height * (0.1 + 0.5 * rng.random())
+    depth = np.clip(y - horizon, 0, None) + 6
+    paving = np.sin(2 * np.pi * 160 / depth) * np.sin(2 * np.pi * (x - width / 2) / depth * (0.5 + rng.random()))
+    street = tint() + 0.06 * np.sign(paving)[..., None] + 0.002 * (depth[..., None] - 40)
+    left = 0.0
+    while left < width:
+        wide = 24 + 70 * rng.random()
+        front = (y < horizon) & (x >= left) & (x < left + wide)
+        if rng.random() < 0.25:  # a hedge
+            colour = np.array([0.18, 0.32, 0.14]) + 0.05 * rng.standard_normal(3) + 0.1 * _smooth(rng, height, width, 3)
+        else:  # a house
+            rows, columns = 8 + 12 * rng.random(), 8 + 14 * rng.random()
+            window = (y % rows < rows * 0.6) & (x % columns < columns * 0.55) & (rng.random() < 0.7)
+            colour = np.where(window[..., None], tint() * 0.6, tint())
+        street = np.where(front[..., None], colour, street)
+        left += wide
+    for _ in range(14):  # bins, benches, posters, cars
+        colour = np.clip(rng.normal(0.45, 0.2) + 0.12 * rng.standard_normal(3), 0, 1)
+        cx, cy = rng.random() * width, horizon + (rng.random() - 0.4) * 30
+        rx, ry = 3 + 12 * rng.random(), 3 + 12 * rng.random()
+        power = 2.0 if rng.random() < 0.3 else 8.0
+        street[(np.abs(x - cx) / rx) ** power + (np.abs(y - cy) / ry) ** power < 1] = colour
+    street = street + 0.02 * _smooth(rng, height, width, 2) + 0.04 * _smooth(rng, height, width, 12)
+    return np.clip(street, 0, 1).astype(np.float32)
+
+
+def _seen_by(images, eye, noise):
+    """Images (n, 3, H, W) in [0, 1] as the camera gives them, in place where it can be: colour, light, blur, noise and the
+    blocks of a compression."""
+    n, _, height, width = images.shape
+    images = np.matmul(eye["mix"] * eye["gain"][:, :, None], images.reshape(n, 3, -1)).reshape(images.shape)
+    across = np.linspace(-0.5, 0.5, width, dtype=np.float32)
+    down = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None]
+    images *= (1 + _wide(eye["light"][:, 0]) * across + _wide(eye["light"][:, 1]) * down)[:, None]
+    np.clip(images, 1e-4, 1, out=images)
+    images = np.exp(np.log(images) * eye["gamma"][:, None, None, None])  # quicker than a power
+    blur = eye["blur"][:, None, None, None] / 2
+    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    padded = padded[:, :, 1:-1] * (1 - 2 * blur) + blur * (padded[:, :, :-2] + padded[:, :, 2:])
+    images = padded[..., 1:-1] * (1 - 2 * blur) + blur * (padded[..., :-2] + padded[..., 2:])
+    images += eye["noise"][:, None, None, None] * noise
+    if height % 8 == 0 and width % 8 == 0:
+        images = _compressed(images, eye["coarse"])
+    return np.rint(np.clip(images, 0, 1) * np.float32(255)).astype(np.uint8)
+
+
+def _cosines():
+    k = np.arange(8)
+    basis = np.cos(np.pi * (2 * k + 1) * k[:, None] / 16) / 2
+    basis[0] /= np.sqrt(2)
+    return basis.astype(np.float32)
+
+
+_COSINES = _cosines()
+_COARSER = (1 + np.add.outer(np.arange(8), np.arange(8))).astype(np.float32) / 2
+
+
+def _compressed(images, coarse):
+    """Every 8 x 8 block's cosine transform rounded to steps of `coarse` (n,) that grow with the frequency, as JPEG."""
+    n, _, height, width = images.shape
+    blocks = images.reshape(n, 3, height // 8, 8, width // 8, 8).swapaxes(3, 4)
+    steps = coarse[:, None, None, None, None, None] * _COARSER
+    found = _COSINES @ blocks @ _COSINES.T
+    np.divide(found, steps, out=found)
+    np.rint(found, out=found)
+    found *= steps
+    return (_COSINES.T @ found @ _COSINES).swapaxes(3, 4).reshape(images.shape)
 
 
 # --- drawing ----------------------------------------------------------------------------------------------------
 
-_CHUNK = 32  # boxes at once: their floats fit into the cache
+_CHUNK = 24  # boxes at once: their floats fit into the cache
 
 
 def render(name: str, identities, cameras, frames, kinds=None, *, seed: int = 0, size: tuple[int, int] = SIZE,
            masks: bool = False) -> np.ndarray:  # fmt: skip
     """Boxes (n, 3, H, W) uint8 of identities 1, 2, ... in cameras 0, 1, ... and frames 0, 1, ... (a hundred are a
-    passage); with masks (n, 2, H, W) bool in their place: where the person is seen, and what they carry or wear beside
-    their clothes. BadRequest for what does not exist."""
+    passage) of the world `seed`; kinds (n,), default PERSON.
+
+    masks: (n, 2, H, W) bool in their place, where the person is seen, and of that what they carry or wear beside their
+    clothes. BadRequest for what does not exist.
+    """
     preset = _preset(name)
     rows = [np.asarray(each, np.int64).reshape(-1) for each in (identities, cameras, frames)]
     rows.append(np.zeros(len(rows[0]), np.int64) if kinds is None else np.asarray(kinds, np.int64).reshape(-1))
     if len({len(each) for each in rows}) > 1:
-        raise BadRequest(
-            f"{', '.join(str(len(each)) for each in rows)} identities, cameras, frames, kinds: expected as many"
-        )
-    people = preset.train + preset.test
-    for what, each, low, high in (("identities", rows[0], 1, people), ("cameras", rows[1], 0, preset.cameras - 1)):
-        if len(each) and (each.min() < low or each.max() > high):
+        raise BadRequest(f"identities, cameras, frames, kinds: as many of each, given {', '.join(str(len(r)) for r in rows)}")
+    accepted = ((1, preset.train + preset.test), (0, preset.cameras - 1), (0, 10**9), (PERSON, DISTRACTOR))
+    for what, each, (low, high) in zip(("identities", "cameras", "frames", "kinds"), rows, accepted):
+        if len(each) and not low <= each.min() <= each.max() <= high:
             raise BadRequest(f"{what} {each.min()} to {each.max()}: {name} has {low} to {high}")
-    if seed < 0 or (rows[2] < 0).any():
-        raise BadRequest(f"seed and frames count from 0: given seed {seed}, smallest frame {rows[2].min(initial=0)}")
+    if seed < 0:
+        raise BadRequest(f"seed = {seed}: expected 0 or more")
     found = np.empty((len(rows[0]), 2 if masks else 3, *size), bool if masks else np.uint8)
     for start in range(0, len(found), _CHUNK):
         part = slice(start, start + _CHUNK)
@@ -284,270 +361,275 @@ def _wide(values):
 
 
 def _render(preset, seed, identities, cameras, frames, kinds, size, masks):
-    n, (height, width) = len(identities), size
-    stream, passages = preset.stream, frames // 100
-    people = [_person(preset, seed, int(i)) for i in identities]
-    eyes = [_camera(preset, seed, int(c)) for c in cameras]
-    walk = np.stack([_numbers(seed, stream, _PASSAGE, 24, int(p), int(c), int(i))
-                     for p, c, i in zip(passages, cameras, identities)])  # fmt: skip
-    step = [np.random.Generator(np.random.Philox(key=[seed, 16 * stream + _FRAME], counter=[0, int(f), int(c), int(i)]))
-            for f, c, i in zip(frames, cameras, identities)]  # fmt: skip
-    shake = np.stack([g.random(12) for g in step])
-    normal = np.stack([g.standard_normal(4) for g in step])
-    eye = {key: np.stack([each[key] for each in eyes]) for key in eyes[0]}
-    w, s = iter(walk.T), iter(shake.T)
+    n, passages, k = len(identities), frames // 100, frames % 100
+    people = [_person(preset, seed, i) for i in identities.tolist()]
+    eye = _columns([_camera(preset, seed, c) for c in cameras.tolist()])
+    at = np.stack([passages, cameras, identities], 1)
+    w = iter(np.stack([_generator(seed, preset, _PASSAGE, *each).random(24) for each in at]).T)
+    moments = [_generator(seed, preset, _FRAME, *each) for each in np.stack([frames, cameras, identities], 1)]
+    normal = np.stack([g.standard_normal(3) for g in moments]).T
+    s = iter(np.stack([g.random(4) for g in moments]).T)
 
-    # Where the person stands in the box
-    k = frames % 100
-    yaw = eye["yaw"] + 0.5 * (next(w) + next(w) + next(w) - 1.5) * 2 + np.pi * (next(w) < 0.35)
+    # The walk, and where in the box the person stands: middle of the crown, stature, both in sides of the box
+    yaw = eye["yaw"] + (next(w) + next(w) + next(w) - 1.5) + np.pi * (next(w) < 0.35)
     phase = 2 * np.pi * next(w) + 0.9 * k
-    scale = 0.86 * np.exp(np.clip(preset.jitter * normal[:, 0], -0.25, 0.25))
-    dx, dy = (np.clip(preset.jitter * normal[:, i], -0.3, 0.3) for i in (1, 2))
-    share = np.where(kinds == JUNK, (1 + next(s)) / 3, next(s) / 3)  # overlap with the right box: IoU = o / (2 - o)
-    split, bad = next(s), kinds != PERSON
-    left, up = np.where(next(s) < 0.5, -1, 1), np.where(next(s) < 0.5, -1, 1)
-    dx = np.where(bad, left * (1 - share**split), dx)
-    dy = np.where(bad, up * (1 - share ** (1 - split)), dy)
+    stature = 0.86 * np.exp(np.clip(preset.jitter * normal[0], -0.3, 0.3))
+    dx, dy = np.clip(preset.jitter * normal[1:], -0.3, 0.3)
+    overlap = np.where(kinds == JUNK, (1 + next(s)) / 3, next(s) / 3)  # of the right box; IoU = overlap / (2 - overlap)
+    share, side, bad = next(s), next(s), kinds != PERSON
+    dx = np.where(bad, np.where(side < 0.5, -1, 1) * (1 - overlap**share), dx)
+    dy = np.where(bad, np.where(side * 2 % 1 < 0.5, -1, 1) * (1 - overlap ** (1 - share)), dy)
 
-    # The street
-    scenes = np.stack([_scene(preset, seed, int(c)) for c in cameras])
-    zoom, at = 0.8 + 0.5 * next(w), next(w)
-    ys = (np.arange(height) + 0.5) / height * 64
-    xs = (np.arange(width) + 0.5) / width * 32
-    row = np.clip(_SCENE_SIZE[0] / 2 + (ys - 32) * zoom[:, None] * 1.1 + 12 * (next(w)[:, None] - 0.5), 0, 95).astype(
-        int
-    )
-    walked = 1.5 * k * np.sin(yaw)
-    column = ((xs - 16) * zoom[:, None] * 1.1 + (at * 384 + walked)[:, None]).astype(int) % 384
-    images = scenes[np.arange(n)[:, None, None], row[:, :, None], column[:, None, :]].transpose(0, 3, 1, 2)
-    images = np.ascontiguousarray(images)
-    seen = np.zeros((n, 2, height, width), np.float32)
-
-    def figure(rows, who, yaw, phase, scale, dx, dy, mark):
-        person = {key: np.stack([each[key] for each in who]) for key in who[0]}
-        tall = scale * person["tall"]
-        aspect = height / width
-        gx = (((np.arange(width) + 0.5) / width)[None, None] - _wide(0.5 + dx)) / _wide(tall) / aspect
-        gy = (((np.arange(height) + 0.5) / height)[None, :, None] - _wide(0.5 + dy - tall / 2)) / _wide(tall)
-        gx = (gx + _wide(eye["tilt"][rows]) * (gy - 0.5)).astype(np.float32)
-        gy = np.broadcast_to(gy, gx.shape).astype(np.float32)
-        own = images[rows]
-        _figure(own, seen if mark else None, gx, gy, (tall * height).astype(np.float32), person, yaw, phase)
-        images[rows] = own
-
-    # A second pedestrian, behind or before; the person; something before them
+    images = _background(preset, seed, cameras, size, next(w), next(w), next(w), 1.2 * k * np.sin(yaw))
     crowd, near = next(w) < preset.crowded, next(w) < 0.3
-    others = [_person(preset, seed, 1 + int(v * (preset.train + preset.test))) for v in next(w)]
-    side = np.where(next(w) < 0.5, -1, 1) * (0.38 + 0.2 * next(w))
-    other_yaw, other_scale = 2 * np.pi * next(w), scale * (0.85 + 0.2 * next(w))
+    others = [_person(preset, seed, 1 + int(u * (preset.train + preset.test))) for u in next(w)]
+    beside = dx + np.where(next(w) < 0.5, -1, 1) * (0.38 + 0.2 * next(w))
+    other_yaw, other_stature = 2 * np.pi * next(w), stature * (0.85 + 0.2 * next(w))
 
     def second(which):
         rows = np.flatnonzero(which)
-        if len(rows):
-            figure(rows, [others[r] for r in rows], other_yaw[rows], phase[rows] + 1, other_scale[rows],
-                   (dx + side)[rows], (dy + 0.02)[rows], False)  # fmt: skip
-        return rows
+        if not len(rows):
+            return
+        figure = _Figure(images[rows], [others[row] for row in rows], other_stature[rows], beside[rows], dy[rows] + 0.02,
+                         eye["tilt"][rows], other_yaw[rows], phase[rows] + 1)  # fmt: skip
+        images[rows] = figure.images
+        seen[rows] *= 1 - figure.seen[:, :1]
 
+    seen = np.zeros((n, 2, *size), np.float32)
     second(crowd & ~near)
-    figure(np.arange(n), people, yaw, phase, scale, dx, dy, True)
-    if (rows := np.flatnonzero(crowd & near)).size:
-        before = images[rows].copy()
-        second(crowd & near)
-        seen[rows] *= (np.abs(images[rows] - before).max(1) < 0.02)[:, None]
-    hidden, where = next(w) < preset.occluded, next(w)
-    px = np.arange(width)[None, None] / width
-    py = np.arange(height)[None, :, None] / height
-    if (rows := np.flatnonzero(hidden)).size:
-        sort, at = _wide(eye["sort"][rows]), _wide(where[rows])
-        pole = np.abs(px - (0.15 + 0.7 * at)) < 0.07
-        wall = py > 0.55 + 0.3 * at
-        bush = ((px - np.round(at)) / 0.5) ** 2 + ((py - 1) / 0.55) ** 2 < 1
-        cover = np.where(sort == 0, pole, np.where(sort == 1, wall, bush))
-        colour = eye["occluder"][rows][:, :, None, None]
-        images[rows] = np.where(cover[:, None], colour, images[rows])
-        seen[rows] *= ~cover[:, None]
+    figure = _Figure(images, people, stature, dx, dy, eye["tilt"], yaw, phase)
+    images, seen = figure.images, figure.seen
+    second(crowd & near)
+    _occlude(images, seen, eye, next(w) < preset.occluded, next(w))
     if masks:
         return seen > 0.5
-
-    # The camera
-    images = np.einsum("nij,njhw->nihw", eye["mix"].astype(np.float32), images, optimize=True)
-    images *= (eye["gain"].astype(np.float32))[:, :, None, None]
-    images *= (1 + _wide(eye["light"][:, 0]) * (px - 0.5) + _wide(eye["light"][:, 1]) * (py - 0.5))[:, None]
-    images = np.clip(images, 0, 1) ** eye["gamma"].astype(np.float32)[:, None, None, None]
-    b = eye["blur"].astype(np.float32)[:, None, None, None]
-    for axis in (2, 3):
-        inner = (np.roll(images, 1, axis) + np.roll(images, -1, axis)) / 2
-        images = images + b * (inner - images)
-    noise = np.stack([g.standard_normal((3, height, width), dtype=np.float32) for g in step])
-    images += eye["noise"].astype(np.float32)[:, None, None, None] * noise
-    return np.rint(np.clip(images, 0, 1) * np.float32(255)).astype(np.uint8)
+    noise = np.stack([g.standard_normal((3, *size), dtype=np.float32) for g in moments])
+    return _seen_by(images, eye, noise)
 
 
-def _figure(images, seen, x, y, px, person, yaw, phase):
-    """Paint people into images (n, 3, H, W). x, y (n, H, W): in statures from the middle of the crown; px (n,): pixels
-    a stature. seen (n, 2, H, W): coverage of person and accessories, or None."""
-    px = px[:, None, None]
-    cos, sin = np.cos(yaw).astype(np.float32), np.sin(yaw).astype(np.float32)
-    wide = person["wide"].astype(np.float32)
-    n = len(yaw)
+def _background(preset, seed, cameras, size, zoom, along, lift, walked):
+    """(n, 3, H, W) float32: a window of the camera's street, which moves with who walks."""
+    streets = np.stack([_street(preset, seed, c) for c in cameras.tolist()])
+    zoom = (0.85 + 0.5 * zoom)[:, None]
+    down, across = ((np.arange(side) + 0.5) / side - 0.5 for side in size)
+    row = (_STREET_SIZE[0] / 2 + 64 * down * zoom + 10 * (lift[:, None] - 0.5)).clip(0, _STREET_SIZE[0] - 1).astype(int)
+    column = (32 * across * zoom + (along * _STREET_SIZE[1] + walked)[:, None]).astype(int) % _STREET_SIZE[1]
+    window = streets[np.arange(len(cameras))[:, None, None], row[:, :, None], column[:, None, :]]
+    return np.ascontiguousarray(window.transpose(0, 3, 1, 2))
 
-    def paint(distance, colour, when=None, accessory=False):
-        """Lay colour (n, 3) or (n, 3, H, W) where distance (n, H, W) >= 0, in statures."""
-        coverage = np.clip(distance * px + np.float32(0.5), 0, 1)
+
+def _occlude(images, seen, eye, hidden, where):
+    """Lay what stands before the camera over people, in place."""
+    if not len(rows := np.flatnonzero(hidden)):
+        return
+    height, width = images.shape[2:]
+    x, y = ((np.arange(side) + 0.5) / side for side in (width, height))
+    x, y, sort, at = x[None, None], y[None, :, None], _wide(eye["hides"][rows]), _wide(where[rows])
+    pole = np.abs(x - (0.2 + 0.6 * at)) < 0.08
+    wall = y > 0.5 + 0.35 * at
+    ripple = 0.06 * np.sin(40 * x) * np.sin(31 * y)
+    bush = ((x - np.rint(at)) / 0.55) ** 2 + ((y - 1) / (0.4 + 0.3 * (at * 2 % 1))) ** 2 + ripple < 1
+    cover = np.select([sort == POLE, sort == WALL], [pole, wall], bush)[:, None]
+    shade = (1 + 0.15 * np.sin(25 * x) * np.sin(19 * y)).astype(np.float32)[:, None]
+    images[rows] = np.where(cover, eye["hide"][rows][:, :, None, None] * shade, images[rows])
+    seen[rows] *= ~cover
+
+
+class _Figure:
+    """People, painted from back to front into `images` (n, 3, H, W) float32; `seen` (n, 2, H, W): how far they, and
+    what they carry, cover each pixel.
+
+    Lengths are in statures: x from the middle of the body, y from the crown down. Yaw 0 faces the camera, pi / 2 walks
+    to the right. A shape is (first y, last y, distance): how far inside of it the points of some people and rows are.
+    """
+
+    def __init__(self, images, people, stature, dx, dy, tilt, yaw, phase):
+        self.images, (n, _, height, width) = images, images.shape
+        self.seen = np.zeros((n, 2, height, width), np.float32)
+        self.none, self.person = np.zeros(n, np.float32), _columns(people)
+        self.tall = (stature * self.person["tall"]).astype(np.float32)
+        self.crown = (0.5 + dy - self.tall / 2).astype(np.float32)
+        self.px = _wide(self.tall * height)
+        down, across = ((np.arange(side, dtype=np.float32) + 0.5) / side for side in (height, width))
+        self.y = (down[None, :, None] - _wide(self.crown)) / _wide(self.tall)
+        self.x = (across - _wide(0.5 + dx)) / _wide(self.tall * height / width) + _wide(tilt) * (self.y - 0.5)
+        self.cos, self.sin = np.cos(yaw).astype(np.float32), np.sin(yaw).astype(np.float32)
+        self.swing = np.sin(phase).astype(np.float32)
+        wide = self.person["wide"]
+        self.shoulder, self.waist, self.hip = (self._across(wide * a, wide * b) for a, b in (
+            (0.125, 0.075), (0.1, 0.075), (0.105, 0.08)))  # fmt: skip
+        self._draw()
+
+    def _across(self, width, depth):
+        """Half of what is seen of a body's width."""
+        return np.sqrt((width * self.cos) ** 2 + (depth * self.sin) ** 2)
+
+    # Shapes
+
+    def _full(self, *values):
+        return [(np.asarray(value, np.float32) + self.none)[:, None, None] for value in values]
+
+    def _ellipse(self, cx, cy, rx, ry):
+        cx, cy, rx, ry = self._full(cx, cy, rx, ry)
+
+        def distance(who, x, y):
+            u, v = (x - cx[who]) / rx[who], (y - cy[who]) / ry[who]
+            return (1 - np.sqrt(u * u + v * v)) * np.minimum(rx, ry)[who]
+
+        return cy - ry, cy + ry, distance
+
+    def _limb(self, ax, ay, bx, by, ra, rb):
+        """From (ax, ay), ra thick, to (bx, by), rb thick, b below a."""
+        ax, ay, ux, uy, ra, dr = self._full(ax, ay, bx - ax, by - ay, ra, rb - ra)
+        length = ux * ux + uy * uy
+
+        def distance(who, x, y):
+            dx, dy = x - ax[who], y - ay[who]
+            t = np.clip((dx * ux[who] + dy * uy[who]) / length[who], 0, 1)
+            dx, dy = dx - t * ux[who], dy - t * uy[who]
+            return ra[who] + t * dr[who] - np.sqrt(dx * dx + dy * dy)
+
+        return ay - ra, ay + uy + ra + dr, distance
+
+    def _body(self, *points):
+        """Symmetric; points (y, half of the width) from above."""
+        ys, widths = ([*self._full(*each)] for each in zip(*points))
+
+        def distance(who, x, y):
+            half = widths[0][who]
+            for i in range(1, len(ys)):
+                slope = (widths[i] - widths[i - 1]) / (ys[i] - ys[i - 1])
+                half = half + slope[who] * np.clip(y - ys[i - 1][who], 0, (ys[i] - ys[i - 1])[who])
+            return np.minimum(half - np.abs(x), np.minimum(y - ys[0][who], ys[-1][who] - y))
+
+        return ys[0], ys[-1], distance
+
+    def _box(self, cx, cy, rx, ry, corner):
+        cx, cy, rx, ry, corner = self._full(cx, cy, rx, ry, corner)
+
+        def distance(who, x, y):
+            qx = np.abs(x - cx[who]) - (rx - corner)[who]
+            qy = np.abs(y - cy[who]) - (ry - corner)[who]
+            outside = np.sqrt(np.square(np.maximum(qx, 0)) + np.square(np.maximum(qy, 0)))
+            return corner[who] - outside - np.minimum(np.maximum(qx, qy), 0)
+
+        return cy - ry, cy + ry, distance
+
+    def _paint(self, shape, colour, when=None, accessory=False):
+        """Lay colour (n, 3), or one that is a function of people and rows, over a shape of the people `when` (n,)."""
+        first, last, distance = shape
+        height, crown, tall = self.images.shape[2], _wide(self.crown), _wide(self.tall)
+        who = slice(None)
         if when is not None:
-            coverage = coverage * _wide(when)
-        if colour.ndim == 2:
-            colour = colour[:, :, None, None].astype(np.float32)
-        images[:] += coverage[:, None] * (colour - images)
-        if seen is not None:
-            seen[:, 0] = np.maximum(seen[:, 0], coverage)
-            if accessory:
-                seen[:, 1] = np.maximum(seen[:, 1], coverage)
-            else:
-                seen[:, 1] *= 1 - coverage
+            who = np.flatnonzero(when)
+            if not len(who):
+                return
+        top = int(np.floor(((first * tall + crown)[who] * height).min())) - 1
+        end = int(np.ceil(((last * tall + crown)[who] * height).max())) + 1
+        rows = slice(max(top, 0), min(end, height))
+        if rows.start >= rows.stop:
+            return
+        coverage = distance(who, self.x[who, rows], self.y[who, rows])
+        coverage = np.clip(coverage * self.px[who] + np.float32(0.5), 0, 1)
+        over = colour(who, rows) if callable(colour) else colour.astype(np.float32)[who][:, :, None, None]
+        part = self.images[who, :, rows]
+        self.images[who, :, rows] = part + coverage[:, None] * (over - part)
+        self.seen[who, 0, rows] = np.maximum(self.seen[who, 0, rows], coverage)
+        carried = self.seen[who, 1, rows]
+        self.seen[who, 1, rows] = np.maximum(carried, coverage) if accessory else carried * (1 - coverage)
 
-    def ellipse(cx, cy, rx, ry):
-        return (1 - np.hypot((x - _wide(cx)) / _wide(rx), (y - _wide(cy)) / _wide(ry))) * _wide(np.minimum(rx, ry))
+    # The parts of a person
 
-    def limb(ax, ay, bx, by, ra, rb):
-        ux, uy = _wide(bx - ax), _wide(by - ay)
-        t = np.clip(((x - _wide(ax)) * ux + (y - _wide(ay)) * uy) / (ux * ux + uy * uy), 0, 1)
-        return _wide(ra) + t * _wide(rb - ra) - np.hypot(x - _wide(ax) - t * ux, y - _wide(ay) - t * uy)
+    def _draw(self):
+        p, sin, cos = self.person, self.sin, self.cos
+        back, far = cos < 0, np.where(sin > 0, -1, 1).astype(np.float32)
+        carries = {name: p["carried"] == number for number, name in enumerate(CARRIED)}
+        pack = self._box(-0.125 * sin, 0.3, 0.055 + 0.03 * np.abs(cos), 0.105, 0.03)
+        self._shadow()
+        self._paint(pack, p["bag"], carries["backpack"] & ~back, True)
+        self._arm(far, carries["handbag"], 0.82)
+        self._leg(far, 0.82)
+        self._leg(-far, 1.0)
+        skirt = self._body((0.46, self.hip), (0.52, self.hip), (0.68, self.hip * 1.35))
+        self._paint(skirt, p["bottom"], p["legs"] == SKIRT)
+        self._paint(self._body((0.46, self.hip), (0.56, self.hip * 0.95)), p["bottom"])
+        self._paint(self._ellipse(0.005 * sin, 0.15, 0.035, 0.04), p["skin"])
+        end = np.where(p["coat"] > 0, 0.67, 0.5)
+        chest = (0.155, self.shoulder * 0.55), (0.185, self.shoulder), (0.35, self.waist), (end, self.hip * 1.05)
+        self._paint(self._body(*chest), self._cloth)
+        self._paint(self._box(0.07 * sin + 0.045 * cos, 0.25, 0.034 * np.maximum(np.abs(cos), 0.3), 0.03, 0.008),
+                    p["logo_colour"], (p["logo"] > 0) & (cos > 0.25), True)  # fmt: skip
+        for side in (-1, 1):
+            line = side * 0.065 * np.abs(cos) * p["wide"] + 0.02 * sin
+            self._paint(self._limb(line, 0.175, line, 0.36, 0.014, 0.014), p["bag"], carries["backpack"] & ~back, True)
+        to = np.sign(cos)
+        strap = self._limb(-0.6 * to * self.shoulder, 0.175, to * self.hip, 0.46, 0.014, 0.014)
+        self._paint(strap, p["bag"], carries["cross-strap"], True)
+        self._paint(self._box(to * self.hip, 0.49, 0.045, 0.04, 0.012), p["bag"], carries["cross-strap"], True)
+        self._paint(pack, p["bag"], carries["backpack"] & back, True)
+        self._arm(-far, carries["handbag"], 1.0)
+        self._head(back)
 
-    def profile(cx, heights, widths):
-        half = np.stack([np.interp(y[i], heights[i], widths[i]) for i in range(n)]).astype(np.float32)
-        inside = np.minimum(y - _wide(heights[:, 0]), _wide(heights[:, -1]) - y)
-        return np.minimum(half - np.abs(x - _wide(cx)), inside)
+    def _shadow(self):
+        """On the ground: part of no mask."""
+        _, _, distance = self._ellipse(0, 0.985, 0.17, 0.03)
+        rows = slice(self.images.shape[2] * 2 // 3, None)
+        shade = np.clip(distance(slice(None), self.x[:, rows], self.y[:, rows]) * self.px + np.float32(0.5), 0, 1)
+        self.images[:, :, rows] *= 1 - np.float32(0.35) * shade[:, None]
 
-    def box(cx, cy, rx, ry, round):
-        qx, qy = np.abs(x - _wide(cx)) - _wide(rx - round), np.abs(y - _wide(cy)) - _wide(ry - round)
-        return round - np.hypot(np.maximum(qx, 0), np.maximum(qy, 0)) - np.minimum(np.maximum(qx, qy), 0)
+    def _arm(self, side, handbag, light):
+        p = self.person
+        shoulder = side * (self.shoulder - 0.02) * np.where(np.abs(self.cos) < 0.25, 0.3, 1)
+        reach = -0.09 * side * self.swing * self.sin
+        elbow, hand = shoulder + reach / 2 + 0.03 * side * np.abs(self.cos), shoulder + reach + 0.035 * side * np.abs(self.cos)
+        sleeve = np.where(p["long_sleeves"][:, None] > 0, p["top"], p["skin"]) * light
+        self._paint(self._limb(elbow, 0.335, hand, 0.455, 0.028, 0.022), sleeve)
+        self._paint(self._limb(shoulder, 0.2, elbow, 0.335, 0.036 * p["wide"], 0.03), p["top"] * light)
+        self._paint(self._ellipse(hand, 0.475, 0.022, 0.025), p["skin"] * light)
+        held = handbag & (side > 0)
+        self._paint(self._limb(hand, 0.46, hand, 0.52, 0.012, 0.012), p["bag"], held, True)
+        self._paint(self._box(hand, 0.55, 0.06, 0.05, 0.015), p["bag"], held, True)
 
-    one = np.ones(n, np.float32)
-    across = lambda w, d: np.sqrt((w * cos) ** 2 + (d * sin) ** 2)  # half-width of a body w wide and d deep
-    shoulder, waist, hip = (
-        across(0.125 * wide, 0.075 * wide),
-        across(0.1 * wide, 0.075 * wide),
-        across(0.105 * wide, 0.08 * wide),
-    )
-    skin, top, bottom = person["skin"], person["top"], person["bottom"]
-    swing = np.sin(phase).astype(np.float32)
-    back, winter_coat = cos < 0, person["coat"]
-    facing = np.clip(cos * 4 + 0.5, 0, 1)
-    bare, skirt = person["legs"] > 0, person["legs"] == 2
-    shadow = ellipse(0 * one, 0.985 * one, 0.17 * one, 0.03 * one)
-    cov = np.clip(shadow * px + 0.5, 0, 1) * np.float32(0.35)
-    images *= 1 - cov[:, None]
+    def _leg(self, side, light):
+        p = self.person
+        hip = 0.048 * side * self.cos * p["wide"]
+        foot = hip + 0.13 * side * self.swing * self.sin
+        knee = (hip + foot) / 2 + 0.015 * self.sin
+        sole = 0.965 - 0.015 * (side * self.swing * np.sign(self.cos) > 0.3) * np.abs(self.cos)
+        shin, thigh = self._limb(knee, 0.72, foot, sole - 0.025, 0.034, 0.026), self._limb(hip, 0.5, knee, 0.72, 0.05, 0.038)
+        self._paint(shin, np.where(p["legs"][:, None] > TROUSERS, p["skin"], p["bottom"]) * light)
+        self._paint(thigh, np.where(p["legs"][:, None] == SKIRT, p["skin"], p["bottom"]) * light)
+        self._paint(self._ellipse(foot + 0.025 * self.sin, sole, 0.03 + 0.03 * np.abs(self.sin), 0.022), p["shoes"])
 
-    carried = person["carried"]
-    bag_x, bag = -sin * 0.125, person["bag"]
-    pack = box(bag_x, 0.3 * one, np.float32(0.055) + 0.03 * np.abs(cos), 0.105 * one, np.float32(0.03))
-    paint(pack, bag, (carried == 1) & ~back, True)
+    def _cloth(self, who, rows):
+        """Colours (n, 3, h, W) of the top: its pattern, what an open jacket shows, the round of the body."""
+        p = {key: self.person[key][who] for key in ("top", "second", "pattern", "period", "open")}
+        x, y, cos, sin = self.x[who, rows], self.y[who, rows], _wide(self.cos[who]), _wide(self.sin[who])
+        u, pattern = x / _wide(self.shoulder[who]), _wide(p["pattern"])
+        down = np.sin(y * (2 * np.pi / _wide(p["period"])))
+        along = np.sin(u * (2 * np.pi * np.float32(1.4)))
+        second = np.select([pattern == 1, pattern == 2, pattern == 3, pattern == 4],
+                           [np.broadcast_to(down > 0, u.shape), along > 0.2, down * along > 0, np.broadcast_to(y > 0.33, u.shape)],
+                           False)  # fmt: skip
+        shows = np.abs(x - 0.05 * sin) < 0.03 * np.clip(4 * cos + 0.5, 0, 1)
+        second = (second | (shows & (_wide(p["open"]) > 0)))[:, None]
+        colours = np.where(second, p["second"][:, :, None, None], p["top"][:, :, None, None])
+        return colours * (1 - np.float32(0.18) * np.clip(u * u, 0, 1))[:, None]
 
-    def arm(side):
-        sx = side * (shoulder - 0.02) * np.where(np.abs(cos) < 0.25, 0.3, 1)
-        reach = -side * swing * sin * 0.09
-        ex, hx = sx + reach * 0.5 + side * 0.03 * np.abs(cos), sx + reach + side * 0.035 * np.abs(cos)
-        paint(
-            limb(ex, 0.335 * one, hx, 0.455 * one, 0.028 * one, 0.022 * one),
-            np.where(person["long_sleeves"][:, None] > 0, top, skin),
-        )
-        paint(limb(sx, 0.2 * one, ex, 0.335 * one, 0.036 * wide, 0.03 * one), top)
-        paint(ellipse(hx, 0.475 * one, 0.022 * one, 0.025 * one), skin)
-        held = (carried == 2) & (side > 0)
-        paint(box(hx, 0.55 * one, 0.06 * one, 0.05 * one, np.float32(0.015)), bag, held, True)
-        paint(limb(hx, 0.46 * one, hx, 0.52 * one, 0.012 * one, 0.012 * one), bag, held, True)
-
-    def leg(side):
-        hx = side * 0.048 * cos * wide
-        foot = hx + side * swing * sin * 0.13
-        knee = (hx + foot) / 2 + sin * 0.015
-        lift = np.where(side * swing * np.sign(cos) > 0.3, 0.015, 0.0) * np.abs(cos)
-        paint(
-            limb(knee, 0.72 * one, foot, 0.94 - lift, 0.034 * one, 0.026 * one), np.where(bare[:, None], skin, bottom)
-        )
-        paint(limb(hx, 0.5 * one, knee, 0.72 * one, 0.052 * wide, 0.038 * one), bottom, ~skirt)
-        paint(limb(hx, 0.5 * one, knee, 0.72 * one, 0.045 * one, 0.034 * one), skin, skirt)
-        paint(ellipse(foot + sin * 0.025, 0.965 - lift, 0.03 + 0.03 * np.abs(sin), 0.022 * one), person["shoes"])
-
-    far = np.where(sin > 0, -1, 1).astype(np.float32)
-    arm(far)
-    leg(far)
-    leg(-far)
-    paint(
-        profile(0 * one, np.stack([0.46 * one, 0.52 * one, 0.68 * one], 1), np.stack([hip, hip, hip * 1.35], 1)),
-        bottom,
-        skirt,
-    )
-    paint(profile(0 * one, np.stack([0.46 * one, 0.56 * one], 1), np.stack([hip, hip * 0.95], 1)), bottom)
-    paint(ellipse(sin * 0.005, 0.15 * one, 0.035 * one, 0.04 * one), skin)
-
-    # The top, its pattern, what is worn over it
-    u, v = (x / _wide(shoulder)), y
-    period = _wide(person["period"])
-    turn = lambda z: np.sin(2 * np.pi * z)
-    pattern = _wide(person["pattern"])
-    tone = np.where(
-        pattern == 1,
-        turn(v / period) > 0,
-        np.where(
-            pattern == 2,
-            turn(u * 1.6) > 0.2,
-            np.where(pattern == 3, turn(v / period) * turn(u * 1.3) > 0, (pattern == 4) & (v > 0.33)),
-        ),
-    )
-    cloth = np.where(tone[:, None], person["second"][:, :, None, None], top[:, :, None, None]).astype(np.float32)
-    opened = (np.abs(x - _wide(0.05 * sin)) < _wide(0.03 * facing)) & (_wide(person["open"]) > 0)
-    cloth = np.where(opened[:, None], person["second"][:, :, None, None].astype(np.float32), cloth)
-    end = np.where(winter_coat > 0, 0.67, 0.5)
-    heights = np.stack([0.155 * one, 0.185 * one, 0.35 * one, end], 1)
-    paint(profile(0 * one, heights, np.stack([shoulder * 0.55, shoulder, waist, hip * 1.05], 1)), cloth)
-    paint(
-        box(
-            sin * 0.07 + 0.045 * cos,
-            0.25 * one,
-            0.034 * one * np.maximum(np.abs(cos), 0.3),
-            0.03 * one,
-            np.float32(0.008),
-        ),
-        person["logo_colour"],
-        (person["logo"] > 0) & (cos > 0.25),
-        True,
-    )
-    for side in (-1, 1):
-        line = side * 0.065 * np.abs(cos) * wide + sin * 0.02
-        paint(limb(line, 0.175 * one, line, 0.36 * one, 0.014 * one, 0.014 * one), bag, (carried == 1) & ~back, True)
-    strap = carried == 3
-    paint(
-        limb(-shoulder * 0.6 * np.sign(cos), 0.175 * one, hip * np.sign(cos), 0.46 * one, 0.014 * one, 0.014 * one),
-        bag,
-        strap,
-        True,
-    )
-    paint(box(hip * np.sign(cos), 0.49 * one, 0.045 * one, 0.04 * one, np.float32(0.012)), bag, strap, True)
-    paint(pack, bag, (carried == 1) & back, True)
-    arm(-far)
-
-    # The head
-    long = person["long_hair"] > 0
-    hair = person["hair"]
-    paint(ellipse(-sin * 0.015, 0.12 * one, 0.056 * one, 0.1 * one), hair, long & back)
-    paint(ellipse(0 * one, 0.077 * one, 0.053 * one, 0.073 * one), hair)
-    paint(ellipse(-sin * 0.03, 0.12 * one, 0.045 * one, 0.075 * one), hair, long & ~back)
-    size = np.clip((cos + 0.45) / 0.7, 0, 1)
-    paint(
-        ellipse(sin * 0.022, 0.095 * one, np.maximum(0.042 * size, 1e-3), np.maximum(0.052 * size, 1e-3)),
-        skin,
-        size > 0.1,
-    )
-    hat = person["hat"]
-    paint(
-        np.minimum(ellipse(0 * one, 0.06 * one, 0.06 * one, 0.062 * one), 0.065 - y),
-        person["hat_colour"],
-        hat < 2,
-        True,
-    )
-    paint(ellipse(sin * 0.06, 0.062 * one, 0.045 * one, 0.012 * one), person["hat_colour"], (hat == 0) & ~back, True)
+    def _head(self, back):
+        p, sin, cos = self.person, self.sin, self.cos
+        long = p["long_hair"] > 0
+        self._paint(self._ellipse(0, 0.165, 0.055, 0.025), p["scarf_colour"], p["scarf"] > 0, True)
+        self._paint(self._ellipse(-0.015 * sin, 0.12, 0.056, 0.1), p["hair"], long & back)
+        self._paint(self._ellipse(0, 0.077, 0.053, 0.073), p["hair"])
+        self._paint(self._ellipse(-0.03 * sin, 0.12, 0.045, 0.075), p["hair"], long & ~back)
+        turned = np.clip((cos + 0.45) / 0.7, 1e-3, 1)
+        self._paint(self._ellipse(0.022 * sin, 0.095, 0.042 * turned, 0.052 * turned), p["skin"], turned > 0.1)
+        first, _, round_ = self._ellipse(0, 0.06, 0.06, 0.062)
+        cap = lambda who, x, y: np.minimum(round_(who, x, y), np.float32(0.065) - y)
+        self._paint((first, np.full_like(first, 0.065), cap), p["hat_colour"], p["hat"] <= BEANIE, True)
+        brim = self._ellipse(0.06 * sin, 0.062, 0.045, 0.012)
+        self._paint(brim, p["hat_colour"], (p["hat"] == CAP) & ~back, True)
 
 
 # --- the datasets -----------------------------------------------------------------------------------------------
