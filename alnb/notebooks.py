@@ -67,9 +67,7 @@ class Notebook:
         """
         self._check_defined(runs)
         before = plans.standing(runs, self.plan.profile, self.store)
-        runnable = (
-            [] if drawing_only() else [r for r in before.missing if not plans.lacks(r, before.lacking, self.store)]
-        )
+        runnable = [] if drawing_only() else [r for r in before.missing if not plans.lacks(r, before.lacking, self.store)]
         self._announce(runs, before, runnable, workers or default_workers())
         outcome = self._drive(runnable, workers, oracle) if runnable else None
         for run, why in (outcome.told() if outcome else {}).items():
@@ -334,9 +332,7 @@ def offers(study_name: str, dataset: str):
 
     fields = {"size": "U, the number of candidates", "priority": "(U,) int, the shared random order: smaller = earlier"}
     fields |= study(study_name).offers(dataset)
-    return pandas.DataFrame({"field of the view": fields.keys(), "what it is": fields.values()}).style.hide(
-        axis="index"
-    )
+    return pandas.DataFrame({"field of the view": fields.keys(), "what it is": fields.values()}).style.hide(axis="index")
 
 
 def say_ties(results) -> None:
@@ -346,9 +342,7 @@ def say_ties(results) -> None:
     choices = results[results["kind"] == "choice"]
     for (race, method), part in choices[choices["tied_share"] == 1].groupby(["race", "method"]):
         of = ((choices["race"] == race) & (choices["method"] == method)).sum()
-        print(
-            f"{method}: in {len(part)} of {of} choices its best scores were all equal; the shared random order decided"
-        )
+        print(f"{method}: in {len(part)} of {of} choices its best scores were all equal; the shared random order decided")
 
 
 # --- headless ---------------------------------------------------------------------------------------------------------------------

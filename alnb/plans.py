@@ -104,9 +104,7 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
     if kind is not dict:
         return coerce(value, kind, where)
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise BadRequest(
-            f"{where} = {value!r}: expected a race, {{'dataset': ..., 'seeds': ..., 'arms': [...]}}, or {{}}"
-        )
+        raise BadRequest(f"{where} = {value!r}: expected a race, {{'dataset': ..., 'seeds': ..., 'arms': [...]}}, or {{}}")
     return {key: _word(item, key, f"{where}.{key}") for key, item in value.items()}
 
 

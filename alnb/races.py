@@ -42,9 +42,7 @@ Special = Callable[..., "list[Run] | None"]
 # --- races ------------------------------------------------------------------------------------------------------------
 
 
-def grid(
-    study_name: str, races: Mapping[str, Mapping], shared: Mapping[str, Any], special: Special | None = None
-) -> list[Run]:
+def grid(study_name: str, races: Mapping[str, Mapping], shared: Mapping[str, Any], special: Special | None = None) -> list[Run]:
     """The runs of `races` (name -> race), each with its race's name; seed by seed, so that what is cut short is paired.
 
     shared: settings of every race. A run may stand in several races: it is then listed once for each. Raises BadRequest
@@ -150,9 +148,7 @@ def _arm(study_name, text, dataset, seeds, settings, special) -> list[Run]:
             raise BadRequest(f"{text}: all_data takes seeds and no other option")
         return [all_data_run(study_name, dataset, seed, settings) for seed in seeds]
     if further and (options or name not in BASELINES):
-        raise BadRequest(
-            f"{text}: only the plain {' and '.join(BASELINES)} go further, for the others to be measured by"
-        )
+        raise BadRequest(f"{text}: only the plain {' and '.join(BASELINES)} go further, for the others to be measured by")
     plain = acquisition.write_arm(name, options)
     runs = [method_run(study_name, dataset, plain, seed, settings) for seed in seeds]
     for run in runs[: len(seeds)]:
@@ -164,16 +160,12 @@ def _arm(study_name, text, dataset, seeds, settings, special) -> list[Run]:
 # --- the runs of an arm -----------------------------------------------------------------------------------------------
 
 
-def first_run(
-    run_study: str, dataset: str, seed: int, settings: Mapping[str, Any], needs: Mapping[str, Run] = {}
-) -> Run:
+def first_run(run_study: str, dataset: str, seed: int, settings: Mapping[str, Any], needs: Mapping[str, Run] = {}) -> Run:
     """The training every method of a seed starts from; what only later cycles use is not in its key."""
     return Run(run_study, dataset, FIRST, seed, {n: v for n, v in settings.items() if n not in LATER}, needs)
 
 
-def all_data_run(
-    run_study: str, dataset: str, seed: int, settings: Mapping[str, Any], needs: Mapping[str, Run] = {}
-) -> Run:
+def all_data_run(run_study: str, dataset: str, seed: int, settings: Mapping[str, Any], needs: Mapping[str, Run] = {}) -> Run:
     """The same recipe on every label of the pool: what relative performance is relative to."""
     return Run(run_study, dataset, ALL, seed, {n: v for n, v in settings.items() if n not in CYCLIC}, needs)
 
@@ -200,9 +192,7 @@ def method_run(
         settings["strategy"] = changed
     try:
         first = first_run(run_study, dataset, seed, settings, needs)
-        run = Run(
-            run_study, dataset, about.name, seed, settings, {FIRST: first, **needs}, carry, arm if options else ""
-        )
+        run = Run(run_study, dataset, about.name, seed, settings, {FIRST: first, **needs}, carry, arm if options else "")
     except BadRequest as error:
         raise BadRequest(f"{arm}: {error}" if options else str(error)) from None
     check_offered(run, about.needs, arm)
@@ -296,9 +286,7 @@ def check_cycles(run: Run, pool: int) -> None:
         about = acquisition.describe(o.initial_labels)
         needs = set(about.needs)
         if "@" in about.name:  # its source is not in the key, and it does not travel
-            raise BadRequest(
-                f"initial_labels = {o.initial_labels!r} is of a notebook cell; accepted: a strategy of alnb"
-            )
+            raise BadRequest(f"initial_labels = {o.initial_labels!r} is of a notebook cell; accepted: a strategy of alnb")
         if about.oracle:
             raise BadRequest(f"initial_labels = {o.initial_labels!r} sees the labels of the pool")
         if o.initial_pool == "once":
@@ -306,15 +294,6 @@ def check_cycles(run: Run, pool: int) -> None:
                              "accepted: initial_pool = 'per_seed'")  # fmt: skip
         check_offered(run, needs, f"initial_labels = {o.initial_labels!r}")
         if "dropout_probabilities" in needs and not getattr(o, "dropout", 1):
-            raise BadRequest(
-                f"initial_labels = {o.initial_labels!r} wants a network with dropout: give dropout, e.g., 0.5"
-            )
-        if trained := needs & {
-            "predictions",
-            "counts",
-            "mean_confidence",
-            "committee",
-            "labelled_targets",
-            "labelled_images",
-        }:
+            raise BadRequest(f"initial_labels = {o.initial_labels!r} wants a network with dropout: give dropout, e.g., 0.5")
+        if trained := needs & {"predictions", "counts", "mean_confidence", "committee", "labelled_targets", "labelled_images"}:
             raise BadRequest(f"initial_labels = {o.initial_labels!r} needs {min(trained)}, and nothing is trained yet")

@@ -210,9 +210,7 @@ def grid(
     if not watched.get("dataset"):
         return races.grid(STUDY.name, on_points, shared)
     made = races.grid(STUDY.name, {"watched": watched}, {}, _forgetting)
-    return made + (
-        races.grid(STUDY.name, on_points, shared) if any(r.get("dataset") for r in on_points.values()) else []
-    )
+    return made + (races.grid(STUDY.name, on_points, shared) if any(r.get("dataset") for r in on_points.values()) else [])
 
 
 def _forgetting(name: str, options: Mapping, dataset: str, seed: int, settings: Mapping) -> list[Run]:

@@ -328,9 +328,7 @@ def grid(
     asked = dict(zip(RACES, (few, even, severe, many, many_even, many_severe)))
     for where, given in {"": shared, **asked}.items():
         for name in {"reserved", "initial_labels"} & set(given):
-            raise BadRequest(
-                f"{where}: {name} is not for this chapter: `initial` samples are set aside, balanced".lstrip(": ")
-            )
+            raise BadRequest(f"{where}: {name} is not for this chapter: `initial` samples are set aside, balanced".lstrip(": "))
     asked = {name: features.race(races.resolved(name, asked)) for name in asked}
     for race in filter(None, asked.values()):
         race |= {

@@ -195,9 +195,7 @@ def arm(
     retrain = coerce(options.pop("retrain", True), bool, f"{name}: retrain")
     text = acquisition.write_arm(name, options)
     if extra := set(options) - ({"share"} if name != CEAL else set()):
-        raise BadRequest(
-            f"{text}: {min(extra)} is no option of it; accepted: {'' if name == CEAL else 'share, '}retrain"
-        )
+        raise BadRequest(f"{text}: {min(extra)} is no option of it; accepted: {'' if name == CEAL else 'share, '}retrain")
     values = {**settings, **own}
     known = study(first).types
     needs = {cycle.FIRST: races.first_run(first, dataset, seed, {n: v for n, v in settings.items() if n in known})}

@@ -50,9 +50,7 @@ class Task(Protocol):
     def labels(self, samples: Sequence[int], answers: Mapping[int, Any]) -> Any:
         """What `samples` are labelled with: a human's answer where there is one, else the dataset's own labels."""
 
-    def train(
-        self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None
-    ) -> tuple[Any, dict | None]:
+    def train(self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None) -> tuple[Any, dict | None]:
         """A model trained on `samples` and what training recorded of the samples `watched` (None: nothing). `start`: a
         model from whose weights it goes on, None for scratch. `member` names the random streams of one of several."""
 

@@ -40,9 +40,7 @@ def check(settings: Settings, dataset: str) -> None:
 
     datasets.check_task(dataset, "classification")
     if not datasets.info(dataset).images:
-        raise BadRequest(
-            f"{dataset} holds features, no images: give the race task = 'features', encoder = 'given', px = 0"
-        )
+        raise BadRequest(f"{dataset} holds features, no images: give the race task = 'features', encoder = 'given', px = 0")
     if settings.network not in networks.names("images"):
         known = ", ".join(map(repr, networks.names("images")))
         raise BadRequest(f"network = {settings.network!r}: expected one of {known}")
@@ -100,9 +98,7 @@ class Classification(Classes):
         network.dropout = o.dropout
         return network
 
-    def train(
-        self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None
-    ) -> tuple[Any, dict | None]:
+    def train(self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None) -> tuple[Any, dict | None]:
         """See tasks.Task; `watched`: every epoch's predictions are recorded.
 
         The network's `presented` (T, L) bool: whether sample l was classified correctly when epoch t presented it.

@@ -159,12 +159,7 @@ def _resident(dataset: str, encoder, pool: PoolSettings, seed: int, where: str):
         array -= mean
         array /= std
     arrays = (train, features.train_targets[rows], test, features.test_targets)
-    return (
-        features.train_targets,
-        rows,
-        *(torch.from_numpy(array).to(where) for array in arrays),
-        features.sha256[: frozen.DIGITS],
-    )
+    return features.train_targets, rows, *(torch.from_numpy(array).to(where) for array in arrays), features.sha256[: frozen.DIGITS]
 
 
 class Features(Classes):

@@ -71,9 +71,7 @@ class Points(Classes):
         network.dropout = self.options.dropout
         return network
 
-    def train(
-        self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None
-    ) -> tuple[Any, dict | None]:
+    def train(self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None) -> tuple[Any, dict | None]:
         """See tasks.Task: a perceptron, and what each step predicted for `watched`."""
         import torch
 
