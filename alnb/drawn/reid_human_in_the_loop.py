@@ -58,7 +58,7 @@ EXAMPLE = (  # distances of q, g1 ... g5; g2 and g3 are alike, so are g4 and g5
     (3.0, 4.0, 0.0, 1.0, 8.0, 9.0),
     (3.5, 4.5, 1.0, 0.0, 7.5, 8.5),
     (6.0, 7.0, 8.0, 7.5, 0.0, 1.5),
-    (7.0, 8.0, 9.0, 8.5, 1.5, 10.0 - 10.0),
+    (7.0, 8.0, 9.0, 8.5, 1.5, 0.0),
 )
 ASKED, KAPPA, THRED = 2, 3, 0.4
 
@@ -122,14 +122,14 @@ def fig_4(results, race: str) -> Drawing | None:
     ax.plot(means.index, means["rank 1"], color="0.45", marker="o", label="rank 1")
     for cycle, value in means["rank 1"].items():
         ax.annotate(
-            f"{value:.1f}", (cycle, value), (0, 5), textcoords="offset points", ha="center", fontsize=8, color="0.35"
+            f"{value:.1f}", (cycle, value), (6, 5), textcoords="offset points", ha="center", fontsize=8, color="0.35"
         )
-    several = rows["seed"].nunique() > 1
+    several, spread = rows["seed"].nunique() > 1, rows.groupby("cycle")[["mAP", "rank 1"]].std()
     if several:
         for name, colour in (("mAP", "#548235"), ("rank 1", "0.45")):
-            spread = rows.groupby("cycle")[name].std()
-            ax.errorbar(means.index, means[name], yerr=spread, fmt="none", ecolor=colour, capsize=2, lw=0.9)
-    ax.set(xlabel="iteration", ylabel="%", xticks=means.index, ylim=(0, 1.18 * means.to_numpy().max()))
+            ax.errorbar(means.index, means[name], yerr=spread[name], fmt="none", ecolor=colour, capsize=2, lw=0.9)
+    top = 1.25 * float((means + spread.fillna(0)).to_numpy().max())  # room for the numbers and the legend
+    ax.set(xlabel="iteration", ylabel="%", xticks=means.index, ylim=(0, top or 1))
     ax.legend(fontsize=8, loc="upper left")
     k = _questions(rows)
     figures.note(fig, f"{figures.seeds(rows)}; {k} questions a query." + " Bars: one standard deviation." * several)
