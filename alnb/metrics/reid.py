@@ -72,6 +72,8 @@ def per_query(
     if bool((query_ids <= DISTRACTOR).any()):
         raise BadRequest("a query is somebody: identities of queries are above 0 (0: distractor, -1: junk)")
     kept = gallery_ids != JUNK
+    if not bool(kept.any()):
+        raise BadRequest("the gallery holds junk alone (identity -1)")
     gallery, gallery_ids = gallery[kept], gallery_ids[kept]
     gallery_cameras = gallery_cameras[kept] if gallery_cameras is not None else None
     if distance == "cosine":
@@ -108,15 +110,15 @@ def _ranked(order, same, left_out, ap):
     hit = same.gather(1, order) & counts
     rank = counts.cumsum(1).clamp_min(1)
     matches = hit.cumsum(1)
-    total = matches[:, -1] if hit.shape[1] else hit.sum(1)
+    total = matches[:, -1]
     precision = matches.double() / rank
     if ap == "trapezoid":
         before = ((matches - 1).double() / (rank - 1).clamp_min(1)).where(rank > 1, 1.0)
         precision = (precision + before) / 2
     some = total.clamp_min(1)
-    last = (rank * hit).amax(1) if hit.shape[1] else total
+    last = (rank * hit).amax(1)
     far = rank.new_full((), order.shape[1] + 1)
-    first = rank.where(hit, far).amin(1) if hit.shape[1] else total
+    first = rank.where(hit, far).amin(1)
     valid = total > 0
     return {
         "first": first.where(valid, 0), "ap": (precision * hit).sum(1) / some,
