@@ -78,7 +78,7 @@ def fig_3() -> Drawing:
     rows, said = [], []
     for ax, (name, values) in zip(axes, panels.items()):
         seen = reciprocal(values, KAPPA)
-        ax.imshow(seen, cmap="YlOrBr", vmin=0, vmax=4)
+        ax.imshow(seen.numpy(), cmap="YlOrBr", vmin=0, vmax=4)
         for i, j in torch.cartesian_prod(torch.arange(len(sim)), torch.arange(len(sim))).tolist():
             moved = bool(values[i, j] != sim[i, j])
             ax.text(
