@@ -57,12 +57,14 @@ class Preset:
 _MARKET = Preset("six cameras before a market", 1)
 _CUHK03 = Preset("two cameras of a campus", 4, cameras=2, train=140, test=120, seen=(2, 2), frames=(4, 6), again=0.0,
                  junk=0.0, distractors=0.0, winter=0.4, grey=0.35)  # fmt: skip
+_DUKE = Preset("eight cameras of a campus", 2, cameras=8, seen=(2, 5), frames=(2, 5), occluded=0.35, crowded=0.25, cast=0.1,
+               grey=0.6, winter=0.7, junk=0.0, distractors=0.25)  # fmt: skip
 PRESETS = {
     "pedestrians-market": _MARKET,
     "pedestrians-market-no-siblings": replace(_MARKET, siblings=0.0, title=_MARKET.title + ", no two alike"),
     "pedestrians-market-no-occluders": replace(_MARKET, occluded=0.0, crowded=0.0, title=_MARKET.title + ", nobody hidden"),
-    "pedestrians-duke": Preset("eight cameras of a campus", 2, cameras=8, seen=(2, 5), frames=(2, 5), occluded=0.35,
-                               crowded=0.25, cast=0.1, grey=0.6, winter=0.7, junk=0.0, distractors=0.25),
+    "pedestrians-duke": _DUKE,
+    "pedestrians-duke-small": replace(_DUKE, train=100, test=30, title=_DUKE.title + ", fewer people"),
     "pedestrians-cuhk01": Preset("two cameras, two boxes each", 3, cameras=2, train=200, test=160, seen=(2, 2), frames=(2, 2),
                                  again=0.0, jitter=0.02, occluded=0.1, crowded=0.15, junk=0.0, distractors=0.0,
                                  grey=0.3, both=False),

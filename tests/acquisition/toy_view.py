@@ -4,10 +4,11 @@ import torch
 
 FLOATS = (
     "probabilities", "log_probabilities", "decisions", "embeddings", "mean_confidence", "labelled_embeddings", "predicted_losses",
+    "distances", "similarity", "q_values", "density", "rewards",
 )  # fmt: skip
-OF_THE_LABELLED = ("labelled_embeddings", "labelled_targets", "labelled_images")
+OF_THE_LABELLED = ("labelled_embeddings", "labelled_targets", "labelled_images", "query_truth", "exploring")  # or of no sample
 OF_CLASSES = ("probabilities", "log_probabilities", "counts", "decisions", "dropout_probabilities")  # a number a class
-CLASSES = ("predictions", "labelled_targets", "truth", "committee")  # classes themselves
+CLASSES = ("predictions", "labelled_targets", "truth", "committee", "query_truth")  # classes themselves
 # strategy -> options with which a test of its contract takes no minute
 QUICK = {
     "vaal": {"steps": 2, "batch": 8, "width": 2, "latent": 4},
@@ -101,6 +102,13 @@ def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
         "labelled_targets": torch.randint(0, C, (L,), generator=rng),
         "truth": torch.randint(0, C, (U,), generator=rng),
         "predicted_losses": logits.sin().sum(1),
+    }
+    pair = torch.Generator().manual_seed(seed + 1000)  # what a task of pairs offers: candidates of one query
+    fields |= {name: torch.rand(U, generator=pair) for name in ("distances", "similarity", "q_values", "density")}
+    fields |= {
+        "rewards": torch.rand(U, 2, generator=pair),
+        "query_truth": torch.tensor(1),
+        "exploring": torch.tensor(0.3),
     }
     noise = torch.randn(50, U, C, generator=rng)
     fields["dropout_probabilities"] = lambda passes: (logits + noise[:passes]).softmax(2)

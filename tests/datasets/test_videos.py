@@ -18,10 +18,10 @@ def served(monkeypatch):
 
 @pytest.mark.usefixtures("served")
 def test_tasks_of_images_refuse_videos():
-    with pytest.raises(BadRequest, match="films holds videos"):
+    with pytest.raises(BadRequest, match="films is a dataset of detection"):
         classification.check(classification.Settings(), "films")
     run = SimpleNamespace(dataset="films", options=features.Settings(task="features"), description={"settings": {}})
-    with pytest.raises(BadRequest, match="films holds videos"):
+    with pytest.raises(BadRequest, match="films is a dataset of detection"):
         features.check(run)
 
 

@@ -1,0 +1,294 @@
+"""The artefacts of DRAL: rows in, a drawing out (see alnb.figures). What every paper has is in `alnb.drawn.standard`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alnb import figures, published, statistics
+from alnb.drawn import standard
+from alnb.figures import Drawing
+from alnb.methods.reid_human_in_the_loop import RANKS, priced, reciprocal, similarity, updated
+
+PRINTED = {"market": "market-1501", "duke": "dukemtmc-reid", "cuhk01": "cuhk01"}  # what a race stands beside
+AGENT, NOTHING = "dral", "no runs at this profile"
+METRICS = ("mAP", *RANKS)
+PARTS = 5  # of a block, in the curves of rewards
+
+# --- the data ---------------------------------------------------------------------------------------------------------------------
+
+
+def data(race, pool, people: int = 4, each: int = 8) -> Drawing | None:
+    """Boxes of the first `people` identities with neighbouring numbers, a row each: in a world these are siblings. pool:
+    datasets.reid.ReID, None where it is missing; race: its parameters."""
+    import pandas
+
+    if pool is None:
+        return None
+    boxes, names = pool.train, pool.train.ids.unique().tolist()
+    counts = {one: int((boxes.ids == one).sum()) for one in names if one > 0}
+    chosen = [one for one in counts if counts[one] > 1][:people]
+    fig, axes = figures.subplots(len(chosen), each, figsize=(0.62 * each + 0.9, 1.2 * len(chosen)), squeeze=False)
+    for line, one in zip(axes, chosen):
+        own = (boxes.ids == one).nonzero()[:, 0]
+        shown = own[[int(i * len(own) / each) for i in range(min(each, len(own)))]]
+        for ax in line:
+            ax.axis("off")
+        for ax, box in zip(line, shown.tolist()):
+            ax.imshow(boxes.images[box].permute(1, 2, 0).numpy())
+            ax.set_title(f"c{int(boxes.cameras[box]) + 1}", fontsize=7, pad=2)
+        line[0].text(-0.25, 0.5, one, transform=line[0].transAxes, ha="right", va="center", fontsize=8)
+    counted = pandas.DataFrame({"identity": list(counts), "boxes": list(counts.values())}).assign(
+        dataset=pool.name, world=not pool.real, key=None
+    )
+    several = [len(boxes.cameras[boxes.ids == one].unique()) for one in counts]
+    figures.note(fig, "A row a person, c its camera. Would you tell all rows apart?")
+    said = (
+        f"Boxes of {len(chosen)} people of {pool.name}, a row each. The pool holds {len(boxes)} boxes of {len(counts)} people, "
+        f"{sum(counts.values()) / len(counts):.1f} each, by {sum(several) / len(several):.1f} of "
+        f"{len(boxes.cameras.unique())} cameras."
+    )
+    return Drawing(fig, counted, said, counted[["dataset", "world", "key"]])
+
+
+# --- the state --------------------------------------------------------------------------------------------------------------------
+
+EXAMPLE = (  # distances of q, g1 ... g5; g2 and g3 are alike, so are g4 and g5
+    (0.0, 2.0, 3.0, 3.5, 6.0, 7.0),
+    (2.0, 0.0, 4.0, 4.5, 7.0, 8.0),
+    (3.0, 4.0, 0.0, 1.0, 8.0, 9.0),
+    (3.5, 4.5, 1.0, 0.0, 7.5, 8.5),
+    (6.0, 7.0, 8.0, 7.5, 0.0, 1.5),
+    (7.0, 8.0, 9.0, 8.5, 1.5, 0.0),
+)
+ASKED, KAPPA, THRED = 2, 3, 0.4
+
+
+def fig_3() -> Drawing:
+    """Fig. 3: Sim of a query and five candidates, then after the human has said yes, and after no, to g2; what the agent
+    observes, the reciprocal neighbours, on yellow. thred as in the paper, kappa 3."""
+    import pandas
+    import torch
+
+    sim = similarity(torch.tensor(EXAMPLE))
+    left = torch.tensor([k not in (0, ASKED) for k in range(len(sim))])
+    after = {word: updated(sim, ASKED, same, left, THRED) for word, same in (("yes", True), ("no", False))}
+    panels = {"before": sim, f"g{ASKED} is the same person": after["yes"], f"g{ASKED} is somebody else": after["no"]}
+    names = ["q", *(f"g{k}" for k in range(1, len(sim)))]
+    fig, axes = figures.subplots(1, 3, figsize=(10.2, 3.3))
+    rows, said = [], []
+    for ax, (name, values) in zip(axes, panels.items()):
+        seen = reciprocal(values, KAPPA)
+        ax.imshow(seen.numpy(), cmap="YlOrBr", vmin=0, vmax=4)
+        for i, j in torch.cartesian_prod(torch.arange(len(sim)), torch.arange(len(sim))).tolist():
+            moved = bool(values[i, j] != sim[i, j])
+            ax.text(
+                j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=8, weight="bold" if moved else "normal"
+            )
+            rows.append(
+                {
+                    "panel": name,
+                    "row": names[i],
+                    "column": names[j],
+                    "sim": float(values[i, j]),
+                    "seen": bool(seen[i, j]),
+                }
+            )
+        ax.set(title=name, xticks=range(len(sim)), yticks=range(len(sim)), xticklabels=names, yticklabels=names)
+        ax.grid(False)
+        ax.tick_params(length=0)
+        own = ", ".join(
+            f"{n} {v:.2f}" + " (seen)" * bool(s) for n, v, s in zip(names[1:], values[0, 1:].tolist(), seen[0, 1:])
+        )
+        said.append(f"{name}: {own}")
+    figures.note(
+        fig, f"Bold: what the answer has changed (eq. 6-8). Yellow: what the agent observes, kappa {KAPPA} (eq. 5)."
+    )
+    return Drawing(fig, pandas.DataFrame(rows), f"Three matrices of Sim; the query's row {'; '.join(said)}.")
+
+
+# --- accuracy ---------------------------------------------------------------------------------------------------------------------
+
+
+def fig_4(results, race: str) -> Drawing | None:
+    """Fig. 4: rank 1 (line) and mAP (bars) of DRAL after each iteration, a block of queries and a fine-tuning; mean over the
+    seeds. Iteration 0: the source model."""
+    rows = _tests(results, race, AGENT)
+    if rows is None:
+        return standard.left_out(race, f"{AGENT} did not run at this profile")
+    means = rows.groupby("cycle")[["mAP", "rank 1"]].mean()
+    fig, ax = figures.subplots(figsize=(5.2, 3.4))
+    bars = ax.bar(means.index, means["mAP"], width=0.5, color="#a9d18e", label="mAP")
+    ax.bar_label(bars, fmt="%.1f", fontsize=8, weight="bold")
+    ax.plot(means.index, means["rank 1"], color="0.45", marker="o", label="rank 1")
+    for cycle, value in means["rank 1"].items():
+        ax.annotate(
+            f"{value:.1f}", (cycle, value), (6, 5), textcoords="offset points", ha="center", fontsize=8, color="0.35"
+        )
+    several, spread = rows["seed"].nunique() > 1, rows.groupby("cycle")[["mAP", "rank 1"]].std()
+    if several:
+        for name, colour in (("mAP", "#548235"), ("rank 1", "0.45")):
+            ax.errorbar(means.index, means[name], yerr=spread[name], fmt="none", ecolor=colour, capsize=2, lw=0.9)
+    top = 1.25 * float((means + spread.fillna(0)).to_numpy().max())  # room for the numbers and the legend
+    ax.set(xlabel="iteration", ylabel="%", xticks=means.index, ylim=(0, top or 1))
+    ax.legend(fontsize=8, loc="upper left")
+    k = _questions(rows)
+    figures.note(fig, f"{figures.seeds(rows)}; {k} questions a query." + " Bars: one standard deviation." * several)
+    parts = [f"{int(c)}: rank 1 {r['rank 1']:.1f}, mAP {r['mAP']:.1f}" for c, r in means.iterrows()]
+    about = f"Rank 1 and mAP in per cent of DRAL on {_datasets(rows)} by iteration, mean of {figures.seeds(rows)}"
+    said = f"{about}. {'; '.join(parts)}."
+    return Drawing(fig, rows, said, rows)
+
+
+def table_5(results, printed) -> Drawing | None:
+    """Table 5: the source model as it is, DRAL by questions a query, all labels; printed and ours. printed: its rows of
+    `published.published`. No difference is given: data and network are another's, unless this is the profile `paper`."""
+    import pandas
+
+    found, used = [], []
+    for race, dataset in PRINTED.items():
+        for name, k, rows in _lines(results, race):
+            used.append(rows)
+            place = {"method": name, "k_max": str(k) if name == AGENT else None}
+            one = {"stands beside": dataset, "ran on": rows["dataset"].iloc[0], "method": name + f", K = {k}" * (name == AGENT),
+                   "answers": int(rows["labelled"].iloc[0]), "seeds": rows["seed"].nunique()}  # fmt: skip
+            for metric in METRICS:
+                theirs = _printed(printed, dataset, metric, **place)
+                one |= {f"{metric}, printed": theirs, metric: rows[metric].mean(), f"{metric}, sd": rows[metric].std()}
+            found.append(one)
+    if not found:
+        return standard.left_out(", ".join(PRINTED), NOTHING)
+    table, rows = pandas.DataFrame(found), pandas.concat(used)
+    shown = table[["stands beside", "ran on", "method", "answers", "seeds"]].copy()
+    for metric in METRICS:
+        pairs = zip(table[f"{metric}, printed"], table[metric])
+        shown[f"{metric}: printed | ours"] = [(f"{a:g}" if a == a else "-") + f" | {b:.1f}" for a, b in pairs]
+    fig = figures.table(shown)
+    figures.note(fig, "ours: mean over the seeds, per cent. source_only: the printed Baseline; all_data: UpperBound.")
+    parts = []
+    for r in found:
+        beside = f", printed {r['mAP, printed']:g} and {r['rank 1, printed']:g} for {r['stands beside']}"
+        beside *= r["mAP, printed"] == r["mAP, printed"]
+        parts.append(f"{r['method']} ({r['answers']} answers) mAP {r['mAP']:.1f}, rank 1 {r['rank 1']:.1f}{beside}")
+    return Drawing(fig, table, f"Table 5 beside these runs on {_datasets(rows)}. {'; '.join(parts)}.", rows)
+
+
+def _lines(results, race: str):
+    """(method, K, its last test rows) of Table 5, in its order."""
+    own = _tests(results, race)
+    arm = _tests(results, race, AGENT)
+    if own is None or arm is None:
+        return
+    yield "source_only", 0, arm[arm["cycle"] == 0]
+    lines = [(_questions(arm), arm)]
+    lines += [
+        (_questions(rows), rows)
+        for name in _priced(results, race)
+        if (rows := _tests(results, name, AGENT)) is not None
+    ]
+    for k, rows in sorted(lines, key=lambda line: line[0]):
+        yield AGENT, k, rows[rows["cycle"] == rows["cycle"].max()]
+    full = own[own["method"] == statistics.CEILING]
+    if len(full):
+        yield statistics.CEILING, 0, full
+
+
+def cost(results, race: str, metric: str = "mAP") -> Drawing | None:
+    """The metric against the answers given: the arms at the race's K_max, DRAL also at the others; dashed, what the source
+    model has and what all labels reach."""
+    import pandas
+
+    own = _tests(results, race)
+    if own is None:
+        return standard.left_out(race, NOTHING)
+    arms = own[own["method"] != statistics.CEILING]
+    parts = [arms]
+    for name in _priced(results, race):
+        if (rows := _tests(results, name, AGENT)) is not None:
+            parts.append(rows.assign(method=f"{AGENT}, K = {_questions(rows)}"))
+    rows, x, y = pandas.concat(parts), "answers", f"test {metric}, %"
+    rows = rows.assign(**{x: rows["labelled"], y: rows[metric]})
+    fig = figures.curves(rows, x, y, "method", low=0, high=100, beside=statistics.baseline_of(rows) or "")
+    levels = {"source model": rows.loc[rows["cycle"] == 0, metric].mean()}
+    full = own[own["method"] == statistics.CEILING]
+    if len(full):
+        levels["all labels"] = full[metric].mean()
+    for word, level in levels.items():
+        fig.axes[0].axhline(level, color="0.5", ls="--", lw=0.9)
+        fig.axes[0].annotate(word, (1, level), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
+                             ha="right", fontsize=8, color="0.4")  # fmt: skip
+    share = own.loc[own["method"] != statistics.CEILING, "share"].max()
+    figures.note(fig, standard.means(rows) + f" The most answers are {share:.2g} % of all pairs.")
+    said = figures.describe_curves(rows, x, y, "method") + "".join(f" {word}: {v:.1f}." for word, v in levels.items())
+    return Drawing(fig, rows, said, own)
+
+
+# --- the agent --------------------------------------------------------------------------------------------------------------------
+
+
+def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | None:
+    """The reward (eq. 9) of a question, and how often the answer is yes, over the run: an agent that learns should leave those
+    behind that do not. Means of a fifth of a block; grey, where the network is fine-tuned and distances are new."""
+    rows = standard.chosen(results, race, arms)
+    rows = rows[rows["kind"] == "query"] if len(rows) else rows
+    if not len(rows):
+        return standard.left_out(race, NOTHING)
+    place = rows.groupby("key").cumcount()
+    k = rows["answers"].astype(str).str.len()
+    sizes = rows.groupby(["key", "cycle"]).size()
+    block = int(sizes.iloc[0])
+    part = (place * PARTS // block).clip(upper=PARTS * rows["cycle"].nunique() - 1)
+    x, panels = (
+        "questions asked",
+        {"reward of a question": rows["reward"], "answers yes, %": 100 * rows["positives"] / k},
+    )
+    fig, axes = figures.subplots(1, 2, figsize=(10.4, 3.9))
+    rows, said = rows.assign(part=part, **panels), []
+    ends = {**{name: "mean" for name in panels}, "positives": "sum", "reward": "mean"}
+    means = rows.groupby(["dataset", "method", "seed", "key", "part"], sort=False).agg(ends).reset_index()
+    means[x] = ((means["part"] + 1) * block / PARTS * k.iloc[0]).round().astype(int)
+    for ax, y in zip(axes, panels):
+        figures.curves(means, x, y, "method", ax=ax, low=0)
+        for number in range(1, rows["cycle"].nunique()):
+            ax.axvline(number * block * k.iloc[0], color="0.85", lw=1, zorder=0)
+        whole = rows.groupby("method")[y].mean().sort_values(ascending=False)
+        said.append(
+            f"{y}, over the whole run: "
+            + ", ".join(f"{arm} {v:.3f}" if v < 1 else f"{arm} {v:.1f}" for arm, v in whole.items())
+        )
+    figures.beside_axes(fig, list(rows["method"].unique()))
+    figures.note(fig, standard.means(means) + " Grey: the network is fine-tuned, and distances are new.")
+    about = f"Lines against questions asked, to {means[x].max()}, on {_datasets(rows)}, mean of {figures.seeds(rows)}. "
+    return Drawing(fig, means, about + "; ".join(said) + ".", rows)
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------------------
+
+
+def _tests(results, race: str, arm: str = ""):
+    """The race's evaluations, of one arm (or the one of its strategy that ran with options); None where there are none."""
+    rows = standard.chosen(results, race)
+    rows = rows[rows["kind"] == "test"] if len(rows) else rows
+    if arm and len(rows):
+        names = standard.ran(rows, [arm])
+        rows = rows[rows["method"] == names[0]] if names else rows[:0]
+    return rows.dropna(axis=1, how="all") if len(rows) else None
+
+
+def _priced(results, race: str) -> list[str]:
+    """Races of the same with another K_max."""
+    return [name for name in results["race"].unique() if name.startswith(priced(race, 0).removesuffix("0"))]
+
+
+def _questions(rows) -> int:
+    """K_max, by what was asked: answers of the first iteration over its queries."""
+    return int(rows["questions"].max())
+
+
+def _printed(printed, dataset: str, metric: str, method: str, k_max: str | None) -> float:
+    part = printed[(printed["dataset"] == dataset) & (printed["metric"] == metric) & (printed["method"] == method)]
+    values = [v for v, text in zip(part["value"], part["setting"]) if published.settings(text).get("k_max") == k_max]
+    return values[0] if values else float("nan")
+
+
+def _datasets(rows) -> str:
+    return ", ".join(sorted(rows["dataset"].unique()))

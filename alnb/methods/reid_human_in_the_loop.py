@@ -1,0 +1,812 @@
+"""Deep reinforcement active learning for re-identification, DRAL (Liu et al., ICCV 2019).
+
+A network that knows other people looks at boxes nobody has labelled. Each box is a query once: an agent picks, one by one,
+which of its nearest boxes a human is asked about, "the same person?". Each answer changes what the agent sees; a quarter of
+the queries later the network is fine-tuned on the answers, and sees differently itself.
+
+What the paper leaves open is a setting each, its trainable reading the default (`Settings`, and the notebook's last part).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from alnb import acquisition, datasets, published, races
+from alnb.acquisition import score, select
+from alnb.cycle import ALL
+from alnb.errors import BadRequest
+from alnb.runs import Run, Scalar, State, Step, Study, answered, coerce, numpy_stream, torch_stream
+from alnb.tasks import pairs
+from alnb.tasks.pairs import EPOCHS_A_STEP, SOURCE, Answers, Look, Pairs, View
+
+# --- settings ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Settings(pairs.Settings):
+    """What the paper says (first group), what it leaves open, its trainable reading the default.
+
+    blocks: after each, the network is fine-tuned and measured. queries: so many boxes are one, 0: all. budget: pairs, k_max a
+    query; or, as the paper gives its rivals, a share of the boxes (`images`), of which every pair is then known. annotator:
+    "truth", or who answers. eq7: see `updated`; updated: eq. 6-8 change all of Sim, or what of it the agent saw. seen: all of
+    S, one of its triangles, its query's row, or (a variant) all of Sim, the answers, and the distances that eq. 9 is made of.
+    scale: d of eq. 9 over the largest, as in eq. 4, or as it is. first_positive: X_p holds q at first, or nobody.
+    no_negative: the least distance to nobody. margin_function: [.]_+. repeats: a pair that was answered is asked anew, or its
+    answer is taken for free. closure: answers imply others (pairs.Answers). agent_*: see learning.dqn.Recipe; agent_steps of
+    its updates after each query. epsilon: the last chance of a random question, to which it falls from 1 over the first
+    block. start: what training on all labels starts from. strategy: options of who picks.
+    """
+
+    k_max: int = 10
+    n_s: int = 30
+    kappa: int = 15
+    thred: float = 0.4
+    m: float = 0.2
+    blocks: int = 4
+    hidden: tuple[int, ...] = (256, 256, 256)
+
+    queries: int = 0
+    budget: Literal["pairs", "images"] = "pairs"
+    images: float = 0.2
+    annotator: str = "truth"
+    eq7: Literal["candidates", "printed"] = "candidates"
+    updated: Literal["dense", "sparse"] = "dense"
+    seen: Literal["sparse", "triangle", "row", "full"] = "sparse"
+    scale: Literal["largest", "none"] = "largest"
+    first_positive: Literal["query", "nobody"] = "query"
+    no_negative: float = 1.0
+    margin_function: Literal["hinge", "softplus"] = "hinge"
+    cross_camera_only: bool = False
+    repeats: Literal["asked", "free"] = "asked"
+    closure: bool = False
+    gamma: float = 0.99
+    agent_optimiser: Literal["adam", "sgd"] = "adam"
+    agent_lr: float = 1e-3
+    agent_steps: int = 10
+    agent_batch: int = 64
+    replay: int = 10_000
+    target_every: int = 200
+    clip: float = 10.0
+    epsilon: float = 0.1
+    start: Literal["source", "scratch"] = "source"
+    strategy: dict[str, Scalar] = field(default_factory=dict)
+
+
+# --- the state: eq. 4-8. Node 0 is the query q, node k the candidate g_k; N = n_s + 1 -------------------------------------------
+
+
+def similarity(d):
+    """Sim (N, N): 1 - d / the largest d, and 0 on the diagonal. d (N, N) distances. Eq. 4."""
+    sim = 1 - d / d.max().clamp_min(1e-12)
+    return sim.fill_diagonal_(0)
+
+
+def reciprocal(sim, kappa: int):
+    """(N, N) bool: j is among the kappa most similar of i, and i among those of j; of equals the first. Eq. 5."""
+    import torch
+
+    own = sim.clone().fill_diagonal_(-torch.inf)
+    near = own.argsort(dim=1, descending=True, stable=True)[:, :kappa]
+    among = torch.zeros_like(sim, dtype=torch.bool).scatter_(1, near, True)
+    return among & among.T
+
+
+def sparse(sim, kappa: int):
+    """S (N, N), what the agent observes: the similarities of reciprocal neighbours, 0 elsewhere."""
+    return sim * reciprocal(sim, kappa)
+
+
+def updated(sim, k: int, same: bool, left, thred: float, eq7: str = "candidates"):
+    """Sim once the human has said whether q and g_k are the same. left (N,) bool: the candidates nobody has asked, k not
+    among them. eq7 "printed": with Sim(q, g_k), which eq. 6 has just set to 1, in the place of Sim(g_k, g_i). Eq. 6-8."""
+    import torch
+
+    row = sim[0].clone()
+    row[k] = 1.0 if same else 0.0  # (6)
+    if same:
+        other = sim[k] if eq7 == "candidates" else row[k]
+        row = torch.where(left, (row + other) / 2, row)  # (7)
+    else:
+        row = torch.where(left & (sim[k] > thred), (row - sim[k]).clamp_min(0), row)  # (8)
+    sim = sim.clone()
+    sim[0] = sim[:, 0] = row
+    return sim
+
+
+# --- the reward: eq. 9 ----------------------------------------------------------------------------------------------------------
+
+
+def rewards(d, X_p: Sequence[int], X_n: Sequence[int], m: float, *, soft: bool = False, missing: float = 1.0):
+    """(N, 2): R of asking each node, should the answer be no (y = -1), and yes (y = 1). Eq. 9.
+
+        R = [ m + y (max over X_p of d - min over X_n of d) ]_+
+
+    d (N, N); X_p, X_n: nodes answered so far to be, and not to be, q's person. `missing` stands for the least distance to
+    nobody; the largest to nobody is 0. soft: log(1 + exp(.)) for the hinge.
+    """
+    import torch
+
+    far = d[:, list(X_p)].amax(1) if len(X_p) else torch.zeros(len(d))
+    near = d[:, list(X_n)].amin(1) if len(X_n) else torch.full((len(d),), missing)
+    value = m + torch.stack([near - far, far - near], 1)
+    return torch.nn.functional.softplus(value) if soft else value.clamp_min(0)
+
+
+class Episode:
+    """One query and its pool, while the human answers.
+
+    boxes: q and its n_s candidates, nearest first, as the dataset numbers them · distance (N, N) between them · order (n_s,) a
+    random order of the candidates · o: settings.
+    """
+
+    def __init__(self, boxes: Sequence[int], distance, order, o: Settings):
+        import torch
+
+        self.boxes, self.distance, self.order, self.o = list(boxes), distance, order, o
+        largest = distance.max().clamp_min(1e-12)
+        self.d = distance / largest if o.scale == "largest" else distance
+        self.sim = similarity(distance)
+        self.left = torch.ones(len(boxes), dtype=torch.bool)
+        self.left[0] = False
+        self.answers = torch.zeros(len(boxes))
+        self.X_p, self.X_n = [0] if o.first_positive == "query" else [], []
+
+    @functools.cached_property
+    def rewards(self):
+        """(N, 2), see `rewards`."""
+        return rewards(self.d, self.X_p, self.X_n, self.o.m, soft=self.o.margin_function == "softplus",
+                       missing=self.o.no_negative)  # fmt: skip
+
+    def state(self):
+        """S_t as the agent is given it, one row of numbers (`Settings.seen`)."""
+        import torch
+
+        if self.o.seen == "full":
+            N = len(self.sim)
+            upper = self.sim[tuple(torch.triu_indices(N, N, 1))]
+            far, near = (self.d[1:, list(x)] for x in (self.X_p, self.X_n))
+            known = [far.amax(1) if self.X_p else torch.zeros(N - 1), near.amin(1) if self.X_n else torch.ones(N - 1)]
+            return torch.cat([upper, self.answers[1:], *known])
+        S = sparse(self.sim, self.o.kappa)
+        if self.o.seen == "triangle":
+            return S[tuple(torch.triu_indices(*S.shape, 1))]
+        return S[0, 1:] if self.o.seen == "row" else S.flatten()
+
+    def tell(self, k: int, same: bool | None) -> float:
+        """The answer to (q, g_k) -> R_t, by what was known before it. None, "cannot tell": nothing is learnt, R is 0."""
+        self.left[k] = False
+        if same is None:
+            return 0.0
+        R = float(self.rewards[k, int(same)])
+        if self.o.updated == "sparse":
+            self.sim = sparse(self.sim, self.o.kappa)
+        self.sim = updated(self.sim, k, same, self.left, self.o.thred, self.o.eq7)
+        self.answers[k] = 1.0 if same else -1.0
+        (self.X_p if same else self.X_n).append(k)
+        self.__dict__.pop("rewards", None)
+        return R
+
+
+def inputs(o: Settings) -> int:
+    """How many numbers `Episode.state` gives."""
+    N = o.n_s + 1
+    upper = N * (N - 1) // 2
+    return {"sparse": N * N, "triangle": upper, "row": o.n_s, "full": upper + 3 * o.n_s}[o.seen]
+
+
+# --- who picks: the agent (eq. 10), its placebo, its rivals; view: tasks.pairs.OFFERS -------------------------------------------
+
+
+@select("dral", needs=("q_values", "exploring"), source="Liu et al. 2019, eq. 10")
+def dral(view, budget, rng):
+    """(budget,) rows of largest Q; with the chance `exploring` any. The agent learns from its rewards."""
+    return _greedy(view, budget, rng)
+
+
+@select("dral_frozen", needs=("q_values", "exploring"), source="placebo of Liu et al. 2019, eq. 10")
+def dral_frozen(view, budget, rng):
+    """(budget,) rows: as dral, of an agent that never learns."""
+    return _greedy(view, budget, rng)
+
+
+def _greedy(view, budget, rng):
+    import torch
+
+    shared = view.priority.argsort()
+    if torch.rand((), generator=rng) < view.exploring:
+        return shared[torch.randperm(view.size, generator=rng)[:budget]]
+    return shared[view.q_values[shared].argsort(descending=True, stable=True)[:budget]]
+
+
+@score("nearest", needs=("distances",), source="rival of Liu et al. 2019")
+def nearest(view):
+    """(U,) minus d: the candidates in the order of the network's own ranking, whatever is answered."""
+    return -view.distances
+
+
+@score("similarity_greedy", needs=("similarity",), source="rival of Liu et al. 2019: eq. 4-8 without an agent")
+def similarity_greedy(view):
+    """(U,) Sim(q, .), which the answers have moved: the most likely positive, and nothing is learnt."""
+    return view.similarity
+
+
+@score("graph_density", needs=("density",), source="Ebert, Fritz, Schiele, RALF, CVPR 2012: the paper's GD")
+def graph_density(view):
+    """(U,) how densely its neighbourhood is populated and how little of it was asked."""
+    return view.density
+
+
+@score(
+    "greedy_reward", needs=("rewards", "truth", "query_truth"), oracle=True, source="ceiling of Liu et al. 2019, eq. 9"
+)
+def greedy_reward(view):
+    """(U,) the reward that the true answer would bring: the most a policy that looks one question ahead can get."""
+    import torch
+
+    no, yes = view.rewards.unbind(1)
+    return torch.where(view.truth == view.query_truth, yes, no)
+
+
+# --- algorithm 1 ---------------------------------------------------------------------------------------------------------------
+
+
+def talk(run: Run, state: State) -> Generator[list[int], bool | None, Step]:
+    """One step of a run. Of an arm, a block of queries: each asks K_max pairs [q, g_k], numbers of the dataset's training boxes,
+    and is sent True (one person), False or None (cannot tell); then the network is fine-tuned on all answers so far."""
+    if run.method == SOURCE:
+        return trained_on_source(run, state)
+    if run.method == ALL:
+        return trained_on_all(run, state)
+    o, task, number = run.options, Pairs(run), state.index
+    strategy = run.carry or state.carry or acquisition.get(run.method)
+    source = state.needs[SOURCE]
+    network = task.restore(state.blobs["weights"] if number else source.blobs["weights"])
+    look = Look(task, network, source.data["logistic"])
+    answers, rows = remembered(task.size, state.rows, o), []
+    if number == 0:
+        rows.append(measured(task, network, 0, 0, {"pairs": 0}))
+    if o.budget == "images":
+        chosen = [int(box) for row in state.rows if row["kind"] == "picked" for box in row["boxes"].split()]
+        rows.append(
+            {"kind": "picked", "cycle": number, "boxes": _text(picked := picks(run, look, strategy, chosen, number))}
+        )
+        chosen += picked
+        spent = {"pairs": len(chosen) * (len(chosen) - 1) // 2}
+        labelled, tuned, blobs = spent["pairs"], task.tune_on(network, chosen, number), {}
+    else:
+        asking = Asking(run, look, strategy, answers, state)
+        for place, query in asking.queries:
+            rows.append((yield from asking.about(place, query)))
+        rows.append(asking.row())
+        labelled, spent = asking.labelled, {"pairs": len(answers)}
+        tuned, blobs = _timed(task, "tuning", task.tune, network, answers, number), asking.blobs()
+    rows.append({"kind": "tuning", "cycle": number, **tuned})
+    rows.append(measured(task, network, number + 1, labelled, spent))
+    last = number + 1 == o.blocks
+    return Step(rows, blobs={} if last else {"weights": network.state_dict(), **blobs}, done=last, timings=task.timings)
+
+
+class Asking:
+    """The questions of one block: who picks them, and what is learnt from their answers."""
+
+    def __init__(self, run: Run, look: Look, strategy, answers: Answers, state: State):
+        o = self.o = run.options
+        self.run, self.look, self.strategy, self.answers = run, look, strategy, answers
+        blocks, self.number = queries(run, look.task.size), state.index
+        before = sum(map(len, blocks[: self.number]))
+        self.first, self.queries = len(blocks[0]), list(enumerate(blocks[self.number].tolist(), before))
+        self.labelled = (before + len(self.queries)) * o.k_max
+        self.agent = agent(run, state) if "q_values" in strategy.needs else None
+        self.learner, self.losses, self.tied = torch_stream(run.seed, "agent", self.number), [], []
+
+    def about(self, place: int, query: int) -> Generator[list[int], bool | None, dict]:
+        """Ask about one query, the `place`-th of the run; the row of kind "query" that tells it."""
+        o, task = self.o, self.look.task
+        boxes, distance = self.look.nearest(query, o.n_s, o.cross_camera_only)
+        episode = Episode(boxes, distance, _order(self.run, query, o.n_s), o)
+        rng = torch_stream(self.run.seed, f"strategy {self.strategy.name}", place)
+        steps, gains, told, again = [], [], [], 0
+        more = {"q_values": lambda left: self.agent.values(episode.state())[left - 1],
+                "exploring": lambda left: exploring(o.epsilon, place, self.first)}  # fmt: skip
+        for _ in range(o.k_max):
+            before = (episode.state(), episode.left[1:].clone()) if self.agent else ()
+            view = View(self.look, episode, self.strategy.oracle, more)
+            choice = _timed(task, "choosing", self.strategy.choose, view, 1, rng, **o.strategy)
+            k = int(episode.left.nonzero()[choice.rows[0], 0])
+            known = self.answers.get(query, boxes[k])
+            same = known if known is not None and o.repeats == "free" else checked((yield [query, boxes[k]]))
+            if same is not None:
+                self.answers.add(query, boxes[k], same)
+            if "density" in self.strategy.needs:
+                self.look.graph.asked(boxes[k])
+            gains.append(episode.tell(k, same))
+            steps, told, again = [*steps, (*before, k)], [*told, same], again + (known is not None)
+            self.tied.append(choice.tied_share)
+        if self.agent:
+            _timed(task, "choosing", self.learn, episode, steps, gains)
+        asked = [boxes[k] for *_, k in steps]
+        found = [box for box, same in zip(asked, told) if same]
+        cameras = task.boxes.cameras
+        return {
+            "kind": "query", "cycle": self.number, "query": query, "asked": _text(asked),
+            "answers": "".join({True: "1", False: "0", None: "?"}[same] for same in told), "reward": sum(gains) / len(gains),
+            "positives": len(found), "cross_camera": sum(int(cameras[box] != cameras[query]) for box in found),
+            "again": again,
+        }  # fmt: skip
+
+    def learn(self, episode: Episode, steps, gains) -> None:
+        """Remember the episode and, unless the agent is the placebo, learn: "optimize pi" of algorithm 1."""
+        import torch
+
+        states, there, actions = zip(*steps)
+        states, there = (*states, episode.state()), (*there, episode.left[1:])
+        self.agent.remember(torch.stack(states), torch.stack(there), torch.tensor(actions) - 1, torch.tensor(gains))
+        if self.strategy.name != "dral_frozen":
+            self.losses.append(self.agent.learn(self.o.agent_steps, self.learner))
+
+    def row(self) -> dict:
+        """The row of kind "choice", as every cycle has one."""
+        asked = len(self.queries) * self.o.k_max
+        return {"kind": "choice", "cycle": self.number, "asked": asked, "tied_share": _mean(self.tied),
+                "agent_loss": _mean(self.losses)}  # fmt: skip
+
+    def blobs(self) -> dict:
+        return {"agent": self.agent.state()} if self.agent else {}
+
+
+def agent(run: Run, state: State):
+    """The agent as the block before left it; at first with random weights."""
+    from alnb.learning.dqn import Agent, Recipe
+
+    o = run.options
+    recipe = Recipe(o.gamma, o.agent_lr, o.agent_optimiser, o.agent_batch, o.replay, o.target_every, o.clip)
+    made = Agent(inputs(o), o.n_s, o.k_max, recipe, o.hidden, torch_stream(run.seed, "agent init"))
+    if "agent" in state.blobs:
+        made.load(state.blobs["agent"])
+    return made
+
+
+def exploring(epsilon: float, place: int, first: int):
+    """() chance of a random question at the `place`-th query: from 1 down to epsilon over the `first` ones."""
+    import torch
+
+    return torch.tensor(max(epsilon, 1 - (1 - epsilon) * place / max(1, first)))
+
+
+def queries(run: Run, size: int) -> list:
+    """The blocks of queries: the pool's boxes in a random order, each once."""
+    import numpy as np
+
+    order = numpy_stream(run.seed, "queries").permutation(size)
+    return np.array_split(order[: run.options.queries or size], run.options.blocks)
+
+
+def remembered(size: int, rows: Sequence[Mapping], o: Settings) -> Answers:
+    """What was answered in the blocks before, from their rows: each step keeps its own answers only."""
+    answers = Answers(size, o.closure)
+    for row in rows:
+        if row["kind"] == "query":
+            for box, said in zip(row["asked"].split(), row["answers"]):
+                if said != "?":
+                    answers.add(row["query"], int(box), said == "1")
+    return answers
+
+
+def checked(answer) -> bool | None:
+    """An answer: True, False, or None for "cannot tell"; BadRequest for anything else."""
+    if answer is not None and not isinstance(answer, bool):
+        raise BadRequest(f"answer {answer!r}: expected true (one person), false (two people) or null (cannot tell)")
+    return answer
+
+
+def picks(run: Run, look: Look, strategy, chosen: Sequence[int], number: int) -> list[int]:
+    """The paper's budget of its rivals: the boxes, a share `images` of all by the last block, whose identities are known from
+    then on. A box is worth what the pairs with its n_s nearest are on the mean; a strategy that looks at nothing takes the
+    random order."""
+    import torch
+
+    o, size = run.options, look.task.size
+    due = round(o.images * size * (number + 1) / o.blocks) - len(chosen)
+    order = numpy_stream(run.seed, "queries").permutation(size)
+    left = [box for box in order.tolist() if box not in set(chosen)]
+    if not strategy.needs:
+        return left[:due]
+    worth = []
+    for box in left:
+        episode = Episode(*look.nearest(box, o.n_s, o.cross_camera_only), _order(run, box, o.n_s), o)
+        worth.append(strategy.function(View(look, episode, strategy.oracle, {}), **o.strategy).mean())
+    return [left[i] for i in torch.stack(worth).argsort(descending=True, stable=True)[:due].tolist()]
+
+
+def _order(run: Run, query: int, count: int):
+    import torch
+
+    return torch.randperm(count, generator=torch_stream(run.seed, f"candidates of {query}"))
+
+
+def measured(task: Pairs, network, cycle: int, labelled: int, more: Mapping[str, int]) -> dict:
+    """The row of kind "test". labelled: answers so far, `questions` a query, `pairs` of them different; `share` of all pairs, in
+    per cent."""
+    share = 100 * labelled / (task.size * (task.size - 1) / 2)
+    about = {
+        "kind": "test",
+        "cycle": cycle,
+        "labelled": labelled,
+        "questions": task.options.k_max,
+        **more,
+        "share": share,
+    }
+    return about | _timed(task, "measuring", task.evaluate, network)
+
+
+def _timed(task, name: str, function, *given, **more):
+    began = time.perf_counter()
+    found = function(*given, **more)
+    task.timings[name] = task.timings.get(name, 0.0) + time.perf_counter() - began
+    return found
+
+
+def _text(boxes) -> str:
+    return " ".join(map(str, boxes))
+
+
+def _mean(values) -> float | None:
+    known = [value for value in values if value is not None and value == value]
+    return sum(known) / len(known) if known else None
+
+
+# --- what it starts from, and what it cannot exceed ------------------------------------------------------------------------------
+
+
+def trained_on_source(run: Run, state: State) -> Step:
+    """The network trained on another dataset's identities (eq. 1-3), some epochs a step; and how sure its distances are."""
+    from alnb.learning.optimisers import Adam
+
+    o, task, begin = run.options, Pairs(run), state.index * EPOCHS_A_STEP
+    network = task.restore(state.blobs["weights"]) if begin else task.build(task.boxes.identities)
+    optimiser = Adam(network.parameters(), o.source_lr)
+    if begin:
+        optimiser.load(state.blobs["optimiser"])
+    end, rows = min(begin + EPOCHS_A_STEP, o.source_epochs), []
+    for epoch in range(begin, end):
+        rng = torch_stream(run.seed, "source training", epoch)
+        rows.append({"kind": "source", "epoch": epoch, "loss": task.train(network, task.epoch(epoch), optimiser, rng)})
+    if end < o.source_epochs:
+        return Step(rows, blobs={"weights": network.state_dict(), "optimiser": optimiser.state()})
+    rows.append({"kind": "source", "epoch": end, **task.evaluate(network)})
+    return Step(rows, {"logistic": task.matches(network, o.n_s)}, blobs={"weights": network.state_dict()}, done=True)
+
+
+def trained_on_all(run: Run, state: State) -> Step:
+    """The upper bound: every identity of the pool is known; cross-entropy + triplets, as many updates as an arm has, from the
+    same source (or from scratch)."""
+    from alnb.learning.optimisers import Adam
+
+    o, task = run.options, Pairs(run)
+    network = task.build(task.boxes.identities)
+    if o.start == "source":
+        network = task.restore(state.needs[SOURCE].blobs["weights"])
+    rng = torch_stream(run.seed, "fine-tuning", 0)
+    batches = (rows for epoch in itertools.count() for rows in task.epoch(epoch))
+    batches = itertools.islice(batches, o.blocks * o.tune_steps)
+    loss = task.train(network, batches, Adam(network.parameters(), o.tune_lr), rng)
+    every = task.size * (task.size - 1) // 2
+    rows = [{"kind": "tuning", "cycle": o.blocks, "loss": loss}]
+    rows.append(measured(task, network, o.blocks, every, {"pairs": every}))
+    return Step(rows, done=True, timings=task.timings)
+
+
+# --- the study -------------------------------------------------------------------------------------------------------------------
+
+
+def step(run: Run, state: State) -> Step:
+    """`talk`, answered by the truth. BadRequest where somebody else is to answer."""
+    if run.options.annotator != "truth":
+        raise BadRequest(
+            f"{run}: {run.options.annotator} answers, not the truth: it is to be asked question by question"
+        )
+    return answered(talk(run, state), lambda query: Pairs(run).truth(query))
+
+
+def steps(run: Run) -> int:
+    o = run.options
+    return {SOURCE: math.ceil(o.source_epochs / EPOCHS_A_STEP), ALL: 1}.get(run.method, o.blocks)
+
+
+def seconds(run: Run) -> float:
+    """Rough seconds of a whole run on one core."""
+    from alnb.learning import networks
+
+    o, about = run.options, datasets.info(run.dataset)
+    train, forward = (each / 1000 for each in networks.cost(o.network))
+    test = 1.3 * about.test  # the gallery, and the queries
+    if run.method == SOURCE:
+        return o.source_epochs * about.train * train + 2 * test * forward
+    batch = o.people * o.boxes if run.method == ALL else o.tune_queries * (1 + o.positives + o.negatives / 2)
+    tuning = o.blocks * o.tune_steps * batch * train
+    if run.method == ALL:
+        return tuning + test * forward
+    asked = (o.queries or about.train) * o.k_max
+    learning = asked / o.k_max * o.agent_steps * AGENT_STEP if run.method == "dral" else 0
+    return tuning + o.blocks * (test + about.train) * forward + asked * QUESTION + learning
+
+
+QUESTION, AGENT_STEP = 1e-3, 3e-3  # seconds on one core
+
+
+def check(run: Run) -> None:
+    """BadRequest for sizes and settings that cannot be."""
+    o, size = run.options, datasets.info(run.dataset).train
+    pairs.check(o, run.dataset)
+    if run.method == SOURCE:
+        return
+    least = {"k_max": 1, "n_s": 2, "kappa": 1, "blocks": 1, "thred": 0, "m": 0, "queries": 0, "gamma": 0, "agent_steps": 0,
+             "agent_batch": 1, "replay": 1, "target_every": 1, "clip": 0, "epsilon": 0}  # fmt: skip
+    most = {
+        "k_max": o.n_s,
+        "n_s": size - 1,
+        "kappa": o.n_s,
+        "queries": size,
+        "gamma": 1,
+        "epsilon": 1,
+        "blocks": o.queries or size,
+    }
+    for name in least | most:
+        low, high = least[name], most.get(name, math.inf)
+        if not low <= getattr(o, name) <= high:
+            raise BadRequest(f"{name} = {getattr(o, name)}: expected {low} to {high}" if high < math.inf else
+                             f"{name} = {getattr(o, name)}: expected at least {low}")  # fmt: skip
+    if o.agent_lr <= 0 or any(width < 1 for width in o.hidden):
+        raise BadRequest(f"agent_lr = {o.agent_lr}, hidden = {list(o.hidden)}: expected numbers above 0")
+    if not o.annotator.strip():
+        raise BadRequest("annotator is empty: expected 'truth', or a name")
+    if o.budget == "images":
+        if not 0 < o.images <= 1:
+            raise BadRequest(f"images = {o.images}: expected a share of the boxes, above 0, up to 1")
+        if o.annotator != "truth":
+            raise BadRequest(
+                f"budget = 'images' knows whole identities, which {o.annotator} is not asked about; expected 'pairs'"
+            )
+
+
+STUDY = Study(
+    "reid_human_in_the_loop", 1, step, Settings, steps, seconds, pairs.metrics, lambda dataset: pairs.OFFERS, check, talk=talk,
+)  # fmt: skip
+
+ASKING = {f.name for f in dataclasses.fields(Settings)} - {f.name for f in dataclasses.fields(pairs.Settings)}
+TUNING = {"tune_steps", "tune_lr", "tune_queries", "positives", "negatives", "ap", "flip_prob"}
+BOUND = {"tune_steps", "tune_lr", "blocks", "start", "ap"}  # what of both concerns training on all labels
+COMMON = {"k_max", "n_s", "blocks", "queries", "budget", "images", "annotator", "network", "weights", "neck", "height", "width",
+          "metric", "ap", "source_epochs", "source_lr"}  # fmt: skip
+
+
+def grid(
+    market: Mapping[str, Any] = {},
+    duke: Mapping[str, Any] = {},
+    cuhk01: Mapping[str, Any] = {},
+    null: Mapping[str, Any] = {},
+    images: Mapping[str, Any] = {},
+    costs: Sequence[int] = (),
+    **shared,
+) -> list[Run]:
+    """Every run of the notebook (see alnb/races.py). market, duke, cuhk01: a race each, its `source` the dataset that its
+    network knows; null: where pairs differ in nothing that is hard; images: the budget in boxes. costs: further K_max, at
+    which dral runs in the races market, duke and cuhk01 that have it: races named "market, K = 3". Raises BadRequest for what
+    cannot be."""
+    asked = {"market": market, "duke": duke, "cuhk01": cuhk01, "null": null, "images": images}
+    for name in ("market", "duke", "cuhk01"):
+        race = races.resolved(name, asked)
+        learnt = [arm for arm in race.get("arms", ()) if arm.partition("(")[0].strip() == "dral"]
+        for cost in costs if race.get("dataset") and learnt else ():
+            if cost != race.get("k_max", shared.get("k_max", Settings.k_max)):
+                asked[priced(name, cost)] = {**race, "arms": learnt[:1], "k_max": cost}
+    return races.grid(STUDY.name, asked, shared, _runs)
+
+
+def priced(race: str, cost: int) -> str:
+    """The race that asks `cost` pairs a query."""
+    return f"{race}, K = {cost}"
+
+
+def _runs(name: str, options: Mapping, dataset: str, seed: int, settings: Mapping) -> list[Run]:
+    """The run of an arm: training on all labels, or whoever picks the questions; both start from the source model."""
+    settings = dict(settings)
+    source = coerce(settings.pop("source", ""), str, "source")
+    arm = acquisition.write_arm(name, dict(options))
+    if not source:
+        raise BadRequest("no source: give the race the dataset whose identities the first network knows, source = ...")
+    if wrong := sorted(COMMON & set(options)):
+        raise BadRequest(f"{arm}: {wrong[0]} is no option of an arm; arms of one race have it in common")
+    known = {n: v for n, v in settings.items() if n not in (ASKING | TUNING) - {"n_s"}}
+    needs = {SOURCE: Run(STUDY.name, source, SOURCE, seed, known)}
+    check(needs[SOURCE])
+    label = arm if options else ""
+    if name == ALL and options:
+        raise BadRequest(f"{arm}: all_data takes seeds and no other option")
+    if name == ALL:
+        settings = {n: v for n, v in settings.items() if n not in (ASKING | TUNING) - BOUND}
+        return [Run(STUDY.name, dataset, ALL, seed, settings, needs)]
+    about = acquisition.describe(name)
+    own = {n: coerce(v, type(about.parameters[n]), f"{name}: {n}") for n, v in options.items() if n in about.parameters}
+    settings |= {n: v for n, v in options.items() if n not in own}
+    if changed := {n: v for n, v in own.items() if v != about.parameters[n]}:
+        settings["strategy"] = changed
+    carry = acquisition.get(name) if "@" in about.name else None  # of a notebook cell: it travels by value
+    run = Run(STUDY.name, dataset, about.name, seed, settings, needs, carry, label)
+    races.check_offered(run, about.needs, arm)
+    if run.options.budget == "images" and ((about.needs and about.kind != "score") or "q_values" in about.needs):
+        raise BadRequest(
+            f"{arm} chooses questions one by one; budget = 'images' takes strategies that score, and random"
+        )
+    return [run]
+
+
+# --- what is special in the paper's claims ----------------------------------------------------------------------------------------
+
+
+def shortfall(frame):
+    """For `claims.ledger`, as "test.shortfall": the rank 1 that every label reaches less that of an arm in the end, of the same
+    seed; an index race, dataset, world, method, seed."""
+    index = ["race", "dataset", "world", "method", "seed"]
+    rows = frame[frame["kind"] == "test"].sort_values("cycle")
+    last = rows.groupby(index)["rank 1"].last().reset_index()
+    full = last[last["method"] == ALL].set_index(["race", "dataset", "seed"])["rank 1"]
+    arms = last[last["method"] != ALL].join(full.rename("all"), on=["race", "dataset", "seed"]).dropna(subset=["all"])
+    return arms.assign(shortfall=arms["all"] - arms["rank 1"]).set_index(index)[["shortfall"]]
+
+
+SPECIAL = {"test.shortfall": shortfall}
+
+
+# --- what is special in the paper's audit -----------------------------------------------------------------------------------------
+
+TABLES = ("Table 2", "Table 3", "Table 4", "Table 5")
+RANKS = ("rank 1", "rank 5", "rank 10")
+EACH = ("cameras", "images an identity and camera")
+MEASURED_HERE = ("source_only", "all_data", "dral", "random", "qiu", "qbc", "gd")  # what the authors ran themselves
+
+
+def printed_twice(frame):
+    """For `published.audit`: a number that stands in two tables is one number."""
+    part = frame[frame["artefact"].isin(TABLES) & frame["metric"].isin(["mAP", *RANKS])]
+    part = part[~part["setting"].isin(["k_max=3", "k_max=5"])]
+    for _, rows in part.groupby(["dataset", "method", "metric"], sort=False):
+        first, *others = rows.itertuples()
+        for other in others:
+            yield published.compared(other, first.value, f"{first.artefact} prints {first.value:g}")
+
+
+def shares_of_queries(frame):
+    """For `published.audit`: a rank-k of the authors' own is a whole number of queries. Of CUHK01, where their number is not
+    printed, the queries are taken to be both boxes of one camera of each test identity."""
+    part = frame[frame["artefact"].isin(TABLES) & frame["metric"].isin(RANKS) & frame["method"].isin(MEASURED_HERE)]
+    for dataset, rows in part.groupby("dataset", sort=False):
+        queries, why = _number(frame, dataset, "queries"), "as printed"
+        if queries is None:
+            queries, why = 2 * _number(frame, dataset, "test identities"), "both boxes of one camera"
+        rows = rows.drop_duplicates(["method", "setting", "metric", "value"]).drop_duplicates(
+            ["method", "metric", "value"]
+        )
+        odd = [row for row in rows.itertuples() if not _is_share(row, queries)]
+        named = ", ".join(f"{row.method} {row.metric} {row.value:g} ({row.artefact})" for row in odd) or "none is not"
+        yield {"check": f"{dataset}: rank-k that are shares of {queries:g} queries", "printed": len(rows),
+               "computed": len(rows) - len(odd), "agrees": not odd, "note": f"{why}; {named}"}  # fmt: skip
+
+
+def _is_share(row, of: float) -> bool:
+    nearest = 100 * round(row.value * of / 100) / of
+    return abs(nearest - row.value) <= 0.5 * 10.0**-row.decimals + 1e-9
+
+
+def leads(frame):
+    """For `published.audit`: what DRAL leads by, over the best of a style or the one that the text calls second best."""
+    for row in frame[frame["metric"].isin(["lead", "lead on the second best"])].itertuples():
+        setting = published.settings(row.setting)
+        table = frame[(frame["artefact"] == setting["table"]) & (frame["metric"] == setting["metric"])]
+        ours = _value(table, "dral")
+        styles = [published.settings(text).get("style") for text in table["setting"]]
+        rivals = table[[style == setting.get("style", "active") for style in styles]].sort_values("value")
+        best, second = rivals["method"].iloc[-1], rivals["value"].iloc[-1]
+        other = setting.get("against", best)
+        note = f"over {other}; the second best is {best}, {ours - second:.2f} behind"
+        yield published.compared(row, ours - _value(table, other), note)
+
+
+def gains_by_questions(frame):
+    """For `published.audit`: what more questions a query gain, and what is missing to all labels, against Table 5."""
+    for row in frame[frame["metric"].isin(["gain by questions", "shortfall"])].itertuples():
+        setting = published.settings(row.setting)
+        table = frame[(frame["artefact"] == setting["table"]) & (frame["metric"] == setting["metric"])]
+        table = table[table["dataset"] == row.dataset]
+        at = {published.settings(text).get("k_max", method): value for text, method, value in
+              zip(table["setting"], table["method"], table["value"])}  # fmt: skip
+        high, low = (
+            (at[setting["to"]], at[setting["from"]]) if "to" in setting else (at["all_data"], at[setting["k_max"]])
+        )
+        yield published.compared(row, high - low, f"{high:g} - {low:g}")
+
+
+def annotation_shares(frame):
+    """For `published.audit`: which share of all pairs 10 n are, which number of boxes a fifth, and of pairs."""
+    for row in frame[frame["metric"] == "share of pairs asked"].itertuples():
+        if row.dataset:
+            n, k = _boxes(frame, row.dataset), float(published.settings(row.setting)["k_max"])
+            yield published.compared(row, 200 * k / (n - 1), f"{k:g} n of n (n - 1) / 2, n = {n:,.0f}")
+        else:
+            yield published.compared(row, 20 * 20 / 100, "20 % of the images, so 20 % of 20 % of the pairs")
+    for row in frame[frame["metric"] == "images asked"].itertuples():
+        n = _boxes(frame, row.dataset)
+        yield published.compared(row, 0.2 * n, f"20 % of {n:,.0f}; the other datasets' are rounded to the nearest")
+
+
+def counted(frame):
+    """For `published.audit`: images of CUHK01 and of DukeMTMC-reID, approaches named, iterations run."""
+    for row in frame[(frame["metric"] == "images") & (frame["dataset"] != "market-1501")].itertuples():
+        parts = [_number(frame, row.dataset, name) for name in ("training images", "queries", "gallery images")]
+        if None in parts:
+            parts = [math.prod(_number(frame, row.dataset, name) for name in ("identities", *EACH))]
+        yield published.compared(row, sum(parts), " + ".join(f"{part:,.0f}" for part in parts))
+    tables = frame[frame["artefact"].isin(TABLES)]
+    unlabelled = tables[[published.settings(text).get("style") == "unlabelled" for text in tables["setting"]]]
+    (row,) = frame[frame["metric"] == "approaches compared"].itertuples()
+    named = unlabelled.loc[unlabelled["artefact"] == "Table 2", "method"].nunique()
+    yield published.compared(row, named, f"those of Table 2; {unlabelled['method'].nunique()} names in three tables")
+    (row,) = frame[frame["metric"] == "iterations until it is flat"].itertuples()
+    (ran,) = frame[frame["metric"] == "iterations"].itertuples()
+    yield {"check": f"{row.artefact}: iterations run, to see it flat after {row.value:g}", "printed": row.value,
+           "computed": ran.value, "agrees": row.value < ran.value, "note": f"the setting is {ran.value:g} iterations"}  # fmt: skip
+
+
+def cited(frame):
+    """For `published.audit`: one name, one reference; one reference, one name; no row is another's of another dataset."""
+    refs = frame[frame["metric"] == "reference"]
+    for method, rows in refs.groupby("method", sort=False):
+        for last in list(rows.itertuples())[1:]:
+            first = rows.iloc[0]
+            yield {"check": f"reference of {method}, {last.artefact} and {first['artefact']}", "printed": last.value,
+                   "computed": first["value"], "agrees": last.value == first["value"], "note": "one name, one source"}  # fmt: skip
+    for number, rows in refs.groupby("value", sort=False):
+        names = list(dict.fromkeys(rows["method"]))
+        if len(names) > 1 and "hvil" not in names:
+            yield {"check": f"names of reference [{number:g}]", "printed": len(names), "computed": 1, "agrees": False,
+                   "note": f"one source is {' and '.join(names)}"}  # fmt: skip
+    cells = frame[frame["artefact"].isin(TABLES[:3]) & frame["metric"].isin(RANKS)]
+    rows = {key: part for key, part in cells.groupby(["artefact", "method"], sort=False)}
+    for one, other in itertools.combinations(rows, 2):
+        a, b = (rows[key].set_index("metric") for key in (one, other))
+        if one[0] == other[0] or len(a) < 3 or len(b) < 3:
+            continue
+        half = [0.5 * 10.0 ** -min(a["decimals"][rank], b["decimals"][rank]) + 1e-9 for rank in RANKS]
+        if all(abs(a["value"][rank] - b["value"][rank]) <= h for rank, h in zip(RANKS, half)):
+            yield {"check": f"{other[1]} on {b['dataset'].iloc[0]}, rank 1, is a row of its own", "printed": b["value"]["rank 1"],
+                   "computed": a["value"]["rank 1"], "agrees": False,
+                   "note": f"all three ranks are those of {one[1]} on {a['dataset'].iloc[0]}, {one[0]}"}  # fmt: skip
+
+
+CHECKS = (printed_twice, shares_of_queries, leads, gains_by_questions, annotation_shares, counted, cited)
+
+
+def _number(frame, dataset: str, metric: str) -> float | None:
+    found = frame.loc[
+        (frame["dataset"] == dataset) & (frame["metric"] == metric) & (frame["artefact"] == "sec. 4.1"), "value"
+    ]
+    return float(found.iloc[0]) if len(found) else None
+
+
+def _boxes(frame, dataset: str) -> float:
+    """Training images, or what identities, cameras and images of each come to."""
+    n = _number(frame, dataset, "training images")
+    if n is None:
+        n = math.prod(_number(frame, dataset, name) for name in ("training identities", *EACH))
+    return n
+
+
+def _value(table, method: str) -> float:
+    return float(table.loc[table["method"] == method, "value"].iloc[0])

@@ -1,0 +1,124 @@
+"""The artefacts of DRAL, on frames made up by hand."""
+
+import pandas
+import pytest
+from matplotlib.pyplot import close
+
+from alnb import published
+from alnb.drawn import reid_human_in_the_loop as drawn
+
+ABOUT = {"study": "reid_human_in_the_loop", "dataset": "pedestrians-tiny", "world": True, "network": "reid_small"}
+ENDS = {
+    ("market", "dral", 10): [10, 14, 20],
+    ("market", "random", 10): [10, 13, 16],
+    ("market, K = 3", "dral", 3): [10, 11, 12],
+}
+
+
+def frame(seeds=(0, 1)):
+    rows = []
+    for (race, method, k), curve in ENDS.items():
+        for seed in seeds:
+            own = ABOUT | {"race": race, "method": method, "seed": seed, "key": f"{race}{method}{seed}"}
+            for cycle, value in enumerate(curve):
+                ranks = {
+                    "mAP": value + seed,
+                    "rank 1": value + 5.0,
+                    "rank 5": value + 9.0,
+                    "rank 10": value + 12.0,
+                    "mINP": 1.0,
+                }
+                spent = {"labelled": 5 * k * cycle, "questions": k, "share": 0.1 * cycle, "pairs": 1}
+                rows.append(own | {"kind": "test", "cycle": cycle} | ranks | spent)
+            for cycle in (0, 1):
+                answers = {"dral": "10" + "0" * (k - 2), "random": "0" * k}[method]
+                more = {
+                    "query": 1,
+                    "reward": 0.2 if method == "dral" else 0.1,
+                    "answers": answers,
+                    "positives": answers.count("1"),
+                }
+                rows += [own | {"kind": "query", "cycle": cycle} | more for _ in range(5)]
+    full = {
+        "mAP": 30.0,
+        "rank 1": 40.0,
+        "rank 5": 50.0,
+        "rank 10": 60.0,
+        "labelled": 1000,
+        "questions": 10,
+        "share": 100.0,
+    }
+    own = ABOUT | {"race": "market", "method": "all_data", "key": "all"}
+    rows += [own | {"seed": seed, "kind": "test", "cycle": 2} | full for seed in seeds]
+    return pandas.DataFrame(rows)
+
+
+FRAME = frame()
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    close("all")
+
+
+def test_the_worked_example_says_what_is_worked_out_by_hand():
+    one = drawn.fig_3()
+    row = one.data[one.data["row"] == "q"].set_index(["panel", "column"])["sim"]
+    before = {f"g{k}": 1 - d / 9 for k, d in enumerate((2, 3, 3.5, 6, 7), 1)}  # the largest distance is 9
+    to_g2 = {"g1": 1 - 4 / 9, "g3": 1 - 1 / 9, "g4": 1 - 8 / 9, "g5": 0}
+    for name, value in before.items():
+        assert row["before", name] == pytest.approx(value)
+        if name != "g2":
+            assert row["g2 is the same person", name] == pytest.approx((value + to_g2[name]) / 2)
+            refused = max(value - to_g2[name], 0) if to_g2[name] > 0.4 else value
+            assert row["g2 is somebody else", name] == pytest.approx(refused, abs=1e-6)
+    assert (row["g2 is the same person", "g2"], row["g2 is somebody else", "g2"]) == (1, 0)
+    assert "g2 1.00 (seen)" in one.alt
+
+
+def test_fig_4_says_every_iteration():
+    one = drawn.fig_4(FRAME, "market")
+    assert "0: rank 1 15.0, mAP 10.5; 1: rank 1 19.0, mAP 14.5; 2: rank 1 25.0, mAP 20.5" in one.alt
+    assert [bar.get_height() for bar in one.figure.axes[0].patches] == [10.5, 14.5, 20.5]
+    assert drawn.fig_4(FRAME, "duke") is None
+
+
+def test_table_5_is_in_the_papers_order_and_beside_its_numbers(capsys):
+    one = drawn.table_5(FRAME, published.published("dral", "Table 5"))
+    assert one.data["method"].tolist() == ["source_only", "dral, K = 3", "dral, K = 10", "all_data"]
+    assert one.data["answers"].tolist() == [0, 30, 100, 1000]
+    assert one.data["mAP, printed"].tolist() == [18.96, 52.5, 66.26, 73.25]
+    assert one.data["mAP"].tolist() == [10.5, 12.5, 20.5, 30.0]
+    assert one.data["rank 5, printed"].tolist() == [62.32, 89.9, 94.27, 95.25]
+    assert "dral, K = 3 (30 answers) mAP 12.5, rank 1 17.0, printed 52.5 and 75.48 for market-1501" in one.alt
+    assert drawn.table_5(FRAME[FRAME["method"] == "random"], published.published("dral", "Table 5")) is None
+    assert "no runs" in capsys.readouterr().out
+
+
+def test_the_cost_has_the_other_questions_as_lines_of_their_own_and_both_levels():
+    one = drawn.cost(FRAME, "market")
+    assert set(one.data["method"]) == {"dral", "random", "dral, K = 3"}
+    assert "source model: 10.5." in one.alt
+    assert "all labels: 30.0." in one.alt
+    assert "from 0 to 100" in one.alt
+
+
+def test_the_rewards_are_means_of_fifths_of_a_block(capsys):
+    one = drawn.rewards(FRAME, "market")
+    own = one.data[(one.data["method"] == "dral") & (one.data["seed"] == 0)]
+    assert own["questions asked"].tolist() == [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
+    assert own["answers yes, %"].tolist() == [10.0] * 10
+    assert "reward of a question, over the whole run: dral 0.200, random 0.100" in one.alt
+    assert drawn.rewards(FRAME[FRAME["kind"] == "test"], "market") is None
+    assert "no runs" in capsys.readouterr().out
+
+
+def test_one_seed_has_no_band_and_no_bars():
+    alone = frame([0])
+    for one in (drawn.fig_4(alone, "market"), drawn.cost(alone, "market"), drawn.rewards(alone, "market")):
+        assert "deviation" not in " ".join(text.get_text() for text in one.figure.texts)
+
+
+def test_without_the_data_there_is_no_picture_of_it():
+    assert drawn.data({"dataset": "market-1501"}, None) is None
