@@ -1,0 +1,1 @@
+"""What the tasks measure beyond accuracy, arrays in, numbers out."""
