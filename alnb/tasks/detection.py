@@ -180,17 +180,17 @@ class Reel:
         return self._kept[i]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Shot:
-    """What is kept of a frame: image (3, H, W) uint8 tensor, boxes, classes, tracks, flow forward and backward in half
-    precision, None where the data has none."""
+    """What is kept of a frame: image (3, H, W) uint8 tensor, boxes (m, 4), classes (m,), tracks (m,), -1 where the data has
+    none; the flow to the next and to the last frame (H, W, 2) in half precision, computed when first asked for, None where the
+    data has none."""
 
     image: Any
     boxes: Any
     classes: Any
     tracks: Any
-    forward: Any
-    backward: Any
+    motion: Callable[[int], Any] | None
 
     @classmethod
     def of(cls, frame) -> Shot:
@@ -198,12 +198,21 @@ class Shot:
         import torch
 
         image = torch.from_numpy(np.ascontiguousarray(frame.rgb.transpose(2, 0, 1)))
-        flow = [None if f is None else f.astype(np.float16) for f in (frame.forward, frame.backward)]
-        return cls(image, frame.boxes.astype(np.float32), frame.classes.astype(np.int64), frame.tracks, *flow)
+        boxes, classes = np.asarray(frame.boxes, np.float32).reshape(-1, 4), np.asarray(frame.classes, np.int64)
+        tracks = np.full(len(boxes), -1) if frame.tracks is None else frame.tracks
+        return cls(image, boxes, classes, tracks, frame.flow)
+
+    @functools.cached_property
+    def forward(self):
+        return self.motion(1).astype("float16") if self.motion else None
+
+    @functools.cached_property
+    def backward(self):
+        return self.motion(-1).astype("float16") if self.motion else None
 
     @property
     def bytes(self) -> int:
-        return self.image.numel() + sum(f.nbytes for f in (self.forward, self.backward) if f is not None)
+        return 12 * self.image.numel()  # roughly, with what its flow is computed from
 
 
 def sampled(flow, points):
