@@ -142,7 +142,8 @@ class Notebook:
             print("drawn without images: the race has no dataset")
             return None
         try:
-            if datasets.info(name).images:
+            about = datasets.info(name)
+            if about.images or about.videos:
                 return datasets.load(name)
             print(f"drawn without images: {name} holds features")
             return None

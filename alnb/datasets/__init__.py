@@ -3,7 +3,7 @@
 Every module of `alnb.datasets` and `alnb.worlds` that has
 
     INFO: dict[str, Info]                     what it serves, by name
-    load(name, root) -> Dataset               root: pathlib.Path
+    load(name, root) -> Dataset               root: pathlib.Path; `videos.Videos` where its Info says so
     status(name, root) -> (state, text)       optional; without it the data is embedded
     download(name, root)                      optional; without it there is nothing to fetch
 
@@ -40,7 +40,8 @@ class Info:
     stand_in: str = ""  # the embedded dataset that runs without this one
     train: int = 0  # training samples, the largest pool
     test: int = 0  # test samples
-    images: bool = True  # False: features (N, D) stand in the place of the images
+    images: bool = True  # False: features (N, D) stand in the place of the images, or videos
+    videos: bool = False  # frames with boxes in place of images with one label; train and test count the frames
     plumbing: bool = False  # real or not, it only shows that the machinery runs: never evidence
 
 
@@ -174,7 +175,7 @@ def _load(name: str, root: Path) -> Dataset:
 
 
 def load(name: str, root: str | Path | None = None) -> Dataset:
-    """The dataset called `name`; the last two are kept in memory.
+    """The dataset called `name` (`videos.Videos` for one of videos); the last two are kept in memory.
 
     root: folder of the downloads; default `ALNB_DATA`, else data/downloads. Raises BadRequest for an unknown
     name and Missing where the data is absent or damaged; never downloads.

@@ -38,7 +38,10 @@ def check(settings: Settings, dataset: str) -> None:
     """BadRequest for a recipe that cannot train, or a pool that the dataset does not have."""
     from alnb.learning import networks
 
-    if not datasets.info(dataset).images:
+    about = datasets.info(dataset)
+    if about.videos:
+        raise BadRequest(f"{dataset} holds videos, no images with one label each: expected a dataset of images")
+    if not about.images:
         raise BadRequest(f"{dataset} holds features, no images: give the race task = 'features', encoder = 'given', px = 0")
     if settings.network not in networks.names("images"):
         known = ", ".join(map(repr, networks.names("images")))
@@ -47,7 +50,7 @@ def check(settings: Settings, dataset: str) -> None:
     for name, least in (("batch", 2), ("smallest_batch", 1)):
         if getattr(settings, name) < least:
             raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {least}")
-    check_pool(settings, datasets.info(dataset).train)
+    check_pool(settings, about.train)
 
 
 def seconds(run: Run, labelled: Sequence[int], recorded: int) -> float:

@@ -69,6 +69,8 @@ def check(run: Run) -> None:
     check_recipe(o)
     from alnb.learning import encoders
 
+    if datasets.info(run.dataset).videos:
+        raise BadRequest(f"{run.dataset} holds videos: expected a dataset of images or features")
     if o.encoder == encoders.OF_RUN:
         if ENCODER not in run.needs:
             raise BadRequest(f"encoder = 'run': {run.study} needs no run as {ENCODER!r}")

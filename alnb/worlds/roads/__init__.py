@@ -1,0 +1,215 @@
+"""Road scenes filmed from a car: the world that stands in for SYNTHIA-AL (thesis section 2.4, Table 2.1).
+
+Every video is drawn when it is asked for, frame by frame; a frame is a pure function of (seed, subset, sequence, frame).
+Beside the picture there are instance ids, Cityscapes' 19 classes, depth, exact flow to the next and the last frame, and
+boxes of what is visible and of the whole object, with track ids.
+
+Presets
+- `roads-tiny`: 96 x 64, few short videos at 10 frames a second: the notebook's laptop and smoke.
+- `roads`: 160 x 120, a tenth of the sequences, 3 to 8 s: the `world` profile.
+- `roads-full`: all sequences of Table 2.1 at 400 x 300, the size at which the thesis trains.
+- `roads-assets`: other vehicles, figures and colours, as `roads-tiny`: what a detector is pre-trained on in place of COCO.
+- `roads-tiny-null`, `roads-null`: the frames of all videos shuffled, so that a frame's neighbours are no neighbours.
+- `roads-vid`: three classes, videos of very different lengths: stands in for ImageNet-VID.
+
+How hard a preset is are its fields `contrast`, `lookalikes`, `ghosts`, `flicker`, `noise`, `spacing`; see `Preset`.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from alnb.datasets import Info
+from alnb.datasets.videos import Frame, Videos
+from alnb.errors import BadRequest
+
+
+@dataclass(frozen=True)
+class Subset:
+    """A row of Table 2.1."""
+
+    title: str
+    sequences: int
+    areas: tuple[str, ...]
+    conditions: str  # S spring, F fall, W winter, R rain, N night
+    spawn: tuple[int, int, int, int]  # P(pedestrian, cyclist, car, wheelchair) at a predefined place, per cent
+    test: bool = False
+
+
+# Thesis Table 2.1: sequences, areas, conditions and spawning probabilities as printed.
+TABLE = {
+    "default": Subset("Default", 150, ("city", "highway"), "SWFR", (30, 20, 35, 0)),
+    "town": Subset("Town", 36, ("town",), "SWFR", (30, 20, 35, 0)),
+    "night": Subset("Night", 6, ("city", "highway"), "N", (0, 0, 35, 0)),
+    "wheelchair": Subset("Wheelchair", 5, ("city", "town"), "S", (20, 20, 0, 100)),
+    "test": Subset("Test (no WC)", 85, ("city", "highway", "town"), "SFRN", (30, 20, 35, 0), True),
+    "test-wheelchair": Subset("Test (WC)", 12, ("city", "town"), "S", (20, 20, 0, 100), True),
+}
+ORDER = list(TABLE)
+CLASSES = ("car", "pedestrian", "cyclist", "wheelchair")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What is generated, and how hard it is to detect."""
+
+    width: int
+    height: int
+    sequences: tuple[int, ...]  # of each subset, in the order of TABLE
+    seconds: tuple[float, float] = (10.0, 30.0)
+    fps: float = 25.0
+    focal: float = 1.1  # focal length in image widths
+    seed: int = 6
+    assets: int = 0  # which set of shapes and colours
+    shuffled: bool = False
+    # Difficulty
+    spacing: float = 1.0  # of the predefined places at which something may start: larger, emptier
+    contrast: float = 0.8  # of the participants' colours: 1 as they are, 0 all grey
+    lookalikes: float = 0.35  # chance of a pillar, hydrant, bin or poster at each of their places
+    ghosts: float = 0.15  # reflections in the windscreen a frame: there for one frame
+    flicker: float = 0.03  # deviation of the exposure from frame to frame
+    noise: float = 1.0  # of the sensor, times what the weather gives
+
+    @property
+    def least(self) -> float:
+        """A participant is annotated where more pixels of it are seen: 50 of 640 x 480 (thesis 2.4), and never under 12."""
+        return max(12.0, 50 * self.width * self.height / (640 * 480))
+
+
+_TINY = Preset(96, 64, (16, 4, 2, 2, 8, 2), seconds=(4, 7), fps=10)
+_ROADS = Preset(160, 120, (15, 4, 2, 2, 9, 3), seconds=(3, 8))
+PRESETS = {
+    "roads-tiny": _TINY,
+    "roads-tiny-null": replace(_TINY, shuffled=True),
+    "roads": _ROADS,
+    "roads-null": replace(_ROADS, shuffled=True),
+    "roads-full": Preset(400, 300, tuple(subset.sequences for subset in TABLE.values())),
+    "roads-assets": replace(_TINY, assets=1, seed=7),
+    "roads-vid": replace(_ROADS, sequences=(18, 8, 2, 0, 9, 0), seconds=(0.3, 20), seed=9),
+}
+
+
+def _lengths(preset: Preset, subset: str) -> np.ndarray:
+    """Frames of each sequence of a subset: uniform between the shortest and the longest time."""
+    rng = np.random.default_rng((preset.seed, ORDER.index(subset)))
+    count = preset.sequences[ORDER.index(subset)]
+    return np.maximum(np.round(rng.uniform(*preset.seconds, count) * preset.fps).astype(int), 2)
+
+
+def _frames(preset: Preset, test: bool) -> int:
+    return sum(int(_lengths(preset, name).sum()) for name, subset in TABLE.items() if subset.test == test)
+
+
+def _info(name: str, preset: Preset) -> Info:
+    what = "with other assets, " if preset.assets else "frames shuffled, " if preset.shuffled else ""
+    return Info(
+        title=f"road scenes from a car, {what}{preset.width} x {preset.height} videos",
+        real=False,
+        classes=_classes(preset),
+        source="embedded",
+        terms="drawn by this package",
+        note=f"{sum(preset.sequences)} videos at {preset.fps:g} frames a second, {preset.seconds[0]:g} to {preset.seconds[1]:g} s",
+        train=_frames(preset, False),
+        test=_frames(preset, True),
+        images=False,
+        videos=True,
+    )
+
+
+def _classes(preset: Preset) -> int:
+    """Wheelchairs only where a subset has them."""
+    return len(CLASSES) - (preset.sequences[ORDER.index("wheelchair")] == 0)
+
+
+INFO = {name: _info(name, preset) for name, preset in PRESETS.items()}
+
+
+class Sequence:
+    """A video of the world; see `alnb.datasets.videos.Video`."""
+
+    def __init__(self, preset: Preset, subset: str, number: int, length: int):
+        self.preset, self.subset, self.number, self.length = preset, subset, number, length
+        about = TABLE[subset]
+        self.area = about.areas[number % len(about.areas)]
+        self.condition = about.conditions[number // len(about.areas) % len(about.conditions)]
+        self.name = f"{subset}-{number:03d}-{self.area}-{self.condition}"
+        self.complete = np.ones(length, bool)
+
+    @functools.cached_property
+    def scene(self):
+        """What stands and moves along this road (`roads.scene.Scene`)."""
+        from alnb.worlds.roads import scene
+
+        preset = self.preset
+        key = (preset.seed, ORDER.index(self.subset), self.number)
+        return scene.build(key, self.area, self.condition, TABLE[self.subset].spawn, self.length, preset)
+
+    def frame(self, t: int) -> Frame:
+        """Frame t, drawn anew: IndexError outside 0 <= t < length."""
+        from alnb.worlds.roads import draw, looks
+
+        if not 0 <= t < self.length:
+            raise IndexError(f"{self.name} has {self.length} frames, there is no frame {t}")
+        preset, scene = self.preset, self.scene
+        cam, to, places = draw.draw(scene, t, preset.width, preset.height, preset.focal)
+        ids, hulls, amodal, _ = draw.boxes(scene, cam, to, places, preset.least)
+        return Frame(
+            rgb=looks.develop(scene, cam, to, t, preset),
+            boxes=hulls,
+            amodal=amodal,
+            classes=np.array([scene.things[k - 1].cls for k in ids], np.int64),
+            tracks=ids - 1,
+            instances=to.instances,
+            semantics=to.semantics,
+            depth=to.depth,
+            flow=functools.partial(draw.flow, scene, cam, to, places, t),
+        )
+
+
+class Shuffled:
+    """A video whose frames come from anywhere in its split; each keeps its own flow and tracks."""
+
+    def __init__(self, name, frames):
+        self.name, self.frames, self.length = name, frames, len(frames)
+        self.complete = np.ones(self.length, bool)
+
+    def frame(self, t: int) -> Frame:
+        if not 0 <= t < self.length:
+            raise IndexError(f"{self.name} has {self.length} frames, there is no frame {t}")
+        video, at = self.frames[t]
+        return video.frame(at)
+
+
+def _split(preset: Preset, test: bool) -> list:
+    made = [Sequence(preset, name, n, int(length)) for name, subset in TABLE.items() if subset.test == test
+            for n, length in enumerate(_lengths(preset, name))]  # fmt: skip
+    if not preset.shuffled:
+        return made
+    frames = [(video, t) for video in made for t in range(video.length)]
+    order = iter(np.random.default_rng((preset.seed, 99, test)).permutation(len(frames)))
+    return [Shuffled(video.name, [frames[next(order)] for _ in range(video.length)]) for video in made]
+
+
+def make(preset: Preset, name: str = "roads") -> Videos:
+    """The videos of any preset: `make(dataclasses.replace(PRESETS["roads-tiny"], ghosts=1.0))`."""
+    if len(preset.sequences) != len(TABLE) or min(preset.sequences) < 0:
+        raise BadRequest(
+            f"sequences = {preset.sequences}: expected {len(TABLE)} counts, one a subset: {', '.join(TABLE)}"
+        )
+    if not 0 < preset.seconds[0] <= preset.seconds[1] or min(preset.fps, preset.focal, preset.spacing) <= 0:
+        raise BadRequest(f"seconds = {preset.seconds}, fps = {preset.fps}: expected times above 0, the shorter first")
+    if min(preset.width, preset.height) < 32:
+        raise BadRequest(f"{preset.width} x {preset.height}: expected at least 32 x 32 pixels")
+    names = CLASSES[: _classes(preset)]
+    return Videos(name, _info(name, preset), names, _split(preset, False), _split(preset, True))
+
+
+def load(name: str, root: Path | None = None) -> Videos:
+    """The preset `name`; nothing is drawn yet."""
+    if name not in PRESETS:
+        raise BadRequest(f"unknown preset {name!r}: there are {', '.join(PRESETS)}")
+    return make(PRESETS[name], name)
