@@ -51,7 +51,9 @@ def apart(view, scores, budget: int, k: int = 1, per_video: bool = True):
     return torch.tensor((chosen + left)[:budget], device=view.device)
 
 
-@select("random_r", needs=("video", "time", "labelled_video", "labelled_time"), source="thesis 2.5.2, Random+R", nested=True)
+@select(
+    "random_r", needs=("video", "time", "labelled_video", "labelled_time"), source="thesis 2.5.2, Random+R", nested=True
+)
 def random_r(view, budget, rng, *, k: int = 1, per_video: bool = True):
     """(budget,) rows at random, apart in time and spread over the videos: Random with temporal representativeness."""
     return apart(view, -view.priority.cpu().numpy(), budget, k, per_video)

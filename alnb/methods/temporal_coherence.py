@@ -53,7 +53,9 @@ def minimise(candidate, edges, weight: int = 1, ties: str = "conservative"):
     candidate, edges = np.asarray(candidate, dtype=bool), np.asarray(edges, dtype=np.int64).reshape(-1, 2)
     n = len(candidate)
     unary, pairwise = 1, weight
-    if ties == "conservative" and len(edges):  # first the energy, then, at a K-th of it, the contradictions of a component
+    if ties == "conservative" and len(
+        edges
+    ):  # first the energy, then, at a K-th of it, the contradictions of a component
         joined = coo_array((np.ones(len(edges), np.int8), edges.T), shape=(n, n))
         K = int(np.bincount(connected_components(joined, directed=False)[1]).max()) + 1
         unary, pairwise = K + 1, K * weight
@@ -285,6 +287,21 @@ def estimate(footage: Footage, rules: Rules = RULES["text"], tracker: str = "flo
     return Errors(graph, labels, fp, fn)
 
 
+def example() -> Footage:
+    """The worked example: a car moves 4 px a frame for five frames and is missed in the third, where something is invented."""
+    import numpy as np
+
+    found = [(t, [10 + 4 * t, 20, 30 + 4 * t, 40]) for t in (0, 1, 3, 4)] + [(2, [80, 20, 96, 36])]
+
+    def motion(frames, direction, points):  # only the left half of the picture moves
+        return np.where(points[:, :1] < 60, [[4.0 * direction, 0.0]], 0.0)
+
+    frame, boxes = (np.array(part) for part in zip(*found))
+    F, D = np.arange(5), len(found)
+    of = np.zeros(D, int), np.full(D, 0.9), np.tile([0.1, 0.9], (D, 1))
+    return Footage(np.zeros(5, int), F, F, (110, 60), frame, boxes.astype(float), *of, motion)
+
+
 # --- the strategies ------------------------------------------------------------------------------------------------------------
 
 
@@ -294,7 +311,9 @@ def estimate(footage: Footage, rules: Rules = RULES["text"], tracker: str = "flo
     source="thesis 2.3.2, Temporal Coherence",
     nested=True,
 )
-def tc(view, budget, rng, *, errors: str = "fp", rules: str = "text", ties: str = "", tracker: str = "flow", k: int = 1):
+def tc(
+    view, budget, rng, *, errors: str = "fp", rules: str = "text", ties: str = "", tracker: str = "flow", k: int = 1
+):
     """(budget,) rows with the most estimated errors, apart in time. errors: "fp" as the thesis, "fn" or "both"; ties: those of
     the rules if left out."""
     known = chosen_rules(errors, rules, ties, tracker)
@@ -326,7 +345,9 @@ def most_detections(view, budget, rng, *, k: int = 1):
     import numpy as np
 
     footage = view.detections()
-    return frames.apart(view, footage.of_candidates(np.bincount(footage.frame, minlength=len(footage.video))), budget, k)
+    return frames.apart(
+        view, footage.of_candidates(np.bincount(footage.frame, minlength=len(footage.video))), budget, k
+    )
 
 
 def chosen_rules(errors: str, rules: str, ties: str, tracker: str) -> Rules:
@@ -386,7 +407,9 @@ def against_truth(footage: Footage, truth, errors: Errors) -> list[dict]:
     from alnb.metrics.detection import match
 
     here, D = footage.row >= 0, len(footage.boxes)
-    found = match(footage.frame, footage.boxes, footage.classes, footage.scores, truth.frame, truth.boxes, truth.classes)
+    found = match(
+        footage.frame, footage.boxes, footage.classes, footage.scores, truth.frame, truth.boxes, truth.classes
+    )
     seen = np.isin(np.arange(len(truth.boxes)), found)
     false, missed = (found < 0) & here[footage.frame], ~seen & here[truth.frame]
     called = (errors.labels[:D] == FP) & here[footage.frame]
@@ -416,8 +439,9 @@ def _fares(error, true, called, right, lasting, chance, estimated=None):
     estimated = int(called.sum()) if estimated is None else estimated
     nan = float("nan")
     share = lambda a, b: float(a / b) if b else nan
-    rows = [{"error": error, "sort": "all", "true": int(true.sum()), "estimated": estimated, "right": int(right.sum()),
-             "precision": share(right.sum(), estimated), "recall": share(right.sum(), true.sum()), "chance": float(chance)}]  # fmt: skip
+    whole = {"true": int(true.sum()), "estimated": estimated, "right": int(right.sum()), "chance": float(chance)}
+    fares = {"precision": share(right.sum(), estimated), "recall": share(right.sum(), true.sum())}
+    rows = [{"error": error, "sort": "all", **whole, **fares}]
     for sort, of in (("flickers", ~lasting), ("persistent", lasting)):
         n, hit = int((true & of).sum()), int((right & of).sum())
         rows.append({"error": error, "sort": sort, "true": n, "right": hit, "recall": share(hit, n)})
@@ -516,7 +540,9 @@ def check(run: Run) -> None:
     if run.method == PRETRAINED:
         return
     if o.initial_labels in ("balanced", "reserved"):
-        raise BadRequest(f"initial_labels = {o.initial_labels!r}: a frame has no one class; accepted: 'random' or a strategy")
+        raise BadRequest(
+            f"initial_labels = {o.initial_labels!r}: a frame has no one class; accepted: 'random' or a strategy"
+        )
     given = {"errors": "fp", "rules": "text", "ties": "", "tracker": "flow"} | o.strategy
     chosen_rules(*(given[name] for name in ("errors", "rules", "ties", "tracker")))
     if given.get("k", 0) < 0:
@@ -529,7 +555,17 @@ STUDY = Study(
     Detection.metrics, lambda dataset: Detection.offers, check,
 )  # fmt: skip
 
-INHERITED = ("network", "batch", "smallest_batch", "optimiser", "momentum", "weight_decay", "nesterov", "precision", "height")
+INHERITED = (
+    "network",
+    "batch",
+    "smallest_batch",
+    "optimiser",
+    "momentum",
+    "weight_decay",
+    "nesterov",
+    "precision",
+    "height",
+)
 
 
 def source_run(settings: Mapping[str, Any]) -> Run | None:
@@ -538,7 +574,8 @@ def source_run(settings: Mapping[str, Any]) -> Run | None:
     if o.pretraining in ("", "coco"):
         return None
     own = {name: settings[name] for name in INHERITED if name in settings}
-    own |= {"epochs": o.pretraining_epochs, "lr": o.pretraining_lr, "schedule": "cosine", "pretraining_frames": o.pretraining_frames}
+    own |= {"epochs": o.pretraining_epochs, "lr": o.pretraining_lr, "schedule": "cosine"}
+    own["pretraining_frames"] = o.pretraining_frames
     return Run(STUDY.name, o.pretraining, PRETRAINED, 0, own)
 
 
@@ -552,7 +589,9 @@ def _arm(name: str, options: Mapping[str, Any], dataset: str, seed: int, setting
         return [races.all_data_run(STUDY.name, dataset, seed, settings, needs)]
     further = coerce(options.pop("further", 0), int, f"{name}: further")
     if further < 0 or (further and (options or name not in BASELINES)):
-        raise BadRequest(f"{name}: further = {further}: only the plain {' and '.join(BASELINES)} go further, 0 or more cycles")
+        raise BadRequest(
+            f"{name}: further = {further}: only the plain {' and '.join(BASELINES)} go further, 0 or more cycles"
+        )
     run = races.method_run(STUDY.name, dataset, acquisition.write_arm(name, options), seed, settings, needs)
     return [run] + [races.further_run(run, further)] * bool(further)
 

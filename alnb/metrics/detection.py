@@ -39,7 +39,10 @@ def pairs(groups_a, groups_b, most: int = 1 << 21):
         end = max(begin + 1, int(np.searchsorted(total, total[begin] + most, "right")) - 1)
         count = (last - first)[begin:end]
         i = np.repeat(np.arange(begin, end), count)
-        yield i, np.arange(len(i)) - np.repeat(total[begin:end] - total[begin], count) + np.repeat(first[begin:end], count)
+        yield (
+            i,
+            np.arange(len(i)) - np.repeat(total[begin:end] - total[begin], count) + np.repeat(first[begin:end], count),
+        )
         begin = end
 
 
@@ -70,7 +73,10 @@ def _groups(frames, classes, other_frames, other_classes):
     """One number a (frame, class), for both sets of boxes."""
     both = np.concatenate([classes, other_classes]).astype(np.int64)
     step = both.max(initial=0) + 1
-    return [np.asarray(f, dtype=np.int64) * step + np.asarray(c) for f, c in ((frames, classes), (other_frames, other_classes))]
+    return [
+        np.asarray(f, dtype=np.int64) * step + np.asarray(c)
+        for f, c in ((frames, classes), (other_frames, other_classes))
+    ]
 
 
 def average_precision(

@@ -82,11 +82,15 @@ def check(settings: Settings, dataset: str) -> None:
     if settings.pretraining_lr <= 0:
         raise BadRequest(f"pretraining_lr = {settings.pretraining_lr}: expected above 0")
     if settings.network == "fasterrcnn_small" and (settings.pretraining == "coco" or settings.height):
-        raise BadRequest("fasterrcnn_small has no COCO weights and resizes nothing: give it pretraining on a world, height = 0")
+        raise BadRequest(
+            "fasterrcnn_small has no COCO weights and resizes nothing: give it pretraining on a world, height = 0"
+        )
     if settings.pretraining not in ("", "coco"):
         datasets.info(settings.pretraining)
     if settings.flow == "dis" and find_spec("cv2") is None:
-        raise BadRequest("flow = 'dis' wants OpenCV (opencv-python-headless), which is not installed; accepted: 'exact'")
+        raise BadRequest(
+            "flow = 'dis' wants OpenCV (opencv-python-headless), which is not installed; accepted: 'exact'"
+        )
 
 
 # --- what strategies see --------------------------------------------------------------------------------------------------------
@@ -254,10 +258,15 @@ class Frames:
 
         images, targets = [], []
         for i, mirrored in zip(rows[part].tolist(), drawn[part].tolist()):
-            image, boxes = self.reel[self.samples[i]].image.to(self.device).float() / 255, torch.as_tensor(self.boxes[i]).float()
+            image, boxes = (
+                self.reel[self.samples[i]].image.to(self.device).float() / 255,
+                torch.as_tensor(self.boxes[i]).float(),
+            )
             if mirrored:
                 image = image.flip(2)
-                boxes = torch.stack([image.shape[2] - boxes[:, 2], boxes[:, 1], image.shape[2] - boxes[:, 0], boxes[:, 3]], 1)
+                boxes = torch.stack(
+                    [image.shape[2] - boxes[:, 2], boxes[:, 1], image.shape[2] - boxes[:, 0], boxes[:, 3]], 1
+                )
             images.append(image)
             labels = torch.as_tensor(self.classes[i]) + 1  # 0 is the background
             targets.append({"boxes": boxes.to(self.device), "labels": labels.to(self.device)})
@@ -312,7 +321,9 @@ class Detection:
             if sample in answers:
                 given = np.asarray(answers[sample], dtype=float).reshape(-1, 5)
                 if ((given[:, 4] < 0) | (given[:, 4] >= self.classes) | (given[:, 2:4] <= given[:, :2]).any(1)).any():
-                    raise BadRequest(f"answer to frame {sample}: expected x0 < x1, y0 < y1, class 0 to {self.classes - 1}")
+                    raise BadRequest(
+                        f"answer to frame {sample}: expected x0 < x1, y0 < y1, class 0 to {self.classes - 1}"
+                    )
                 known.append((given[:, :4].astype(np.float32), given[:, 4].astype(np.int64)))
             else:
                 shot = self.reel[int(sample)]
@@ -474,7 +485,10 @@ class Seen:
         for i in self._candidates.tolist():
             near.update(range(max(0, i - NEIGHBOURS), min(len(reel), i + NEIGHBOURS + 1)))
         near = np.array(sorted(near), dtype=int)
-        of = {video: reel.time[self._candidates[reel.video[self._candidates] == video]] for video in np.unique(reel.video[near])}
+        of = {
+            video: reel.time[self._candidates[reel.video[self._candidates] == video]]
+            for video in np.unique(reel.video[near])
+        }
         own = [len(of[v]) > 0 and abs(of[v] - t).min() <= NEIGHBOURS for v, t in zip(reel.video[near], reel.time[near])]
         return near[np.array(own, dtype=bool)]
 
@@ -497,7 +511,7 @@ class Seen:
         return self._task.truth(self._task.reel, self._samples)
 
 
-# --- the detector that a run starts from --------------------------------------------------------------------------------------------
+# --- the detector that a run starts from ------------------------------------------------------------------------------------------
 
 
 def pretrain(task: Detection):

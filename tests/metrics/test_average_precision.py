@@ -21,7 +21,9 @@ def scene(seed, frames=6, classes=3):
             box = [*corner, *(corner + size)]
             truth.append((frame, box, c))
             for _ in range(rng.integers(0, 3)):
-                found.append((frame, np.array(box) + rng.normal(0, 2, 4), c if rng.random() < 0.9 else rng.integers(classes)))
+                found.append(
+                    (frame, np.array(box) + rng.normal(0, 2, 4), c if rng.random() < 0.9 else rng.integers(classes))
+                )
         for _ in range(rng.integers(0, 3)):
             corner = rng.uniform(0, 60, 2)
             found.append((frame, [*corner, *(corner + rng.uniform(6, 25, 2))], rng.integers(classes)))
@@ -44,7 +46,8 @@ def plain_ap(frames, boxes, classes, scores, tf, tb, tc, recalls):
         objects, taken, hits, curve = sum(tc == c), set(), 0, []
         for n, d in enumerate(sorted((i for i in range(len(boxes)) if classes[i] == c), key=lambda i: -scores[i]), 1):
             best = max(
-                (t for t in range(len(tb)) if tf[t] == frames[d] and tc[t] == c and t not in taken and plain_iou(boxes[d], tb[t]) > 0.5),
+                (t for t in range(len(tb)) if tf[t] == frames[d] and tc[t] == c and t not in taken
+                 and plain_iou(boxes[d], tb[t]) > 0.5),
                 key=lambda t: plain_iou(boxes[d], tb[t]), default=None,
             )  # fmt: skip
             if best is not None:

@@ -19,12 +19,16 @@ def build(classes, size, height=0, coco=False):
     from alnb.errors import BadRequest
 
     if coco or height:
-        raise BadRequest("fasterrcnn_small: no COCO weights and no resizing; accepted: pretraining on a world, height = 0")
+        raise BadRequest(
+            "fasterrcnn_small: no COCO weights and no resizing; accepted: pretraining on a world, height = 0"
+        )
 
     def layer(a, b, stride=1):
         return [nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True)]
 
-    body = nn.Sequential(*layer(3, 24, 2), *layer(24, 32, 2), *layer(32, 48), *layer(48, 48), *layer(48, 48), *layer(48, 48))
+    body = nn.Sequential(
+        *layer(3, 24, 2), *layer(24, 32, 2), *layer(32, 48), *layer(48, 48), *layer(48, 48), *layer(48, 48)
+    )
     body.out_channels = 48
     head = nn.Sequential(nn.Flatten(), nn.Linear(48 * 4 * 4, 96), nn.ReLU(), nn.Linear(96, 96), nn.ReLU())
     return FasterRCNN(
