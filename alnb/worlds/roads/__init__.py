@@ -26,6 +26,9 @@ import numpy as np
 from alnb.datasets import Info
 from alnb.datasets.videos import Frame, Videos
 from alnb.errors import BadRequest
+from alnb.worlds.roads.disk import write
+
+__all__ = ["INFO", "PRESETS", "TABLE", "Preset", "load", "make", "table", "write"]
 
 
 @dataclass(frozen=True)
