@@ -253,17 +253,15 @@ def cost_2(results, race: str = "roads") -> Drawing | None:
         return standard.left_out(race, NOTHING)
     found = []
     for arm in dict.fromkeys(tests["method"]):
-        own = tests[(tests["method"] == arm)].sort_values("cycle")
         spent = rows[(rows["method"] == arm) & (rows["kind"] == "timing")]
-        runs = own.groupby("key")
-        frames_, boxes = (runs[name].last() - runs[name].first() for name in ("labelled", "boxes"))
-        if not (frames_ > 0).any():
+        asked = rows[(rows["method"] == arm) & (rows["kind"] == "asked")]
+        if not len(asked):
             continue
         mean = lambda name, spent=spent: spent[name].mean() if name in spent else float("nan")
         looking, choosing = mean("detecting"), mean("choosing")
         rest = choosing - (looking if looking == looking else 0)
         found.append({"arm": arm, "looking, s": looking, "the rest, s": rest, "rest of looking, %": 100 * rest / looking,
-                      "boxes a frame": boxes.sum() / frames_.sum()})  # fmt: skip
+                      "boxes a frame": asked["boxes"].mean()})  # fmt: skip
     if not found:
         return standard.left_out(race, "no arm has finished a cycle")
     table = pandas.DataFrame(found)

@@ -367,10 +367,13 @@ SHOWN = 6  # frames of Fig. 2.3
 
 
 def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
-    """Of tc: rows of kind "errors", how the estimated errors fare against the true ones, with the frames in their order and
-    shuffled, and at cycle 0 of kind "box" (Fig. 2.3). The labels of the pool are looked at for figures only."""
+    """Rows of kind "asked", the boxes a frame of the batch; of tc also of kind "errors", how the estimated errors fare against the
+    true ones, with the frames in their order and shuffled, and at cycle 0 of kind "box" (Fig. 2.3). The labels of the pool are
+    looked at for figures only."""
+    boxes = now.task.cost(now.candidates[choice.rows.numpy()])["boxes"] / len(choice.rows)
+    rows = [{"kind": "asked", "cycle": now.cycle, "boxes": boxes}]
     if now.strategy.name != "tc":
-        return [], {}
+        return rows, {}
     given = {**now.strategy.parameters, **now.run.options.strategy}
     rules = chosen_rules(given["errors"], given["rules"], given["ties"], given["tracker"])
     footage = view.detections()
@@ -378,7 +381,9 @@ def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
     errors = estimate(footage, rules, given["tracker"])
     mixed, place = footage.shuffled(torch_stream(now.run.seed, "shuffled frames", now.cycle))
     found = against_truth(footage, truth, errors)
-    rows = [{"kind": "errors", "cycle": now.cycle, "order": "in time", **row} for row in found]
+    for row in found:
+        gain = {"gain_precision": row["precision"] - row["chance"]} if "precision" in row else {}
+        rows.append({"kind": "errors", "cycle": now.cycle, "order": "in time", **row, **gain})
     for row in against_truth(footage, truth, in_order(estimate(mixed, rules), place)):
         rows.append({"kind": "errors", "cycle": now.cycle, "order": "shuffled", **row})
     return rows + (shown(footage, truth, errors) if now.cycle == 0 else []), {}
@@ -432,7 +437,7 @@ def against_truth(footage: Footage, truth, errors: Errors) -> list[dict]:
     fn = _fares("fn", missed, None, met, lasting, (rightly(c) >= 0).sum() / max(len(c), 1), len(guessed))
     for rows, true, told in ((fp, counts[0], errors.fp[frames_]), (fn, counts[1], errors.fn[frames_])):
         rows[0] |= {"frames": len(frames_), "rank": _spearman(true, told)}
-    return fp + fn
+    return [{name: value for name, value in row.items() if value == value} for row in fp + fn]
 
 
 def _fares(error, true, called, right, lasting, chance, estimated=None):
@@ -445,7 +450,7 @@ def _fares(error, true, called, right, lasting, chance, estimated=None):
     for sort, of in (("flickers", ~lasting), ("persistent", lasting)):
         n, hit = int((true & of).sum()), int((right & of).sum())
         rows.append({"error": error, "sort": sort, "true": n, "right": hit, "recall": share(hit, n)})
-    return [{name: value for name, value in row.items() if value == value} for row in rows]
+    return rows
 
 
 def _found_around(footage: Footage, truth, seen):
@@ -467,14 +472,14 @@ def _spearman(a, b) -> float:
 
 
 def shown(footage: Footage, truth, errors: Errors) -> list[dict]:
-    """Rows of kind "box": truth, detections, estimated false positives and negatives of the frames with most of them, one a
-    video and at most SHOWN."""
+    """Rows of kind "box": truth, detections, estimated false positives and negatives of the frames with most of them (then, with
+    most objects), one a video and at most SHOWN."""
     import numpy as np
 
-    count = np.where(footage.row >= 0, errors.fp + errors.fn, -1)
-    order, chosen = np.argsort(-count, kind="stable"), {}
-    for f in order[count[order] > 0].tolist():
-        chosen.setdefault(int(footage.video[f]), f)
+    objects, chosen = np.bincount(truth.frame, minlength=len(footage.row)), {}
+    for f in np.lexsort((-objects, -(errors.fp + errors.fn))).tolist():
+        if footage.row[f] >= 0 and objects[f] + errors.fp[f] + errors.fn[f]:
+            chosen.setdefault(int(footage.video[f]), f)
     at, D = errors.graph, len(footage.boxes)
     candidate = np.arange(len(at.frame)) >= D
     parts = (

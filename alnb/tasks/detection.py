@@ -66,8 +66,6 @@ class Settings(TrainingSettings):
 
 def check(settings: Settings, dataset: str) -> None:
     """BadRequest for a detector, a training or a part of the videos that cannot be."""
-    from importlib.util import find_spec
-
     from alnb.learning import detectors
 
     detectors.cost(settings.network)
@@ -443,8 +441,10 @@ class Detection:
 
 def _dis(a, b):
     """(H, W, 2) OpenCV's dense inverse search from image a to b, (3, H, W) uint8."""
-    import cv2
-
+    try:
+        import cv2
+    except ImportError:
+        raise BadRequest("flow = 'dis' wants OpenCV (opencv-python-headless), which is not installed") from None
     grey = [cv2.cvtColor(image.permute(1, 2, 0).numpy(), cv2.COLOR_RGB2GRAY) for image in (a, b)]
     return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(*grey, None).astype("float16")
 
