@@ -153,15 +153,15 @@ class Sequence:
 
     def frame(self, t: int) -> Frame:
         """Frame t, drawn anew: IndexError outside 0 <= t < length."""
-        from alnb.worlds.roads import draw, looks
+        from alnb.worlds.roads import draw
 
         if not 0 <= t < self.length:
             raise IndexError(f"{self.name} has {self.length} frames, there is no frame {t}")
         preset, scene = self.preset, self.scene
         cam, to, places = draw.draw(scene, t, preset.width, preset.height, preset.focal)
-        ids, hulls, amodal, _ = draw.boxes(scene, cam, to, places, preset.least)
+        ids, hulls, amodal = draw.boxes(scene, cam, to, places, preset.least)
         return Frame(
-            rgb=looks.develop(scene, cam, to, t, preset),
+            rgb=draw.picture(scene, cam, to, t, preset),
             boxes=hulls,
             amodal=amodal,
             classes=np.array([scene.things[k - 1].cls for k in ids], np.int64),

@@ -68,9 +68,10 @@ class _Canvas:
     def ring(self, part, x, y, radius, half, squeeze=1.0):
         self.paint(part, np.abs(np.hypot((self.x - x) / squeeze, self.y - y) - radius) - half)
 
-    def head(self, x, y, r):
+    def head(self, x, y, r, view="front"):
         self.limb(HAIR, x, y + 0.03, x, y, r * 1.08)
-        self.limb(SKIN, x + 0.01, y - 0.03, x + 0.01, y - 0.05, r * 0.86)
+        if view != "back":
+            self.limb(SKIN, x + 0.01, y - 0.03, x + 0.01, y - 0.05, r * 0.86)
 
 
 def _walker(view, phase, build):
@@ -94,7 +95,7 @@ def _walker(view, phase, build):
             canvas.limb(SHIRT, sign * 0.21 * wide, 1.36, sign * 0.27 * wide, 1.08 + lift, 0.06, 0.05)
             canvas.limb(SKIN, sign * 0.27 * wide, 1.05 + lift, sign * 0.26 * wide, 0.86 + lift, 0.04)
         canvas.limb(SHIRT, 0, 0.95, 0, 1.32, 0.17 * wide, 0.2 * wide)
-        canvas.head(0, 1.63, 0.115)
+        canvas.head(0, 1.63, 0.115, view)
     return canvas.cover
 
 
@@ -128,7 +129,7 @@ def _cyclist(view, phase, build):
             canvas.limb(SHOES, sign * 0.11, 0.24 + up, sign * 0.13, 0.23 + up, 0.055)
             canvas.limb(SHIRT, sign * 0.2 * build, 1.36, sign * 0.27, 1.06, 0.06, 0.05)
         canvas.limb(SHIRT, 0, 1.02, 0, 1.36, 0.17 * build, 0.19 * build)
-        canvas.head(0, 1.65, 0.12)
+        canvas.head(0, 1.65, 0.12, view)
     return canvas.cover
 
 
@@ -159,7 +160,7 @@ def _wheelchair(view, phase, build):
         for sign in (-1, 1):
             canvas.limb(SHIRT, sign * 0.21 * build, 1.02, sign * 0.3, 0.75 + push, 0.055)
             canvas.limb(SKIN, sign * 0.3, 0.75 + push, sign * 0.31, 0.6 + push, 0.04)
-        canvas.head(0, 1.28, 0.115)
+        canvas.head(0, 1.28, 0.115, view)
     return canvas.cover
 
 
@@ -167,27 +168,40 @@ FIGURES = {"pedestrian": _walker, "cyclist": _cyclist, "wheelchair": _wheelchair
 BUILDS = ((0.92, 1.1), (0.75, 1.35))  # slim and stout, of each set of assets
 
 
-@functools.cache
-def figure(kind: str, view: str, phase: int, stout: int, assets: int) -> list[np.ndarray]:
-    """Coverage (PARTS, s, s) float32 of a figure, s = SIDE, SIDE / 2, ...: its mean over larger and larger pixels.
+@dataclass(frozen=True)
+class Card:
+    """Coverage (parts, h, w) float32 of a figure: of its finest pixels, and its mean over 2 x 2, 4 x 4, ... of them, cut to
+    what is not empty: x from x0 to x1, y from y0 up to y1, in spans, x = 0 in the middle. Parts sum to the opacity."""
 
-    kind: pedestrian, cyclist, wheelchair; view: side (towards +x) or front. They sum to the figure's opacity.
-    """
-    return pyramid(FIGURES[kind](view, phase, BUILDS[assets][stout]))
+    levels: tuple[np.ndarray, ...]
+    x0: float
+    x1: float
+    y0: float
+    y1: float
 
 
-def pyramid(cover: np.ndarray) -> list[np.ndarray]:
-    """(C, s, s) and its means over 2 x 2, 4 x 4, ... pixels."""
-    levels = [cover.astype(np.float32)]
-    while levels[-1].shape[-1] % 2 == 0 and levels[-1].shape[-1] > 6:
+def _card(cover: np.ndarray) -> Card:
+    """The card of a canvas' coverage (parts, SIDE, SIDE); it is cut at multiples of 16 pixels, so that all levels are."""
+    cells = cover.sum(0).reshape(SIDE // 16, 16, SIDE // 16, 16).max((1, 3)) > 1e-3
+    rows, cols = (np.flatnonzero(cells.any(axis)) for axis in (1, 0))
+    (top, bottom), (left, right) = (16 * part[[0, -1]] + (0, 16) for part in (rows, cols))
+    levels = [cover[:, top:bottom, left:right].astype(np.float32)]
+    while len(levels) < 5:
         c, h, w = levels[-1].shape
         levels.append(levels[-1].reshape(c, h // 2, 2, w // 2, 2).mean((2, 4)))
-    return levels
+    edges = left / SIDE - 0.5, right / SIDE - 0.5, 1 - bottom / SIDE, 1 - top / SIDE
+    return Card(tuple(levels), *(float(edge) for edge in edges))
 
 
 @functools.cache
-def plant(kind: str, variant: int) -> list[np.ndarray]:
-    """Coverage (2, s, s) of trunk and leaves, as `figure`; kind: round, tall, bush, bare."""
+def figure(kind: str, view: str, phase: int, stout: int, assets: int) -> Card:
+    """kind: pedestrian, cyclist, wheelchair; view: side (towards +x), front or back."""
+    return _card(FIGURES[kind](view, phase, BUILDS[assets][stout]))
+
+
+@functools.cache
+def plant(kind: str, variant: int) -> Card:
+    """Trunk and leaves; kind: round, tall, bush, bare."""
     rng = np.random.default_rng([9, variant, ["round", "tall", "bush", "bare"].index(kind)])
     canvas = _Canvas()
     x, y = canvas.x / SPAN * 2, canvas.y / SPAN  # -1..1, 0..1
@@ -203,15 +217,15 @@ def plant(kind: str, variant: int) -> list[np.ndarray]:
         trunk *= 0
     if kind == "bare":  # in winter: twigs
         leaves *= texture()[1, :SIDE, :SIDE] > 0.55
-    return pyramid(np.stack([trunk * (1 - leaves), leaves]))
+    return _card(np.stack([trunk * (1 - leaves), leaves]))
 
 
 @functools.cache
-def prop(kind: str, variant: int) -> list[np.ndarray]:
-    """Coverage (parts, s, s) of a thing that stands there, as `figure`."""
-    canvas = _Canvas()
+def prop(kind: str, variant: int) -> Card:
+    """A thing that stands there."""
     if kind == "poster":  # a person, printed on a board
-        return pyramid(_poster(variant))
+        return _card(_poster())
+    canvas = _Canvas()
     if kind == "lamp":
         reach = 0.42 * (1 - 2 * variant)
         canvas.limb(0, 0, 0, 0, 1.95, 0.026, 0.016)
@@ -236,10 +250,10 @@ def prop(kind: str, variant: int) -> list[np.ndarray]:
     else:  # a bin
         canvas.paint(0, np.maximum(np.abs(canvas.x) - 0.3, np.abs(canvas.y - 0.5) - 0.5))
         canvas.paint(1, np.maximum(np.abs(canvas.x) - 0.34, np.abs(canvas.y - 1.05) - 0.06))
-    return pyramid(canvas.cover[: {"lamp": 2, "hydrant": 2, "bin": 2}.get(kind, 3)])
+    return _card(canvas.cover[: {"lamp": 2, "hydrant": 2, "bin": 2}.get(kind, 3)])
 
 
-def _poster(variant):
+def _poster():
     canvas = _Canvas()
     canvas.paint(0, np.maximum(np.abs(canvas.x) - 0.5, np.abs(canvas.y - 1.05) - 0.92))
     board = canvas.cover[0]

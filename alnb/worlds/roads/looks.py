@@ -53,44 +53,39 @@ LOOKS = {
 }  # fmt: skip
 
 
-def develop(scene, cam, to, t: int, preset) -> np.ndarray:
-    """(H, W, 3) uint8: the frame as a camera sees it. The air, the night's lights, rain, reflections in the windscreen,
-    exposure and the sensor's noise, from a random stream of (sequence, frame)."""
+def light(scene, cam, to, rng) -> np.ndarray:
+    """(H, W, 3) float32: what reaches the lens, through the air, by night or rain."""
     look = LOOKS[scene.condition]
-    rng = np.random.default_rng((*scene.key, t, 1))
-    rgb, depth = to.rgb, to.depth
-    fade = np.exp(-np.minimum(depth, 1e3) / look.visibility)[..., None]
-    sky = (depth > 1e3)[..., None]
-    rgb = np.where(sky, rgb, look.haze + fade * (rgb - look.haze))
+    sky = (to.depth > 1e3)[..., None]
+    fade = np.exp(np.minimum(to.depth, 1e3) / -look.visibility)[..., None]
+    rgb = np.where(sky, to.rgb, look.haze + fade * (to.rgb - look.haze))
     if look.colour < 1:
-        rgb = rgb.mean(2, keepdims=True) * (1 - look.colour) + rgb * look.colour
+        rgb += (1 - look.colour) * (rgb.mean(2, keepdims=True) - rgb)
     if scene.condition == "N":
-        rgb = _night(cam, to, rgb, depth, look)
-    elif look.gain != 1:
-        rgb = rgb * look.gain
+        return _night(cam, to, rgb, sky, look)
+    if look.gain != 1:
+        rgb *= look.gain
     if scene.condition == "R":
         _rain(rng, rgb)
-    for _ in range(rng.poisson(preset.ghosts)):
-        _ghost(rng, rgb, preset.assets)
-    rgb = rgb * scene.tint * (1 + preset.flicker * rng.standard_normal())
-    rgb += (look.noise * preset.noise) * rng.standard_normal(rgb.shape, np.float32)
-    return np.clip(rgb, 0, 255).astype(np.uint8)
+    return rgb
 
 
-def _night(cam, to, rgb, depth, look):
+def expose(scene, rgb, rng, flicker: float, noise: float) -> np.ndarray:
+    """(H, W, 3) uint8: the camera's tint, its exposure (deviation `flicker`) and its noise, times `noise`."""
+    rgb = rgb * (scene.tint * np.float32(1 + flicker * rng.standard_normal()))
+    rgb += np.float32(LOOKS[scene.condition].noise * noise) * rng.standard_normal(rgb.shape, np.float32)
+    return np.minimum(np.maximum(rgb, 0), 255).astype(np.uint8)
+
+
+def _night(cam, to, rgb, sky, look):
     """Dark but for headlights on what is near, lit windows and lamps, and a halo around each of these."""
-    u = (np.arange(cam.width, dtype=np.float32) + 0.5 - cam.cx) / cam.f
-    v = (np.arange(cam.height, dtype=np.float32) + 0.5 - cam.cy)[:, None] / cam.f
-    beam = np.exp(-((u / 0.3) ** 2)) * np.exp(-(((v - 0.05) / 0.13) ** 2)) * np.exp(-np.minimum(depth, 500) / 22)
-    light = look.gain * np.array((0.8, 0.9, 1.25), np.float32) + (1.1 * beam)[..., None] * np.array(
-        (1, 0.95, 0.8), np.float32
-    )
-    sky = (depth > 1e3)[..., None]
+    right, down = cam.right, -cam.up[:, None]
+    beam = np.exp(-((right / 0.34) ** 2) - ((down - 0.05) / 0.15) ** 2 - np.minimum(to.depth, 500) / 26)
+    ambient, headlights = np.array((0.8, 0.9, 1.25), np.float32), np.array((1.25, 1.2, 1.0), np.float32)
     glow = to.glow[..., None]
-    out = np.where(sky, rgb, rgb * np.minimum(light, 1))
-    out = out * (1 - glow) + glow * np.minimum(rgb * 1.15 + 40, 255)
-    bright = rgb * glow
-    halo = bright
+    out = np.where(sky, rgb, rgb * np.minimum(look.gain * ambient + beam[..., None] * headlights, 1))
+    out += glow * (np.minimum(rgb * 1.15 + 40, 255) - out)
+    halo = rgb * glow
     for reach in (1, 2):
         for axis in (0, 1):
             halo = (np.roll(halo, reach, axis) + halo + np.roll(halo, -reach, axis)) / 3
@@ -108,32 +103,3 @@ def _rain(rng, rgb):
         rows, cols = y + k, (x + k // 4) % width
         inside = (rows >= 0) & (rows < height)
         rgb[rows[inside], cols[inside]] += strength[inside, None]
-
-
-def _ghost(rng, rgb, which):
-    """A reflection in the windscreen, for one frame: a shape of a participant's size and colours, half transparent."""
-    from alnb.worlds.roads import assets
-
-    height, width = rgb.shape[:2]
-    kind = ("pedestrian", "cyclist", "vehicle")[rng.integers(3)]
-    tall = rng.uniform(0.16, 0.42) * height
-    colour = assets.CLOTHES[which][rng.integers(len(assets.CLOTHES[which]))]
-    size = max(int(tall), 4)
-    j = (np.arange(size) * assets.SIDE // size).astype(int)
-    if kind == "vehicle":
-        a = np.abs(np.linspace(-1, 1, size))
-        alpha = ((a[None] < 0.95) & (np.linspace(0, 1, size)[:, None] > 0.55)) | (
-            (a[None] < 0.68) & (np.linspace(0, 1, size)[:, None] > 0.3)
-        )
-        alpha = alpha.astype(np.float32)
-    else:
-        view = ("side", "front")[rng.integers(2)]
-        alpha = assets.figure(kind, view, int(rng.integers(8)), 0, which)[0].sum(0)[np.ix_(j, j)]
-    top, left = int(rng.uniform(0.25, 0.8) * height - size / 2), int(rng.uniform(0, 1) * width - size / 2)
-    rows, cols = np.arange(top, top + size), np.arange(left, left + size)
-    r, c = (rows >= 0) & (rows < height), (cols >= 0) & (cols < width)
-    if not r.any() or not c.any():
-        return
-    cut = slice(rows[r][0], rows[r][-1] + 1), slice(cols[c][0], cols[c][-1] + 1)
-    alpha = alpha[np.ix_(r, c)][..., None] * rng.uniform(0.35, 0.75)
-    rgb[cut] += alpha * (colour - rgb[cut])

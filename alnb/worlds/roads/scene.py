@@ -5,6 +5,7 @@ Metres and seconds; x to the right of the road's middle, y up, z along the road.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,9 +102,8 @@ class Scene:
         """(x, z) of the camera at frame t."""
         s, w = t / self.fps, self.wobble
         lane = AREAS[self.area].lanes[0][0]
-        return lane + 0.12 * np.sin(0.5 * s + w[0]), self.speed * (
-            s + 0.3 * np.sin(0.4 * s + w[1])
-        ) - 0.3 * self.speed * np.sin(w[1])
+        x = lane + 0.12 * math.sin(0.5 * s + w[0])
+        return float(x), float(self.speed * (s + 0.3 * (math.sin(0.4 * s + w[1]) - math.sin(w[1]))))
 
     def places(self, t: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(x, z, heading) of every thing at frame t; heading in radians, 0 along +z, pi / 2 along +x."""
@@ -120,6 +120,25 @@ class Scene:
 
 def _pick(rng, table):
     return table[rng.integers(len(table))]
+
+
+def clothes(rng, assets: int, contrast: float = 1.0) -> np.ndarray:
+    """(7, 3) colours of a figure's parts; contrast: 1 as they are, 0 all the same grey."""
+    skin, hair, shirt, trousers, metal = (_pick(rng, some) for some in (SKINS, HAIRS, *[CLOTHES[assets]] * 3))
+    colours = np.stack([skin, hair, shirt, 0.6 * trousers, (38, 34, 32), metal, (30, 30, 32)])
+    return (110 + contrast * (colours - 110)).astype(np.float32)
+
+
+STEPS = {"pedestrian": 14, "cyclist": 10, "wheelchair": 6}  # phases of a step a second
+
+
+def participant(rng, kind: str, x: float, z: float, assets: int, contrast: float = 1.0, **path) -> Thing:
+    """A random vehicle, pedestrian, cyclist or wheelchair user."""
+    if kind == "vehicle":
+        paint = 110 + contrast * (_pick(rng, PAINTS[assets]) - 110) + rng.uniform(-12, 12, 3)
+        return Thing(kind, x, z, paint[None].astype(np.float32), 0, vehicle=_pick(rng, VEHICLES[assets]), **path)
+    return Thing(kind, x, z, clothes(rng, assets, contrast), CLASSES.index(kind), scale=float(rng.uniform(0.9, 1.08)),
+                 variant=int(rng.integers(2)), steps=STEPS[kind] * float(rng.uniform(0.8, 1.2)), **path)  # fmt: skip
 
 
 class _Builder:
@@ -145,25 +164,8 @@ class _Builder:
 
     # --- who takes part ---
 
-    def clothes(self, contrast):
-        rng, assets = self.rng, self.preset.assets
-        skin, hair = _pick(rng, SKINS), _pick(rng, HAIRS)
-        shirt, trousers = _pick(rng, CLOTHES[assets]), _pick(rng, CLOTHES[assets]) * 0.6
-        colours = np.stack([skin, hair, shirt, trousers, (38, 34, 32), _pick(rng, CLOTHES[assets]), (30, 30, 32)])
-        return (110 + contrast * (colours - 110)).astype(np.float32)
-
-    def figure(self, kind, x, z, **path):
-        rng = self.rng
-        rate = {"pedestrian": 14, "cyclist": 10, "wheelchair": 6}[kind]
-        self.things.append(
-            Thing(kind, x, z, self.clothes(self.preset.contrast), CLASSES.index(kind), scale=rng.uniform(0.9, 1.08),
-                  variant=int(rng.integers(2)), steps=rate * rng.uniform(0.8, 1.2), **path))  # fmt: skip
-
-    def car(self, x, z, **path):
-        paint = _pick(self.rng, PAINTS[self.preset.assets])
-        paint = 110 + max(self.preset.contrast, 0.4) * (paint - 110) + self.rng.uniform(-12, 12, 3)
-        kind = _pick(self.rng, VEHICLES[self.preset.assets])
-        self.things.append(Thing("vehicle", x, z, paint[None].astype(np.float32), 0, vehicle=kind, **path))
+    def add(self, kind, x, z, **path):
+        self.things.append(participant(self.rng, kind, x, z, self.preset.assets, self.preset.contrast, **path))
 
     def traffic(self):
         rng, area = self.rng, self.area
@@ -175,17 +177,19 @@ class _Builder:
                 end = FAR if n == 0 else FAR + max(0.0, -pace * self.seconds)
                 for z in self.places(34 if fast else 26, start, end):
                     if self.fires("car"):  # keeps its distance from the ego vehicle, but for a slow drift
-                        self.car(x + rng.normal(0, 0.12), z + rng.uniform(-4, 4), vz=pace, rides=1.0, sway=0.08)
+                        self.add(
+                            "vehicle", x + rng.normal(0, 0.12), z + rng.uniform(-4, 4), vz=pace, rides=1.0, sway=0.08
+                        )
             else:
                 pace = self.speed * rng.uniform(0.8, 1.15)
                 for z in self.places(60 if fast else 45, 6.0, self.end + pace * self.seconds):
                     if self.fires("car"):
-                        self.car(x + rng.normal(0, 0.12), z + rng.uniform(-4, 4), vz=-pace, sway=0.08)
+                        self.add("vehicle", x + rng.normal(0, 0.12), z + rng.uniform(-4, 4), vz=-pace, sway=0.08)
         if area.parking:
             for side in (-1, 1):
                 for z in self.places(16):
                     if self.fires("car") and rng.random() < 0.6 and all(abs(z - c) > 9 for c in self.crossings):
-                        self.car(side * area.parking, z, back=side < 0)
+                        self.add("vehicle", side * area.parking, z, back=side < 0)
 
     def walkers(self):
         rng, area = self.rng, self.area
@@ -195,12 +199,12 @@ class _Builder:
                 for z in self.places(spacing):
                     if self.fires(kind):
                         way = rng.choice((-1, 1))
-                        self.figure(kind, side * (area.half + wide * rng.uniform(0.25, 0.8)), z, sway=0.08,
+                        self.add(kind, side * (area.half + wide * rng.uniform(0.25, 0.8)), z, sway=0.08,
                                     vz=way * pace * rng.uniform(0.7, 1.3))  # fmt: skip
             for z in self.places(28):
                 if self.fires("cyclist"):  # on the right of its own way
                     x = side * (area.half - (0.55 if not area.parking else 2.35))
-                    self.figure("cyclist", x, z, vz=side * rng.uniform(3.2, 5), sway=0.12)
+                    self.add("cyclist", x, z, vz=side * rng.uniform(3.2, 5), sway=0.12)
         for kind in ("pedestrian", "wheelchair", "cyclist"):
             for z in self.crossings:
                 for _ in range(3):
@@ -213,7 +217,7 @@ class _Builder:
         pace = {"pedestrian": 1.5, "wheelchair": 1.2, "cyclist": 2.8}[kind] * rng.uniform(0.85, 1.2)
         way, seconds = rng.choice((-1, 1)), 2 * out / pace
         begin = z / self.speed - seconds - rng.uniform(1.5, 4)
-        self.figure(kind, -way * out, z, dx=way * 2 * out, begin=begin, seconds=seconds)
+        self.add(kind, -way * out, z, dx=way * 2 * out, begin=begin, seconds=seconds)
 
     # --- what stands there ---
 
@@ -262,7 +266,7 @@ class _Builder:
         colours = {
             "pillar": [cloth, (90, 92, 94), cloth * 0.5 + 60],
             "hydrant": [(170, 50, 40), (200, 180, 60)],
-            "poster": [(200, 200, 204), *self.clothes(self.preset.contrast)],
+            "poster": [(200, 200, 204), *clothes(rng, self.preset.assets, self.preset.contrast)],
             "bin": [(60, 80, 66), (40, 44, 42)],
         }[kind]
         wide = area.pavement - area.half
