@@ -85,10 +85,6 @@ def check(settings: Settings, dataset: str) -> None:
         )
     if settings.pretraining not in ("", "coco"):
         datasets.info(settings.pretraining)
-    if settings.flow == "dis" and find_spec("cv2") is None:
-        raise BadRequest(
-            "flow = 'dis' wants OpenCV (opencv-python-headless), which is not installed; accepted: 'exact'"
-        )
 
 
 # --- what strategies see --------------------------------------------------------------------------------------------------------

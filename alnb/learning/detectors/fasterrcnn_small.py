@@ -6,7 +6,7 @@ networks here. Frames are never resized.
 
 from __future__ import annotations
 
-COST = (13.0, 5.0)
+COST = (8.0, 2.4)
 
 
 def build(classes, size, height=0, coco=False):
