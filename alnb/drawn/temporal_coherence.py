@@ -38,10 +38,8 @@ def data_2(world, shown: int = 8) -> Drawing | None:
     data = pandas.DataFrame(rows or [{"video": video.name} for video in videos])
     kinds = data["class"].value_counts() if "class" in data else {}
     counted = ", ".join(f"{n} {kind}" for kind, n in kinds.items()) or "nothing"
-    colours = ", ".join(f"{name} {PALETTE[1 + i]}" for i, name in enumerate(world.class_names))
-    figures.note(
-        fig, f"The middle frame of {len(videos)} of {len(world.train)} training videos. Boxes by class: {colours}."
-    )
+    _legend(fig, {name: (PALETTE[1 + i], "-") for i, name in enumerate(world.class_names)})
+    figures.note(fig, f"The middle frame of {len(videos)} of {len(world.train)} training videos.")
     said = f"{len(videos)} frames of road scenes from {world.name}, with boxes around {counted}."
     return Drawing(
         fig, data, said, pandas.DataFrame([{"dataset": world.name, "world": not world.info.real, "key": None}])
@@ -158,13 +156,7 @@ def fig_2_3(results, world, race: str = "roads") -> Drawing | None:
         )
     for ax in axes.ravel()[len(frames_) :]:
         ax.axis("off")
-    from matplotlib.lines import Line2D
-
-    keys = [
-        Line2D([], [], color=colour, lw=2, ls="--" if what == "fn" else "-", label=SAID[what])
-        for what, colour in THESIS.items()
-    ]
-    fig.legend(handles=keys, loc="outside upper center", ncols=4, fontsize=9, frameon=False)
+    _legend(fig, {SAID[what]: (colour, "--" if what == "fn" else "-") for what, colour in THESIS.items()})
     figures.note(
         fig,
         f"Seed {rows['seed'].iloc[0]}, after the first training: the frames with most estimated errors, one a video.",
@@ -203,7 +195,9 @@ def errors_2(results, race: str = "roads") -> Drawing | None:
         ax.hlines(chance, -0.42, 0.42, color="black", lw=1.2, label="call everything so")
         counts = own.loc[own["order"] == "in time", "true"].sum()
         rank = own.loc[own["order"] == "in time", "rank"].mean()
-        ax.set(xticks=range(4), ylim=(0, 1), title=f"{name} ({counts:.0f}); rank correlation a frame {rank:.2f}")
+        ax.set(
+            xticks=range(4), ylim=(0, 1), title=f"{name} ({counts:.0f})", xlabel=f"rank correlation a frame: {rank:.2f}"
+        )
         ax.set_xticklabels(["precision", "recall", "of those\nthat flicker", "of those\nthat persist"], fontsize=9)
         parts.append(f"precision of calling everything so: {chance:.2f}; rank correlation {rank:.2f}")
     axes[0].set_ylabel("share")
@@ -287,6 +281,14 @@ def _kind(results, race: str, kind: str):
 
 def _datasets(rows) -> str:
     return ", ".join(sorted(rows["dataset"].unique()))
+
+
+def _legend(fig, keys) -> None:
+    """Right of all axes. keys: name -> (colour, line)."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=colour, lw=2, ls=line, label=name) for name, (colour, line) in keys.items()]
+    fig.legend(handles=handles, loc="outside right center", fontsize=9, frameon=False)
 
 
 def _picture(ax, rgb, title: str) -> None:

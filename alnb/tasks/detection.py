@@ -38,9 +38,9 @@ KEPT_BYTES = 3 << 30  # of frames a process keeps; others are read or drawn agai
 
 @dataclass(frozen=True)
 class Settings(TrainingSettings):
-    """videos, frames: the pool is the first `frames` frames of the first `videos` training videos, 0: all; test_every: of the
-    test videos, one frame in so many is looked at. network: a file of learning/detectors. height: what frames are resized to, 0:
-    not. threshold: detections of a lower score are dropped (thesis 2.5.1).
+    """videos, frames: the pool is the first `frames` frames of `videos` training videos, evenly spread over their list (which goes
+    subset by subset), 0: all; test_every: of the test videos, one frame in so many is looked at. network: a file of
+    learning/detectors. height: what frames are resized to, 0: not. threshold: detections of a lower score are dropped (thesis 2.5.1).
 
     pretraining: a world of other assets that the detector is trained on first, for pretraining_epochs on pretraining_frames
     frames at pretraining_lr (a run of its own), or "coco", or "" for none. flow: the world's own, or OpenCV's DIS.
@@ -151,17 +151,20 @@ class Truth:
 
 
 class Reel:
-    """The frames of videos, drawn or read when they are first wanted, and kept while there is room."""
+    """The frames of videos, drawn or read when they are first wanted, and kept while there is room: the first `most` of each, one
+    in `every`, of `spread` videos, 0: all. video, time, rows (n,): which they are, rows as the dataset numbers them."""
 
-    def __init__(self, videos, most: int = 0, every: int = 1):
+    def __init__(self, videos, most: int = 0, every: int = 1, spread: int = 0):
         import numpy as np
 
         self.videos = list(videos)
         starts = np.concatenate([[0], np.cumsum([video.length for video in self.videos])])[:-1]
-        times = [np.arange(0, min(video.length, most or video.length), every) for video in self.videos]
-        self.video = np.repeat(np.arange(len(times)), [len(t) for t in times])
+        whole = len(self.videos)
+        chosen = [i * whole // spread for i in range(spread)] if 0 < spread < whole else range(whole)
+        times = [np.arange(0, min(self.videos[i].length, most or self.videos[i].length), every) for i in chosen]
+        self.video = np.repeat(np.array(chosen, dtype=int), [len(t) for t in times])
         self.time = np.concatenate([*times, np.empty(0, int)]).astype(int)
-        self.rows = starts[self.video] + self.time if len(times) else self.time  # as the dataset numbers them
+        self.rows = starts[self.video] + self.time if whole else self.time
         self._kept, self._bytes = {}, 0
         self.flows: dict[tuple[int, int], Any] = {}  # (frame, direction): estimated once, for all cycles
 
@@ -271,8 +274,7 @@ class Frames:
 def _reels(name: str, videos: int, frames: int, test_every: int) -> tuple[Reel, Reel]:
     """The pool's and the test set's, once per process."""
     world = datasets.load(name)
-    train = list(world.train)[: videos or None]
-    return Reel(train, frames), Reel(world.test, 0, test_every)
+    return Reel(world.train, frames, spread=videos), Reel(world.test, every=test_every)
 
 
 def pool_size(run: Run) -> int:

@@ -103,7 +103,17 @@ def test_a_reel_numbers_frames_as_the_dataset_and_keeps_what_fits(monkeypatch):
     assert reel.video.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert reel.time.tolist() == [0, 2, 4] * 3
     first = world.train[0].length
-    assert reel.rows.tolist() == [0, 2, 4, first, first + 2, first + 4, *(first + world.train[1].length + t for t in (0, 2, 4))]
+    assert reel.rows.tolist() == [
+        0,
+        2,
+        4,
+        first,
+        first + 2,
+        first + 4,
+        *(first + world.train[1].length + t for t in (0, 2, 4)),
+    ]
+    assert Reel(world.train, most=1, spread=4).video.tolist() == [0, 6, 12, 18]  # of 24
+    assert Reel(world.train, most=1, spread=4).rows[1] == sum(video.length for video in world.train[:6])
     assert reel[0] is reel[0]
     monkeypatch.setattr(detection, "KEPT_BYTES", 0)
     assert reel[1] is not reel[1]
@@ -117,7 +127,16 @@ def test_the_flow_of_the_world_carries_a_box_along(task):
     samples, hits = np.arange(task.size), []
     truth = task.truth(task.reel, samples)
     footage = detection.Footage(
-        task.reel.video, task.reel.time, samples, (96, 64), truth.frame, truth.boxes, truth.classes, None, None, task.motion(samples)
+        task.reel.video,
+        task.reel.time,
+        samples,
+        (96, 64),
+        truth.frame,
+        truth.boxes,
+        truth.classes,
+        None,
+        None,
+        task.motion(samples),
     )
     boxes, where = ch2.by_flow(footage, 1)
     for i in np.flatnonzero((where[:, 0] >= 0) & (area(truth.boxes) > 60)):
@@ -134,12 +153,14 @@ def test_neighbours_are_looked_at_too_and_other_frames_are_not(task):
     candidates, labelled = np.array([6, 0]), [5, 15]
     view = cycle.View(task, untrained_of(task), 0, candidates, labelled, task.labels(labelled, {}), None, False)
     footage = view.detections()
-    assert list(zip(footage.video.tolist(), footage.time.tolist())) == [(0, t) for t in range(8)]  # 6 and 0, three each side
+    assert list(zip(footage.video.tolist(), footage.time.tolist())) == [
+        (0, t) for t in range(8)
+    ]  # 6 and 0, three each side
     assert footage.row.tolist() == [1, -1, -1, -1, -1, -1, 0, -1]
     assert task.samples(footage).tolist() == list(range(8))
     assert footage.of_candidates(np.arange(8)).tolist() == [6, 0]
     assert (view.video.tolist(), view.time.tolist()) == ([0, 0], [6, 0])
-    assert (view.labelled_video.tolist(), view.labelled_time.tolist()) == ([0, 1], [5, 7])
+    assert (view.labelled_video.tolist(), view.labelled_time.tolist()) == ([0, 12], [5, 7])
     assert footage.size == (96, 64)
     assert footage.goes_on(np.array([6, 7, 0]), 1).tolist() == [True, False, True]
     assert footage.goes_on(np.array([6, 7, 0]), -1).tolist() == [True, True, False]
@@ -190,8 +211,15 @@ def test_stepped_runs_are_the_loop_and_go_on_from_the_last_weights(tmp_path):
 
 def test_every_arm_starts_from_one_detector_of_another_world():
     world = {"pretraining": "roads-assets", "pretraining_frames": 10, "pretraining_epochs": 2}
-    runs = ch2.grid({"dataset": "roads-tiny", "seeds": 2, "arms": ["tc", "random(further=1)", "all_data"]}, **TINY | world)
-    sources = {one.needs[detection.SOURCE] for run in runs for one in (run, *run.needs.values()) if detection.SOURCE in one.needs}
+    runs = ch2.grid(
+        {"dataset": "roads-tiny", "seeds": 2, "arms": ["tc", "random(further=1)", "all_data"]}, **TINY | world
+    )
+    sources = {
+        one.needs[detection.SOURCE]
+        for run in runs
+        for one in (run, *run.needs.values())
+        if detection.SOURCE in one.needs
+    }
     assert len(sources) == 1
     (source,) = sources
     assert (source.dataset, source.method, source.seed, source.options.epochs) == ("roads-assets", ch2.PRETRAINED, 0, 2)
@@ -247,5 +275,3 @@ def test_one_label_of_a_frame_without_objects_trains(task):
     assert np.isfinite(network.losses).all()
     with pytest.raises(BadRequest, match="at least one frame"):
         Frames(task.reel, [], [], [], "cpu")
-
-
