@@ -40,7 +40,7 @@ KEPT_BYTES = 3 << 30  # of frames a process keeps; others are read or drawn agai
 class Settings(TrainingSettings):
     """videos, frames: the pool is the first `frames` frames of `videos` training videos, evenly spread over their list (which goes
     subset by subset), 0: all; test_every: of the test videos, one frame in so many is looked at. network: a file of
-    learning/detectors. height: what frames are resized to, 0: not. threshold: detections of a lower score are dropped (thesis 2.5.1).
+    learning/detectors. height: what frames are resized to, 0: not. threshold: lower scores are dropped (thesis 2.5.1).
 
     pretraining: a world of other assets that the detector is trained on first, for pretraining_epochs on pretraining_frames
     frames at pretraining_lr (a run of its own), or "coco", or "" for none. flow: the world's own, or OpenCV's DIS.

@@ -66,7 +66,7 @@ def test_a_diverged_detector_is_named():
 
 
 def test_an_unknown_detector_and_coco_weights_that_are_not_here(tmp_path, monkeypatch):
-    with pytest.raises(BadRequest, match="'yolo'.*'fasterrcnn_resnet50_fpn', 'fasterrcnn_small'"):
+    with pytest.raises(BadRequest, match=r"'yolo'.*'fasterrcnn_resnet50_fpn', 'fasterrcnn_small'"):
         detectors.cost("yolo")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(BadRequest, match="COCO weights are missing: put https://"):
@@ -146,7 +146,7 @@ def test_the_flow_of_the_world_carries_a_box_along(task):
     assert np.mean(hits) > 0.7
 
 
-# --- what strategies see ------------------------------------------------------------------------------------------------------------
+# --- what strategies see ----------------------------------------------------------------------------------------------------------
 
 
 def test_neighbours_are_looked_at_too_and_other_frames_are_not(task):
@@ -195,7 +195,7 @@ def test_a_perfect_detector_has_an_average_precision_of_one(task, monkeypatch):
     assert task.evaluate(None) == {"AP": 1.0}
 
 
-# --- runs ---------------------------------------------------------------------------------------------------------------------------
+# --- runs -------------------------------------------------------------------------------------------------------------------------
 
 
 def test_stepped_runs_are_the_loop_and_go_on_from_the_last_weights(tmp_path):
@@ -250,7 +250,8 @@ def test_what_cannot_be_is_refused_before_anything_is_drawn(wrong, said):
 @pytest.mark.parametrize(
     ("arm", "said"),
     [
-        ("tc(errors='tp')", "errors = 'tp'"), ("tc(k=-1)", "k = -1"), ("margin", "does not offer"), ("random(retrain=True)", "retrain"),
+        ("tc(errors='tp')", "errors = 'tp'"), ("tc(k=-1)", "k = -1"), ("margin", "does not offer"),
+        ("random(retrain=True)", "retrain"),
         ("tc(further=1)", "only the plain random"), ("all_data(k=1)", "all_data takes seeds"),
     ],
 )  # fmt: skip
