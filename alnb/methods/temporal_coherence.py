@@ -584,9 +584,15 @@ def source_run(settings: Mapping[str, Any]) -> Run | None:
     return Run(STUDY.name, o.pretraining, PRETRAINED, 0, own)
 
 
+SHARED = {"videos", "frames", "test_every", "height", "threshold", "pretraining", "pretraining_frames", "pretraining_epochs",
+          "pretraining_lr"}  # fmt: skip
+
+
 def _arm(name: str, options: Mapping[str, Any], dataset: str, seed: int, settings: Mapping[str, Any]) -> list[Run]:
     """The runs of an arm on one seed (`races.Special`): every arm's first training starts from the pre-trained detector."""
     source, options = source_run(settings), dict(options)
+    for given in SHARED & set(options):
+        raise BadRequest(f"{name}: {given} is no option of an arm; arms of one race have it in common")
     needs = {detection.SOURCE: source} if source else {}
     if name == cycle.ALL:
         if options:

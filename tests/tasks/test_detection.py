@@ -252,7 +252,8 @@ def test_what_cannot_be_is_refused_before_anything_is_drawn(wrong, said):
     [
         ("tc(errors='tp')", "errors = 'tp'"), ("tc(k=-1)", "k = -1"), ("margin", "does not offer"),
         ("random(retrain=True)", "retrain"),
-        ("tc(further=1)", "only the plain random"), ("all_data(k=1)", "all_data takes seeds"),
+        ("tc(further=1)", "only the plain random"),
+        ("tc(videos=1)", "videos is no option of an arm"), ("all_data(k=1)", "all_data takes seeds"),
     ],
 )  # fmt: skip
 def test_arms_that_cannot_be(arm, said):
