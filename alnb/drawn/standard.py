@@ -6,6 +6,7 @@ drawn. No arm, dataset, metric or direction is assumed; Random and its copies ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -269,7 +270,7 @@ def beside(results, printed: pandas.DataFrame, **options) -> Drawing | None:
         return left_out(f"{name} beside ours", "none of its methods ran at this profile")
     columns = ["dataset", "method", "published", "ours", "sd", "n", "ran_on", "difference", "published_gain",
                "our_gain"]  # fmt: skip
-    fig = figures.table(there[columns].dropna(axis=1, how="all"))
+    fig = figures.table(there[columns].dropna(axis=1, how="all"), decimals=max(2, figures.places(there["published"])))
     figures.note(
         fig, "ours: mean of n seeds, sd their deviation. A difference only where data, network and budgets match."
     )
@@ -318,16 +319,13 @@ def claims(results, notebook: str, **options) -> Drawing | None:
         return left_out(f"claims of {notebook}", "none was put to the test at this profile")
     shown = pandas.DataFrame([
         {"id": r.id, "setting": r.setting, "data": r.dataset, "difference": f"{r.method} - {r.comparator or 0}",
-         "in": r.metric, "is": f"{r.difference:+.2f}" + (f" ({r.low:+.2f} to {r.high:+.2f})" if r.low == r.low else ""),
+         "in": r.metric, "is": _told(r),
          "seeds": f"{r.seeds} of {r.planned}", "verdict": r.verdict}
         for r in there.itertuples()
     ])  # fmt: skip
     fig = figures.table(shown, wrap=36)
     odd = there[there["setting"].str.startswith("null") & there["verdict"].str.startswith("holds")]
-    held = [
-        f"{r.id} holds on {r.dataset} too, {r.difference:+.2f} ({r.low:+.2f} to {r.high:+.2f})"
-        for r in odd.itertuples()
-    ]
+    held = [f"{r.id} holds on {r.dataset} too, {_told(r)}" for r in odd.itertuples()]
     where = f" Where it should not: {'; '.join(held)}." if held else ""
     figures.note(
         fig, f"Differences are paired by seed, with 95 % t intervals; those of primary claims are Holm's.{where}"
@@ -337,6 +335,13 @@ def claims(results, notebook: str, **options) -> Drawing | None:
         f"{len(asked)} claims; {len(ledger) - len(there)} rows have no runs at this profile. {'; '.join(parts)}.{where}"
     )
     return Drawing(fig, there, said, rows[rows["kind"] == "test"])
+
+
+def _told(claim) -> str:
+    """Difference and interval with as many decimals as the claim's band has, two at least."""
+    n = max(2, math.ceil(-math.log10(claim.band) - 1e-9)) if claim.band > 0 else 2
+    interval = f" ({claim.low:+.{n}f} to {claim.high:+.{n}f})" if claim.low == claim.low else ""
+    return f"{claim.difference:+.{n}f}{interval}"
 
 
 def _decimals(areas) -> int:

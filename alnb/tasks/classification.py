@@ -39,7 +39,8 @@ def check(settings: Settings, dataset: str) -> None:
     from alnb.learning import networks
 
     datasets.check_task(dataset, "classification")
-    if not datasets.info(dataset).images:
+    about = datasets.info(dataset)
+    if not about.images:
         raise BadRequest(f"{dataset} holds features, no images: give the race task = 'features', encoder = 'given', px = 0")
     if settings.network not in networks.names("images"):
         known = ", ".join(map(repr, networks.names("images")))

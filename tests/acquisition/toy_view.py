@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
+
+import numpy
 import torch
+
+from tests.toy_footage import random_footage
 
 FLOATS = (
     "probabilities", "log_probabilities", "decisions", "embeddings", "mean_confidence", "labelled_embeddings", "predicted_losses",
@@ -67,10 +72,28 @@ class ToyView:
 
 
 def _reordered(function, order):
+    if function.__name__ == "detections":
+        return _shown(lambda: _placed(function(), order))
     return lambda count: function(count)[:, order]
 
 
+def _placed(footage, order):
+    """The same frames, whose candidates are rows of another order."""
+    place = numpy.append(order.argsort().numpy(), -1)  # the last: no candidate
+    return dataclasses.replace(footage, row=place[footage.row])
+
+
+def _shown(function):
+    def detections():
+        return function()
+
+    return detections
+
+
 def _renamed(value, name, names, order):
+    if name == "detections":
+        footage = value()
+        return _shown(lambda: dataclasses.replace(footage, classes=names.numpy()[footage.classes]))
     if callable(value):
         return lambda count: _renamed(value(count), name, names, order)
     if name in OF_CLASSES:
@@ -111,9 +134,27 @@ def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
         "exploring": torch.tensor(0.3),
     }
     noise = torch.randn(50, U, C, generator=rng)
+    fields |= _videos(seed, U, L, C)
     fields["dropout_probabilities"] = lambda passes: (logits + noise[:passes]).softmax(2)
     fields["committee"] = lambda members: (logits + noise[:members]).argmax(2)
     return ToyView(fields, C, offers, oracle)
+
+
+def _videos(seed, U, L, C):
+    """U candidates and L labelled frames among the frames of videos."""
+    rng = numpy.random.default_rng(seed)
+    lengths = [20] * ((U + L) // 20) + [(U + L) % 20] * bool((U + L) % 20)
+    kind = rng.permutation(U + L) < U  # which frames are candidates
+    row = numpy.full(U + L, -1)
+    row[kind] = rng.permutation(U)
+    footage = random_footage(seed, lengths, C, row=row)
+    at = lambda values, frames: torch.from_numpy(values[frames])
+    own, others = row[kind].argsort(), numpy.flatnonzero(~kind)
+    return {
+        "video": at(footage.video[kind], own), "time": at(footage.time[kind], own),
+        "labelled_video": at(footage.video, others), "labelled_time": at(footage.time, others),
+        "detections": _shown(lambda: footage),
+    }  # fmt: skip
 
 
 def alike_view(seed=0, U=200, C=10, kinds=6, T=30, *, offers=None, oracle=False):

@@ -196,6 +196,22 @@ def test_printed_numbers_beside_ours(capsys):
     )
 
 
+def test_numbers_below_one_have_the_decimals_that_tell_them_apart(monkeypatch):
+    from alnb import claims
+    from alnb.published import published
+
+    cells = lambda drawing: [text.get_text() for text in drawing.figure.axes[0].texts]
+    small = ACCURACY.assign(accuracy=ACCURACY["accuracy"] / 100)
+    printed = published("thesis", "Table 3.1").assign(value=lambda t: t["value"] / 100)
+    assert {"0.904", "0.763"} <= set(cells(standard.beside(small, printed, stand_ins={"digits": "cifar-10"})))
+    one = dict.fromkeys(claims.COLUMNS, "") | dict.fromkeys(claims.NUMBERS, float("nan"))
+    one |= {"id": "c-1", "kind": "primary", "metric": "aubc", "race": "few", "method": "margin", "comparator": "random",
+            "direction": "lower", "planned_world_seeds": 3, "band": 0.003}  # fmt: skip
+    monkeypatch.setattr(claims, "read", lambda notebook: pandas.DataFrame([one]))
+    drawing = standard.claims(ERROR.assign(mae=ERROR["mae"] / 100), "01")
+    assert any(text.startswith("-0.048 (") for text in cells(drawing))
+
+
 def test_the_audit_says_what_fails():
     drawing = standard.audit("thesis", "3")
     checks, fail = len(drawing.data), int((~drawing.data["agrees"].astype(bool)).sum())

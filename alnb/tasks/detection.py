@@ -1,0 +1,530 @@
+"""Object detection in the frames of videos: a detector that goes on from the last cycle's weights, AP, boxes as the cost.
+
+A sample is a frame. The dataset numbers the frames of its training videos one video after the other; `rows` says which of them
+the pool holds. Targets move with their image (`Frames`). What strategies see is in `OFFERS`: the detections of candidates and
+of their neighbours, labelled ones too, and how the image moves between frames.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from alnb import datasets
+from alnb.errors import BadRequest
+from alnb.machine import device
+from alnb.runs import Run, State, torch_stream
+from alnb.tasks import Metric
+from alnb.tasks.training import TrainingSettings, check_recipe, recipe
+
+OFFERS = {
+    "detections": "function: () -> Footage, the detections of candidates and their neighbours, and how the image moves",
+    "video": "(U,) int, which video a candidate is of",
+    "time": "(U,) int, which frame of it",
+    "labelled_video": "(L,) int",
+    "labelled_time": "(L,) int",
+    "truth": "function: () -> Truth, the objects of the frames of `detections`: for strategies marked oracle=True only",
+}
+"""U candidates, L labelled. The view also has `classes`, without the background."""
+
+SOURCE = "source"  # the needed run whose detector ours starts from
+NEIGHBOURS = 3  # frames before and after a candidate that are looked at too
+KEPT_BYTES = 3 << 30  # of frames a process keeps; others are read or drawn again
+
+
+@dataclass(frozen=True)
+class Settings(TrainingSettings):
+    """videos, frames: the pool is the first `frames` frames of `videos` training videos, evenly spread over their list (which goes
+    subset by subset), 0: all; test_every: of the test videos, one frame in so many is looked at. network: a file of
+    learning/detectors. height: what frames are resized to, 0: not. threshold: lower scores are dropped (thesis 2.5.1).
+
+    pretraining: a world of other assets that the detector is trained on first, for pretraining_epochs on pretraining_frames
+    frames at pretraining_lr (a run of its own), or "coco", or "" for none. flow: the world's own, or OpenCV's DIS.
+    """
+
+    network: str = "fasterrcnn_resnet50_fpn"
+    videos: int = 0
+    frames: int = 0
+    test_every: int = 1
+    height: int = 0
+    threshold: float = 0.5
+    batch: int = 12
+    smallest_batch: int = 1
+    optimiser: Literal["sgd", "adam"] = "sgd"
+    schedule: Literal["step", "cosine"] = "step"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    flow: Literal["exact", "dis"] = "exact"
+    pretraining: str = ""
+    pretraining_frames: int = 0
+    pretraining_epochs: int = 10
+    pretraining_lr: float = 0.001
+
+
+def check(settings: Settings, dataset: str) -> None:
+    """BadRequest for a detector, a training or a part of the videos that cannot be."""
+    from alnb.learning import detectors
+
+    detectors.cost(settings.network)
+    check_recipe(settings)
+    least = {"videos": 0, "frames": 0, "test_every": 1, "height": 0, "batch": 1, "smallest_batch": 1, "pretraining_frames": 0,
+             "pretraining_epochs": 1}  # fmt: skip
+    for name, lowest in least.items():
+        if getattr(settings, name) < lowest:
+            raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {lowest}")
+    if not 0 <= settings.threshold < 1:
+        raise BadRequest(f"threshold = {settings.threshold}: expected a score, 0 or more and under 1")
+    if settings.pretraining_lr <= 0:
+        raise BadRequest(f"pretraining_lr = {settings.pretraining_lr}: expected above 0")
+    if settings.network == "fasterrcnn_small" and (settings.pretraining == "coco" or settings.height):
+        raise BadRequest(
+            "fasterrcnn_small has no COCO weights and resizes nothing: give it pretraining on a world, height = 0"
+        )
+    if settings.pretraining not in ("", "coco"):
+        datasets.info(settings.pretraining)
+
+
+# --- what strategies see --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Footage:
+    """F frames in the order of their videos and times, and the D detections in them. NumPy arrays.
+
+    video, time, row (F,): row of the candidate, -1 for another frame. size: (width, height) of a frame. Detections: frame (D,),
+    boxes (D, 4) x0 y0 x1 y1 in pixels, classes (D,), scores (D,), probabilities (D, 1 + C), the background first.
+    motion(frames (n,), direction 1 or -1, points (n, 2)) -> (n, 2) pixels that the image moves there to the next frame, or to
+    the one before.
+    """
+
+    video: Any
+    time: Any
+    row: Any
+    size: tuple[int, int]
+    frame: Any
+    boxes: Any
+    classes: Any
+    scores: Any
+    probabilities: Any
+    motion: Callable[[Any, int, Any], Any]
+
+    def goes_on(self, frame, direction: int):
+        """(n,) bool: whether the frame after (before) `frame` (n,) is here and of the same video, right after (before) it."""
+        to = (frame + direction).clip(0, max(len(self.video) - 1, 0))
+        return (self.video[to] == self.video[frame]) & (self.time[to] == self.time[frame] + direction)
+
+    def of_candidates(self, values):
+        """(U,) of values (F,): those of the candidates, row by row."""
+        import numpy as np
+
+        here = self.row >= 0
+        of = np.empty(here.sum(), dtype=np.asarray(values).dtype)
+        of[self.row[here]] = values[here]
+        return of
+
+    def shuffled(self, rng):
+        """The same detections with the frames of each video dealt to each other's places, and the place (F,) of each frame."""
+        import numpy as np
+        import torch
+
+        place = np.arange(len(self.video))
+        for video in np.unique(self.video):
+            own = np.flatnonzero(self.video == video)
+            place[own] = own[torch.randperm(len(own), generator=rng).numpy()]
+        return dataclasses.replace(self, frame=place[self.frame]), place
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The objects of the frames of a Footage: frame (M,), boxes (M, 4) of what is visible, classes (M,), tracks (M,)."""
+
+    frame: Any
+    boxes: Any
+    classes: Any
+    tracks: Any
+
+
+# --- frames -----------------------------------------------------------------------------------------------------------------------
+
+
+class Reel:
+    """The frames of videos, drawn or read when they are first wanted, and kept while there is room: the first `most` of each, one
+    in `every`, of `spread` videos, 0: all. video, time, rows (n,): which they are, rows as the dataset numbers them."""
+
+    def __init__(self, videos, most: int = 0, every: int = 1, spread: int = 0):
+        import numpy as np
+
+        self.videos = list(videos)
+        starts = np.concatenate([[0], np.cumsum([video.length for video in self.videos])])[:-1]
+        whole = len(self.videos)
+        chosen = [i * whole // spread for i in range(spread)] if 0 < spread < whole else range(whole)
+        times = [np.arange(0, min(self.videos[i].length, most or self.videos[i].length), every) for i in chosen]
+        self.video = np.repeat(np.array(chosen, dtype=int), [len(t) for t in times])
+        self.time = np.concatenate([*times, np.empty(0, int)]).astype(int)
+        self.rows = starts[self.video] + self.time if whole else self.time
+        self._kept, self._bytes = {}, 0
+        self.flows: dict[tuple[int, int], Any] = {}  # (frame, direction): estimated once, for all cycles
+
+    def __len__(self):
+        return len(self.time)
+
+    def __getitem__(self, i: int) -> Shot:
+        if i not in self._kept:
+            shot = Shot.of(self.videos[self.video[i]].frame(int(self.time[i])))
+            if (self._bytes + shot.bytes) > KEPT_BYTES:
+                return shot
+            self._bytes += shot.bytes
+            self._kept[i] = shot
+        return self._kept[i]
+
+
+@dataclass
+class Shot:
+    """What is kept of a frame: image (3, H, W) uint8 tensor, boxes (m, 4), classes (m,), tracks (m,), -1 where the data has
+    none; the flow to the next and to the last frame (H, W, 2) in half precision, computed when first asked for, None where the
+    data has none."""
+
+    image: Any
+    boxes: Any
+    classes: Any
+    tracks: Any
+    motion: Callable[[int], Any] | None
+
+    @classmethod
+    def of(cls, frame) -> Shot:
+        import numpy as np
+        import torch
+
+        image = torch.from_numpy(np.ascontiguousarray(frame.rgb.transpose(2, 0, 1)))
+        boxes, classes = np.asarray(frame.boxes, np.float32).reshape(-1, 4), np.asarray(frame.classes, np.int64)
+        tracks = np.full(len(boxes), -1) if frame.tracks is None else frame.tracks
+        return cls(image, boxes, classes, tracks, frame.flow)
+
+    @functools.cached_property
+    def forward(self):
+        return self.motion(1).astype("float16") if self.motion else None
+
+    @functools.cached_property
+    def backward(self):
+        return self.motion(-1).astype("float16") if self.motion else None
+
+    @property
+    def bytes(self) -> int:
+        return 12 * self.image.numel()  # roughly, with what its flow is computed from
+
+
+def sampled(flow, points):
+    """(n, 2) the flow (H, W, 2) at points (n, 2) x y, bilinear; pixel i covers i to i + 1, outside is the nearest pixel."""
+    import numpy as np
+
+    limit = np.array([flow.shape[1] - 1, flow.shape[0] - 1])
+    at = (np.asarray(points, dtype=float) - 0.5).clip(0, limit)
+    low = np.floor(at).astype(int).clip(0, np.maximum(limit - 1, 0))
+    high, (u, v) = np.minimum(low + 1, limit), (at - low).T[..., None]
+    corner = lambda x, y: flow[y[:, 1], x[:, 0]].astype(float)
+    top = corner(low, low) * (1 - u) + corner(high, low) * u
+    bottom = corner(low, high) * (1 - u) + corner(high, high) * u
+    return top * (1 - v) + bottom * v
+
+
+class Frames:
+    """The feed of a detector (see learning.feed): frames of a reel and their boxes, mirrored together with chance 1/2.
+
+    boxes, classes: of each sample, (m, 4) and (m,). y is the list of targets, which x holds too.
+    """
+
+    def __init__(self, reel, samples, boxes, classes, where):
+        self.reel, self.samples, self.boxes, self.classes, self.device = reel, list(samples), boxes, classes, where
+        if not self.samples:
+            raise BadRequest("training takes at least one frame: given none")
+
+    def __len__(self):
+        return len(self.samples)
+
+    def draw(self, generator):
+        import torch
+
+        n = len(self)
+        return torch.zeros(n, dtype=torch.bool) if generator is None else torch.rand(n, generator=generator) < 0.5
+
+    def batch(self, rows, part, drawn):
+        import torch
+
+        images, targets = [], []
+        for i, mirrored in zip(rows[part].tolist(), drawn[part].tolist()):
+            image, boxes = (
+                self.reel[self.samples[i]].image.to(self.device).float() / 255,
+                torch.as_tensor(self.boxes[i]).float(),
+            )
+            if mirrored:
+                image = image.flip(2)
+                boxes = torch.stack(
+                    [image.shape[2] - boxes[:, 2], boxes[:, 1], image.shape[2] - boxes[:, 0], boxes[:, 3]], 1
+                )
+            images.append(image)
+            labels = torch.as_tensor(self.classes[i]) + 1  # 0 is the background
+            targets.append({"boxes": boxes.to(self.device), "labels": labels.to(self.device)})
+        return (images, targets), targets
+
+
+@functools.lru_cache(maxsize=2)
+def _reels(name: str, videos: int, frames: int, test_every: int) -> tuple[Reel, Reel]:
+    """The pool's and the test set's, once per process."""
+    world = datasets.load(name)
+    return Reel(world.train, frames, spread=videos), Reel(world.test, every=test_every)
+
+
+def pool_size(run: Run) -> int:
+    """Frames of the pool, without drawing one."""
+    o = run.options
+    if not o.videos and not o.frames:
+        return datasets.info(run.dataset).train
+    return len(_reels(run.dataset, o.videos, o.frames, o.test_every)[0])
+
+
+# --- the task ---------------------------------------------------------------------------------------------------------------------
+
+
+class Detection:
+    """One run's videos and detector (see tasks.Task). Samples are positions in the pool."""
+
+    offers: Mapping[str, str] = OFFERS
+    recorded: frozenset[str] = frozenset()
+
+    @staticmethod
+    def metrics(dataset: str) -> tuple[Metric, ...]:
+        """AP@0.5, all-point, mean over the classes that the test set has, 0 to 1 as the thesis prints it."""
+        return (Metric("AP", low=0, high=1),)
+
+    def __init__(self, run: Run, state: State | None = None):
+        self.run, self.options, self.device = run, run.options, device()
+        self.timings: dict[str, float] = {}
+        self.source = state.needs.get(SOURCE) if state else None
+        o = self.options
+        self.reel, self.test = _reels(run.dataset, o.videos, o.frames, o.test_every)
+        self.rows, self.size = self.reel.rows, len(self.reel)
+        self.classes = datasets.info(run.dataset).classes
+
+    def labels(self, samples: Sequence[int], answers: Mapping[int, Any]):
+        """[(boxes (m, 4), classes (m,)) of each sample]: a human's, a list of (x0, y0, x1, y1, class), else the dataset's."""
+        import numpy as np
+
+        known = []
+        for sample in samples:
+            if sample in answers:
+                given = np.asarray(answers[sample], dtype=float).reshape(-1, 5)
+                if ((given[:, 4] < 0) | (given[:, 4] >= self.classes) | (given[:, 2:4] <= given[:, :2]).any(1)).any():
+                    raise BadRequest(
+                        f"answer to frame {sample}: expected x0 < x1, y0 < y1, class 0 to {self.classes - 1}"
+                    )
+                known.append((given[:, :4].astype(np.float32), given[:, 4].astype(np.int64)))
+            else:
+                shot = self.reel[int(sample)]
+                known.append((shot.boxes, shot.classes))
+        return known
+
+    def cost(self, samples: Sequence[int]) -> dict[str, float]:
+        """{"boxes": that were drawn}."""
+        return {"boxes": sum(len(self.reel[int(sample)].boxes) for sample in samples)}
+
+    def build(self, cycle: int):
+        """The detector before a label of this dataset: the source's, COCO's or a fresh one."""
+        from alnb.learning import detectors
+
+        o, (_, high, wide) = self.options, self.reel[0].image.shape
+        network = detectors.build(
+            o.network, self.classes, (wide, high), height=o.height, coco=o.pretraining == "coco",
+            generator=torch_stream(self.run.seed, "model init", cycle),
+        )  # fmt: skip
+        if self.source is not None:
+            network.load_state_dict(self.source.blobs["weights"])
+        return network.to(self.device).eval()
+
+    def train(self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None):
+        """See tasks.Task; from `start`, else from `build`. Nothing is recorded."""
+        from alnb.learning.detectors._faster_rcnn import total
+        from alnb.learning.train import train
+
+        network = self.build(cycle) if start is None else start
+        feed = Frames(self.reel, samples, *zip(*labels), self.device)
+        names = [f"{name}, member {member}" if member else name for name in ("data order", "augmentation")]
+        order, augment = (torch_stream(self.run.seed, name, cycle) for name in names)
+        trained = train(network, feed, recipe(self.options), loss=total, order=order, augment=augment)
+        network.losses = trained.losses
+        return network.eval(), None
+
+    def restore(self, weights: dict):
+        """The detector of the shared first training, or of the cycle before."""
+        source, self.source = self.source, None
+        network = self.build(0)
+        self.source = source
+        network.load_state_dict(weights)
+        return network.to(self.device).eval()
+
+    def detect(self, network, reel, samples):
+        """The detections of `samples`: place (D,) among them, boxes (D, 4), classes (D,), scores (D,), probabilities (D, 1 + C)."""
+        import numpy as np
+        import torch
+
+        began, found = time.perf_counter(), []
+        for part in np.array_split(np.asarray(samples, dtype=int), max(1, -(-len(samples) // 16))):
+            if len(part):
+                images = torch.stack([reel[int(i)].image for i in part]).to(self.device).float() / 255
+                found += network.detect(images, self.options.threshold)
+        place = np.repeat(np.arange(len(found)), [len(one.boxes) for one in found])
+        empty = {"boxes": (0, 4), "classes": (0,), "scores": (0,), "probabilities": (0, self.classes + 1)}
+        arrays = [
+            torch.cat([getattr(one, name) for one in found]).cpu().numpy() if found else np.empty(shape)
+            for name, shape in empty.items()
+        ]  # fmt: skip
+        self.timings["detecting"] = self.timings.get("detecting", 0.0) + time.perf_counter() - began
+        return place, *arrays
+
+    def samples(self, footage: Footage):
+        """(F,) pool positions of its frames."""
+        import numpy as np
+
+        place = lambda about: about.video * (int(self.reel.time.max()) + 1) + about.time
+        return np.searchsorted(place(self.reel), place(footage))
+
+    def truth(self, reel, samples) -> Truth:
+        """The objects in `samples`; `frame` is their place among them."""
+        import numpy as np
+
+        shots = [reel[int(i)] for i in samples]
+        frame = np.repeat(np.arange(len(shots)), [len(shot.boxes) for shot in shots])
+        join = lambda name, shape: np.concatenate([np.empty(shape), *(getattr(shot, name) for shot in shots)])
+        return Truth(frame, join("boxes", (0, 4)), join("classes", 0).astype(int), join("tracks", 0).astype(int))
+
+    def evaluate(self, network) -> dict[str, float]:
+        """{"AP": mean over the classes of the test set}."""
+        from alnb.metrics.detection import average_precision
+
+        samples = range(len(self.test))
+        truth, timings = self.truth(self.test, samples), dict(self.timings)
+        place, boxes, classes, scores, _ = self.detect(network, self.test, samples)
+        self.timings = timings  # "detecting" is the pool's
+        values = average_precision(place, boxes, classes, scores, truth.frame, truth.boxes, truth.classes)
+        return {"AP": sum(values.values()) / len(values) if values else 0.0}
+
+    def look(self, model, cycle: int, candidates, labelled, labels, record: dict | None) -> Seen:
+        return Seen(self, model, candidates, labelled)
+
+    def motion(self, samples):
+        """`Footage.motion` for frames that are places in `samples`."""
+        import numpy as np
+
+        def move(frames, direction, points):
+            v, order = np.empty((len(frames), 2)), np.argsort(frames, kind="stable")
+            for own in np.split(order, np.flatnonzero(np.diff(frames[order])) + 1) if len(order) else ():
+                v[own] = sampled(self._flow(int(samples[frames[own[0]]]), direction), points[own])
+            return v
+
+        return move
+
+    def _flow(self, sample: int, direction: int):
+        shot = self.reel[sample]
+        if self.options.flow == "dis":
+            if (sample, direction) not in self.reel.flows:
+                self.reel.flows[sample, direction] = _dis(shot.image, self.reel[sample + direction].image)
+            return self.reel.flows[sample, direction]
+        flow = shot.forward if direction > 0 else shot.backward
+        if flow is None:
+            raise BadRequest(f"{self.run.dataset} has no optical flow of its own: give flow = 'dis'")
+        return flow
+
+
+def _dis(a, b):
+    """(H, W, 2) OpenCV's dense inverse search from image a to b, (3, H, W) uint8."""
+    try:
+        import cv2
+    except ImportError:
+        raise BadRequest("flow = 'dis' wants OpenCV (opencv-python-headless), which is not installed") from None
+    grey = [cv2.cvtColor(image.permute(1, 2, 0).numpy(), cv2.COLOR_RGB2GRAY) for image in (a, b)]
+    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(*grey, None).astype("float16")
+
+
+class Seen:
+    """What `OFFERS` names, of one cycle's candidates, computed once when asked for."""
+
+    def __init__(self, task: Detection, model, candidates, labelled):
+        self._task, self._model, self._candidates, self._labelled = task, model, candidates, list(labelled)
+
+    def _of(self, what, samples):
+        import torch
+
+        return torch.from_numpy(what[samples]).to(self._task.device)
+
+    @property
+    def video(self):
+        return self._of(self._task.reel.video, self._candidates)
+
+    @property
+    def time(self):
+        return self._of(self._task.reel.time, self._candidates)
+
+    @property
+    def labelled_video(self):
+        return self._of(self._task.reel.video, self._labelled)
+
+    @property
+    def labelled_time(self):
+        return self._of(self._task.reel.time, self._labelled)
+
+    @functools.cached_property
+    def _samples(self):
+        """Pool positions of the candidates and of the frames of their videos that are near one, in order."""
+        import numpy as np
+
+        reel, near = self._task.reel, set()
+        for i in self._candidates.tolist():
+            near.update(range(max(0, i - NEIGHBOURS), min(len(reel), i + NEIGHBOURS + 1)))
+        near = np.array(sorted(near), dtype=int)
+        of = {
+            video: reel.time[self._candidates[reel.video[self._candidates] == video]]
+            for video in np.unique(reel.video[near])
+        }
+        own = [len(of[v]) > 0 and abs(of[v] - t).min() <= NEIGHBOURS for v, t in zip(reel.video[near], reel.time[near])]
+        return near[np.array(own, dtype=bool)]
+
+    @functools.cached_property
+    def _footage(self) -> Footage:
+        import numpy as np
+
+        task, samples = self._task, self._samples
+        row = np.full(task.size, -1)
+        row[self._candidates] = np.arange(len(self._candidates))
+        size = tuple(task.reel[0].image.shape[:0:-1])
+        found = task.detect(self._model, task.reel, samples)
+        about = task.reel.video[samples], task.reel.time[samples], row[samples], size
+        return Footage(*about, *found, task.motion(samples))
+
+    def detections(self) -> Footage:
+        return self._footage
+
+    def truth(self) -> Truth:
+        return self._task.truth(self._task.reel, self._samples)
+
+
+# --- the detector that a run starts from ------------------------------------------------------------------------------------------
+
+
+def pretrain(task: Detection):
+    """A detector trained on `pretraining_frames` random frames of another set of assets, 0: all."""
+    import torch
+
+    o, rng = task.options, torch_stream(task.run.seed, "initial pool")
+    chosen = torch.randperm(task.size, generator=rng)[: o.pretraining_frames or None].sort().values.tolist()
+    return task.train(chosen, task.labels(chosen, {}), 0)[0]
+
+
+def seconds(run: Run, labelled: Sequence[int], looked_at: int) -> float:
+    """Rough seconds on one core: one training per entry of `labelled`, each tested, and so many frames looked at."""
+    from alnb.learning import detectors
+
+    train, look = detectors.cost(run.options.network)
+    tested = datasets.info(run.dataset).test / run.options.test_every * len(labelled)
+    return (run.options.epochs * sum(labelled) * train + (tested + looked_at) * look) / 1000

@@ -1,0 +1,101 @@
+"""The artefacts of chapter 2, on frames made up by hand."""
+
+import numpy as np
+import pandas
+import pytest
+from matplotlib.pyplot import close
+
+from alnb import datasets
+from alnb.drawn import temporal_coherence as drawn
+from alnb.methods import temporal_coherence as ch2
+from tests.result_frames import results
+
+ABOUT = {"study": "temporal_coherence", "dataset": "roads-tiny", "world": True, "race": "roads"}
+CURVES = {
+    ("random", 0): [0.2, 0.25], ("random", 1): [0.2, 0.27], ("random_r", 0): [0.2, 0.28], ("random_r", 1): [0.2, 0.29],
+    ("tc", 0): [0.2, 0.3], ("tc", 1): [0.2, 0.31],
+}  # fmt: skip
+
+
+def frame():
+    tests = results(CURVES, "roads-tiny", True, race="roads", study="temporal_coherence", metric="AP")
+    tests["key"] = tests["method"] + tests["seed"].astype(str)
+    tests["boxes"] = tests["labelled"] * 2.0
+    rows = []
+    for method, seed in CURVES:
+        about = ABOUT | {"method": method, "seed": seed, "key": f"{method}{seed}", "cycle": 0}
+        looking = {"detecting": 2.0, "choosing": 2.1} if method == "tc" else {"choosing": 0.01}
+        rows += [about | {"kind": "asked", "boxes": 3.0}, about | {"kind": "timing"} | looking]
+        if method != "tc":
+            continue
+        for order, right in (("in time", 6), ("shuffled", 3)):
+            for error in ("fp", "fn"):
+                own = about | {"kind": "errors", "order": order, "error": error}
+                rows.append(
+                    own | {"sort": "all", "true": 10, "estimated": 8, "right": right, "chance": 0.2, "rank": 0.5}
+                )
+                rows += [
+                    own | {"sort": sort, "true": 5, "right": n} for sort, n in (("flickers", 4), ("persistent", 2))
+                ]
+        place = {"video": 0, "time": 1, "class": 0, "x0": 10.0, "y0": 12.0, "x1": 30.0, "y1": 40.0}
+        rows += [about | {"kind": "box", "what": what} | place for what in ("truth", "detection", "fp")]
+    return pandas.concat([tests, pandas.DataFrame(rows)], ignore_index=True)
+
+
+FRAME = frame()
+WORLD = datasets.load("roads-tiny")
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    close("all")
+
+
+def test_the_graph_of_the_worked_example_says_its_labels():
+    shots = ch2.example()
+    one = drawn.fig_2_2(shots, ch2.estimate(shots))
+    assert "5 detections and 5 candidates in 5 frames" in one.alt
+    assert "energy 2 says 4 TP, 1 FP, 4 TN, 1 FN; false: frame 2; missed: frame 2" in one.alt
+    assert one.rows is None
+    assert one.data["label"].tolist() == ["TP"] * 4 + ["FP"] + one.data["label"][5:].tolist()
+
+
+def test_errors_found_are_told_frame_by_frame(capsys):
+    one = drawn.fig_2_3(FRAME, WORLD)
+    assert f"{WORLD.train[0].name} frame 1: 1 objects, 1 detections, 1 called false, 0 called missed" in one.alt
+    assert len(one.figure.axes[0].patches) == 3
+    assert drawn.fig_2_3(FRAME, None) is None
+    assert drawn.fig_2_3(FRAME[FRAME["kind"] == "test"], WORLD) is None
+    assert "its videos are not here" in capsys.readouterr().out
+
+
+def test_estimates_are_pooled_over_cycles():
+    one = drawn.errors_2(FRAME)
+    own = one.data[(one.data["error"] == "fp") & (one.data["order"] == "in time")]
+    assert own["precision"].tolist() == [0.75, 0.75]
+    assert own["recall"].tolist() == [0.6, 0.6]
+    assert "frames in time: precision 0.75, recall 0.60, recall, flickers 0.80, recall, persistent 0.40" in one.alt
+    assert "frames shuffled: precision 0.38" in one.alt
+
+
+def test_nothing_estimated_is_no_division():
+    rows = FRAME[FRAME["kind"] == "errors"].assign(estimated=0, right=0, true=0, rank=np.nan)
+    assert "precision of calling everything so: 0.20" in drawn.errors_2(rows).alt
+
+
+def test_the_race_of_the_two_randoms_and_the_costs(capsys):
+    assert "random_r 0.200 to 0.285" in drawn.fig_2_4a(FRAME).alt
+    assert "tc: 0.10 s beside 2.00 s of looking, 3.0 boxes a frame" in drawn.cost_2(FRAME).alt
+    alone = FRAME[FRAME["method"] == "tc"]
+    assert drawn.fig_2_4a(alone) is None
+    assert drawn.cost_2(FRAME[:0]) is None
+    assert "did not run both" in capsys.readouterr().out
+
+
+def test_the_data_are_counted():
+    one = drawn.data_2(WORLD, 4)
+    middle = [video.frame(video.length // 2) for video in WORLD.train[:: len(WORLD.train) // 4]]
+    assert len(one.data) == sum(len(frame.boxes) for frame in middle)
+    assert one.rows["world"].all()
+    assert drawn.data_2(None) is None

@@ -1,0 +1,279 @@
+"""The detection task: what a detector is asked, how targets move, what strategies see, what it refuses."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from alnb import acquisition, cycle, datasets
+from alnb.errors import BadRequest
+from alnb.executor import drive
+from alnb.learning import detectors
+from alnb.methods import temporal_coherence as ch2
+from alnb.runs import Run
+from alnb.store import Store
+from alnb.tasks import detection
+from alnb.tasks.detection import Detection, Frames, Reel, sampled
+
+TINY = {"videos": 2, "frames": 8, "test_every": 120, "network": "fasterrcnn_small", "epochs": 1, "batch": 4, "optimiser": "adam",
+        "lr": 0.001, "initial": 4, "budget": 3, "cycles": 2, "threshold": 0.05}  # fmt: skip
+
+
+def run(method="tc", seed=0, **settings):
+    return Run("temporal_coherence", "roads-tiny", method, seed, TINY | settings)
+
+
+@pytest.fixture(scope="module")
+def task():
+    return Detection(run())
+
+
+def untrained(seed=0):
+    """A detector whose scores are spread out."""
+    network = detectors.build("fasterrcnn_small", 3, (96, 64), generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        network.rcnn.roi_heads.box_predictor.cls_score.weight.mul_(30)
+    return network.eval()
+
+
+# --- the detector -----------------------------------------------------------------------------------------------------------------
+
+
+def test_detections_are_torchvisions_with_the_whole_softmax_beside_them():
+    network = untrained()
+    images = torch.rand(3, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = network.rcnn(list(images))
+    found = network.detect(images, 0.0)
+    assert sum(len(one.boxes) for one in found) > 10
+    for ours, theirs in zip(found, expected):
+        assert torch.allclose(ours.boxes, theirs["boxes"])
+        assert torch.allclose(ours.scores, theirs["scores"])
+        assert torch.equal(ours.classes + 1, theirs["labels"])
+        assert torch.allclose(ours.probabilities.sum(1), torch.ones(len(ours.boxes)))
+        assert torch.equal(ours.probabilities.gather(1, ours.classes[:, None] + 1)[:, 0], ours.scores)
+    assert all((one.scores > 0.5).all() for one in network.detect(images, 0.5))
+
+
+def test_a_diverged_detector_is_named():
+    network = untrained()
+    with torch.no_grad():
+        network.rcnn.roi_heads.box_predictor.cls_score.bias.fill_(float("nan"))
+    with pytest.raises(BadRequest, match="scores are NaN"):
+        network.detect(torch.rand(1, 3, 64, 96), 0.5)
+
+
+def test_an_unknown_detector_and_coco_weights_that_are_not_here(tmp_path, monkeypatch):
+    with pytest.raises(BadRequest, match=r"'yolo'.*'fasterrcnn_resnet50_fpn', 'fasterrcnn_small'"):
+        detectors.cost("yolo")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(BadRequest, match="COCO weights are missing: put https://"):
+        detectors.build("fasterrcnn_resnet50_fpn", 3, (96, 64), coco=True, generator=torch.Generator())
+
+
+# --- frames -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_boxes_move_with_their_image(task):
+    sample = next(i for i in range(task.size) if len(task.reel[i].boxes))
+    shot = task.reel[sample]
+    feed = Frames(task.reel, [sample], [shot.boxes], [shot.classes], "cpu")
+    plain, mirrored = (feed.batch(torch.tensor([0]), slice(0, 1), torch.tensor([flip])) for flip in (False, True))
+    image, other = plain[0][0][0], mirrored[0][0][0]
+    assert torch.equal(image.flip(2), other)
+    box, turned = plain[1][0]["boxes"][0].int().tolist(), mirrored[1][0]["boxes"][0].int().tolist()
+    cut = lambda x, b: x[:, b[1] : b[3], b[0] : b[2]]
+    assert torch.equal(cut(image, box).flip(2), cut(other, turned))
+    assert plain[1][0]["labels"].tolist() == (shot.classes + 1).tolist()
+    assert plain[0][1] is plain[1]
+
+
+def test_flow_between_pixels_is_bilinear():
+    flow = np.zeros((2, 3, 2))
+    flow[..., 0], flow[..., 1] = [[0, 1, 2], [0, 1, 2]], [[0, 0, 0], [10, 10, 10]]
+    points = [[0.5, 0.5], [1.0, 1.0], [2.5, 1.5], [-9, 99]]  # pixel (0, 0) has its middle at (0.5, 0.5)
+    assert sampled(flow, points).tolist() == [[0, 0], [0.5, 5], [2, 10], [0, 10]]
+
+
+def test_a_reel_numbers_frames_as_the_dataset_and_keeps_what_fits(monkeypatch):
+    world = datasets.load("roads-tiny")
+    reel = Reel(world.train[:3], most=5, every=2)
+    assert reel.video.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert reel.time.tolist() == [0, 2, 4] * 3
+    first = world.train[0].length
+    assert reel.rows.tolist() == [
+        0,
+        2,
+        4,
+        first,
+        first + 2,
+        first + 4,
+        *(first + world.train[1].length + t for t in (0, 2, 4)),
+    ]
+    assert Reel(world.train, most=1, spread=4).video.tolist() == [0, 6, 12, 18]  # of 24
+    assert Reel(world.train, most=1, spread=4).rows[1] == sum(video.length for video in world.train[:6])
+    assert reel[0] is reel[0]
+    monkeypatch.setattr(detection, "KEPT_BYTES", 0)
+    assert reel[1] is not reel[1]
+    assert torch.equal(reel[1].image, reel[1].image)
+
+
+def test_the_flow_of_the_world_carries_a_box_along(task):
+    """The tracked box of an object overlaps the object's own box in the next frame: for most of those that are seen well."""
+    from alnb.metrics.detection import area, overlaps
+
+    samples, hits = np.arange(task.size), []
+    truth = task.truth(task.reel, samples)
+    footage = detection.Footage(
+        task.reel.video,
+        task.reel.time,
+        samples,
+        (96, 64),
+        truth.frame,
+        truth.boxes,
+        truth.classes,
+        None,
+        None,
+        task.motion(samples),
+    )
+    boxes, where = ch2.by_flow(footage, 1)
+    for i in np.flatnonzero((where[:, 0] >= 0) & (area(truth.boxes) > 60)):
+        same = (truth.frame == where[i, 0]) & (truth.tracks == truth.tracks[i])
+        hits += [overlaps(boxes[i, 0], box) > 0.5 for box in truth.boxes[same]]
+    assert len(hits) > 5
+    assert np.mean(hits) > 0.7
+
+
+# --- what strategies see ----------------------------------------------------------------------------------------------------------
+
+
+def test_neighbours_are_looked_at_too_and_other_frames_are_not(task):
+    candidates, labelled = np.array([6, 0]), [5, 15]
+    view = cycle.View(task, untrained_of(task), 0, candidates, labelled, task.labels(labelled, {}), None, False)
+    footage = view.detections()
+    assert list(zip(footage.video.tolist(), footage.time.tolist())) == [
+        (0, t) for t in range(8)
+    ]  # 6 and 0, three each side
+    assert footage.row.tolist() == [1, -1, -1, -1, -1, -1, 0, -1]
+    assert task.samples(footage).tolist() == list(range(8))
+    assert footage.of_candidates(np.arange(8)).tolist() == [6, 0]
+    assert (view.video.tolist(), view.time.tolist()) == ([0, 0], [6, 0])
+    assert (view.labelled_video.tolist(), view.labelled_time.tolist()) == ([0, 12], [5, 7])
+    assert footage.size == (96, 64)
+    assert footage.goes_on(np.array([6, 7, 0]), 1).tolist() == [True, False, True]
+    assert footage.goes_on(np.array([6, 7, 0]), -1).tolist() == [True, True, False]
+    assert footage.probabilities.shape == (len(footage.boxes), task.classes + 1)
+    with pytest.raises(PermissionError):
+        view.truth()
+    truth = task.truth(task.reel, task.samples(footage))
+    assert len(truth.boxes) == sum(len(task.reel[i].boxes) for i in range(8))
+
+
+def untrained_of(task):
+    network = task.build(0)
+    with torch.no_grad():
+        network.rcnn.roi_heads.box_predictor.cls_score.weight.mul_(30)
+    return network
+
+
+def test_labels_cost_boxes_and_a_human_may_give_them(task):
+    assert task.cost([0, 3]) == {"boxes": len(task.reel[0].boxes) + len(task.reel[3].boxes)}
+    ((boxes, classes), none) = task.labels([0, 1], {0: [[1, 2, 30, 40, 1]], 1: []})
+    assert (boxes.tolist(), classes.tolist()) == ([[1, 2, 30, 40]], [1])
+    assert none[0].shape == (0, 4)
+    for wrong in ([[1, 2, 1, 40, 1]], [[1, 2, 30, 40, 9]]):
+        with pytest.raises(BadRequest, match="answer to frame 0"):
+            task.labels([0], {0: wrong})
+
+
+def test_a_perfect_detector_has_an_average_precision_of_one(task, monkeypatch):
+    truth = task.truth(task.test, range(len(task.test)))
+    perfect = truth.frame, truth.boxes, truth.classes, np.ones(len(truth.boxes)), None
+    monkeypatch.setattr(task, "detect", lambda *_: perfect)
+    assert task.evaluate(None) == {"AP": 1.0}
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------------------
+
+
+def test_stepped_runs_are_the_loop_and_go_on_from_the_last_weights(tmp_path):
+    runs = ch2.grid({"dataset": "roads-tiny", "arms": ["random_r"]}, **TINY)
+    store = Store(tmp_path)
+    assert not drive(runs, store, workers=1).failed
+    rows = [row for step in store.read(runs[0]).steps for row in step["rows"] if row["kind"] == "test"]
+    plain = list(cycle.loop(Detection(runs[0]), acquisition.get("random_r"), 3, 2))
+    assert rows == plain
+    assert [row["labelled"] for row in rows] == [4, 7, 10]
+    assert rows[0]["boxes"] <= rows[1]["boxes"] <= rows[2]["boxes"]
+
+
+def test_every_arm_starts_from_one_detector_of_another_world():
+    world = {"pretraining": "roads-assets", "pretraining_frames": 10, "pretraining_epochs": 2}
+    runs = ch2.grid(
+        {"dataset": "roads-tiny", "seeds": 2, "arms": ["tc", "random(further=1)", "all_data"]}, **TINY | world
+    )
+    sources = {
+        one.needs[detection.SOURCE]
+        for run in runs
+        for one in (run, *run.needs.values())
+        if detection.SOURCE in one.needs
+    }
+    assert len(sources) == 1
+    (source,) = sources
+    assert (source.dataset, source.method, source.seed, source.options.epochs) == ("roads-assets", ch2.PRETRAINED, 0, 2)
+    assert len(runs) == 8  # a further run of Random beside it
+    assert all(run.options.start == "last" for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"network": "small"}, "network = 'small'"),
+        ({"videos": -1}, "videos = -1"),
+        ({"test_every": 0}, "test_every = 0"),
+        ({"threshold": 1.0}, "threshold = 1.0"),
+        ({"pretraining": "coco"}, "no COCO weights"),
+        ({"pretraining": "nowhere"}, "unknown dataset 'nowhere'"),
+        ({"pretraining_lr": 0.0}, "pretraining_lr"),
+        ({"initial": 15}, "more than the pool's 16"),
+        ({"initial_labels": "balanced"}, "a frame has no one class"),
+        ({"flow": "magic"}, "flow = 'magic'"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_drawn(wrong, said):
+    with pytest.raises(BadRequest, match=said):
+        ch2.grid({"dataset": "roads-tiny", "arms": ["random"]}, **TINY | wrong)
+
+
+@pytest.mark.parametrize(
+    ("arm", "said"),
+    [
+        ("tc(errors='tp')", "errors = 'tp'"), ("tc(k=-1)", "k = -1"), ("margin", "does not offer"),
+        ("random(retrain=True)", "retrain"),
+        ("tc(further=1)", "only the plain random"),
+        ("tc(videos=1)", "videos is no option of an arm"), ("all_data(k=1)", "all_data takes seeds"),
+    ],
+)  # fmt: skip
+def test_arms_that_cannot_be(arm, said):
+    with pytest.raises(BadRequest, match=said):
+        ch2.grid({"dataset": "roads-tiny", "arms": [arm]}, **TINY)
+
+
+def test_a_plan_is_made_without_torch():
+    code = (
+        "import sys; from alnb import plans; [plans.plan('06_temporal_coherence', p).runs for p in ('smoke', 'world', 'paper')];"
+        "print(','.join({'torch', 'matplotlib', 'maxflow', 'cv2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_one_label_of_a_frame_without_objects_trains(task):
+    empty = [(np.empty((0, 4), np.float32), np.empty(0, np.int64))] * 2
+    network, record = task.train([0, 1], empty, 0)
+    assert record is None
+    assert np.isfinite(network.losses).all()
+    with pytest.raises(BadRequest, match="at least one frame"):
+        Frames(task.reel, [], [], [], "cpu")
