@@ -11,7 +11,9 @@ FLOATS = (
     "probabilities", "log_probabilities", "decisions", "embeddings", "mean_confidence", "labelled_embeddings", "predicted_losses",
     "distances", "similarity", "q_values", "density", "rewards",
 )  # fmt: skip
-OF_THE_LABELLED = ("labelled_embeddings", "labelled_targets", "labelled_images", "query_truth", "exploring")  # or of no sample
+OF_THE_LABELLED = (
+    "labelled_embeddings", "labelled_targets", "labelled_images", "labelled_video", "labelled_time", "query_truth", "exploring",
+)  # or of no sample  # fmt: skip
 OF_CLASSES = ("probabilities", "log_probabilities", "counts", "decisions", "dropout_probabilities")  # a number a class
 CLASSES = ("predictions", "labelled_targets", "truth", "committee", "query_truth")  # classes themselves
 # strategy -> options with which a test of its contract takes no minute
