@@ -202,7 +202,8 @@ def fig_6(results, arm: str = "sraal") -> Drawing | None:
     if gain.n > 1:
         told += f" Deviation of the area: {deviations['few']:.2f} at random, {deviations['start']:.2f} by k-center."
     figures.note(
-        fig, f"{arm}, {figures.seeds(rows)}. {told} Twenty seeds could tell two deviations apart; fewer cannot."
+        fig,
+        f"{arm}, {figures.seeds(rows)}. {told} With twenty seeds deviations are told apart that differ about twofold.",
     )
     said = figures.describe_curves(
         rows.assign(**{metric.label: rows["value"]}), "labelled", metric.label, "start", metric.unit

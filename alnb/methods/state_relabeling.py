@@ -314,9 +314,7 @@ SMALLEST = 8  # px, the shorter side of an image
 def generator_loss(parts, x, y, rng, o: Options):
     """L_G, eq. (7), of x = [labelled, unlabelled] pixels (B, 3, H, W) and the classes y (B,) of the first: lambda1 L_UIR +
     lambda2 L_STL + lambda3 L_adv, the first two turned (`reconstruction_loss`). z is drawn by `rng`, D sees mu."""
-    import torch
-
-    from alnb.learning.vae import cropped, sample, through
+    from alnb.learning.vae import cropped, kl, sample, through
 
     codes = [code.chunk(2, 1) for code in through(parts["encoder"], x, o.code)]
     loss = o.lambda3 * adversarial_loss(*(parts["critic"](mu).squeeze(1) for mu, _ in codes))
@@ -329,14 +327,8 @@ def generator_loss(parts, x, y, rng, o: Options):
         stl = [value[:, o.latent :] for value in codes[0]]
         loss = loss + o.lambda2 * target_loss(parts["learner"](z[0][:, o.latent :]), y, *stl, o.annotation)
     if o.code and o.target_learner:  # there the unlabelled, too, are held to the prior in the learner's half
-        loss = loss + o.lambda2 * _kl(*(value[:, o.latent :] for value in codes[1]))
-    return loss if torch.is_tensor(loss) else torch.as_tensor(loss)
-
-
-def _kl(mu, logvar):
-    from alnb.learning.vae import kl
-
-    return kl(mu, logvar).mean()
+        loss = loss + o.lambda2 * kl(*(value[:, o.latent :] for value in codes[1])).mean()
+    return loss
 
 
 def networks(shape, classes: int, o: Options, rng):

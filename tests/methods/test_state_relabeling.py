@@ -272,6 +272,18 @@ def test_the_generators_loss_is_7():
     assert none.item() == 0
 
 
+def test_in_the_published_code_the_unlabelled_too_are_held_to_the_prior_in_the_learners_half():
+    o = options(code=True, lambda1=0, lambda2=2.0, lambda3=0)
+    parts = m.networks((3, 8, 8), 4, o, generator())
+    x, y = [normal(6, 3, 8, 8, seed=i).tanh() for i in (1, 2)], torch.tensor([0, 1, 2, 3, 0, 1])
+    (mu, logvar), other = [code.chunk(2, 1) for code in vae.through(parts["encoder"], x, True)]
+    rng, half = generator(9), slice(8, None)
+    z = vae.sample(mu, logvar, rng)[:, half]
+    ours = m.target_loss(parts["learner"](z), y, mu[:, half], logvar[:, half], 5.0)
+    theirs = vae.kl(*(value[:, half] for value in other)).mean()
+    torch.testing.assert_close(m.generator_loss(parts, x, y, generator(9), o), 2 * (ours + theirs))
+
+
 # --- the game -----------------------------------------------------------------------------------------------------------
 
 
@@ -290,26 +302,26 @@ def bright(chosen):
 
 
 def test_it_asks_for_what_is_uncertain_by_its_indicator_and_the_printed_reading_for_the_opposite(doubted):
-    assert bright(rows(doubted, 40)) >= 36
-    assert bright(rows(doubted, 40, indicator="entropy")) >= 36
-    assert bright(rows(doubted, 40, indicator="deviation")) >= 36
-    assert bright(rows(doubted, 40, reading="squared")) >= 36
-    assert bright(rows(doubted, 40, reading="printed")) <= 4
+    assert bright(rows(doubted, 40)) >= 34
+    assert bright(rows(doubted, 40, indicator="entropy")) >= 34
+    assert bright(rows(doubted, 40, indicator="deviation")) >= 34
+    assert bright(rows(doubted, 40, reading="squared")) >= 34
+    assert bright(rows(doubted, 40, reading="printed")) <= 10
     without = [bright(rows(doubted, 40, seed=s, indicator=kind)) for kind in ("none", "permuted") for s in range(2)]
-    assert min(without) < 36
+    assert min(without) < 30
 
 
 def test_it_asks_for_what_is_unlike_the_labelled_where_doubt_is_alike(doubted):
     view = doubted.replaced(labelled_images=noise(40, 0, 110, 3), probabilities=torch.full((120, 4), 0.25))
     for changed in ({}, {"target_learner": False}, {"indicator": "none"}, {"flip": True}):
-        assert bright(rows(view, 40, **changed)) >= 36
+        assert bright(rows(view, 40, **changed)) >= 34
 
 
 def test_the_target_learner_learns_and_its_half_of_the_code_is_left_out_without_it(doubted):
     view = doubted
     play = lambda **changed: m.play(view.images, view.probabilities, view.labelled_images, view.labelled_targets,
                                     generator(), options(**changed))  # fmt: skip
-    played = play(steps=80)
+    played = play(steps=80, lr=3e-3)
     with torch.no_grad():
         mu = played.networks["encoder"](vae.pixels(view.images, torch.arange(120))).chunk(2, 1)[0]
         said = played.networks["learner"](mu[:, 8:]).argmax(1)
