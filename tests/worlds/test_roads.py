@@ -436,6 +436,12 @@ def test_what_cannot_be_is_refused(changed, says):
         roads.make(replace(TINY, **changed))
 
 
+@pytest.mark.parametrize("use", [roads.table, lambda videos: roads.write(videos, "nowhere")])
+def test_shuffled_frames_have_no_table_and_no_folder(use):
+    with pytest.raises(BadRequest, match="roads-tiny-null: expected videos of the roads with their frames in order"):
+        use(roads.load("roads-tiny-null"))
+
+
 def test_an_unknown_preset_is_refused():
     with pytest.raises(BadRequest, match="there are roads-tiny"):
         roads.load("roads-huge")

@@ -241,6 +241,12 @@ def make(preset: Preset, name: str = "roads") -> Videos:
     return Videos(name, _info(name, preset), names, _split(preset, False), _split(preset, True))
 
 
+def check_ordered(videos: Videos) -> None:
+    """BadRequest for videos that are not this world's, or whose frames are shuffled."""
+    if not all(isinstance(video, Sequence) for video in videos.train + videos.test):
+        raise BadRequest(f"{videos.name}: expected videos of the roads with their frames in order")
+
+
 def table(videos: Videos) -> list[dict]:
     """Table 2.1, counted from what `videos` generates: one row a subset that has sequences.
 
@@ -249,6 +255,7 @@ def table(videos: Videos) -> list[dict]:
     probability asked for, `places_<class>` the predefined places where it might have started, `spawned_<class>` where it
     did. Highways and nights have places for cars only.
     """
+    check_ordered(videos)
     rows = []
     for name, subset in TABLE.items():
         some = [video for video in videos.train + videos.test if video.subset == name]
