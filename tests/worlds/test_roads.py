@@ -399,6 +399,28 @@ def test_harder_and_easier(world):
     assert np.ptp([thing.colours for video in pale for thing in video.scene.things if thing.cls > 0]) == 0
 
 
+def test_decoys_are_where_the_picture_differs():
+    """A reflection's box holds all that changes with it; a thing's box lies on scenery and stays with its place."""
+    plain = replace(TINY, ghosts=0.0, flicker=0.0, noise=0.0, lookalikes=1.0)
+    with_, without = (roads.make(replace(plain, ghosts=n)).train[0] for n in (1.0, 0.0))
+    reflections = 0
+    for t in range(0, 30, 2):
+        boxes, fleeting = with_.decoys(t)
+        changed = (with_.frame(t).rgb != without.frame(t).rgb).any(2)
+        for x0, y0, x1, y1 in boxes[fleeting].astype(int):
+            changed[y0:y1, x0:x1] = False
+            reflections += 1
+        assert not changed.any()
+        frame = with_.frame(t)
+        for x0, y0, x1, y1 in boxes[~fleeting].astype(int):
+            assert (frame.instances[y0:y1, x0:x1] == 0).any()
+    assert reflections > 5
+    assert (~fleeting).any()
+    null = roads.load("roads-tiny-null").train[0]
+    video, t = null.frames[3]
+    np.testing.assert_array_equal(null.decoys(3)[0], video.decoys(t)[0])
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
@@ -412,6 +434,12 @@ def test_harder_and_easier(world):
 def test_what_cannot_be_is_refused(changed, says):
     with pytest.raises(BadRequest, match=says):
         roads.make(replace(TINY, **changed))
+
+
+@pytest.mark.parametrize("use", [roads.table, lambda videos: roads.write(videos, "nowhere")])
+def test_shuffled_frames_have_no_table_and_no_folder(use):
+    with pytest.raises(BadRequest, match="roads-tiny-null: expected videos of the roads with their frames in order"):
+        use(roads.load("roads-tiny-null"))
 
 
 def test_an_unknown_preset_is_refused():

@@ -12,7 +12,13 @@ Presets
 - `roads-tiny-null`, `roads-null`: the frames of all videos shuffled, so that a frame's neighbours are no neighbours.
 - `roads-vid`: three classes, videos of very different lengths: stands in for ImageNet-VID.
 
-How hard a preset is are its fields `contrast`, `lookalikes`, `ghosts`, `flicker`, `noise`, `spacing`; see `Preset`.
+How hard a preset is, its fields `contrast`, `lookalikes`, `ghosts`, `flicker`, `noise`, `spacing` and `least` say (see
+`Preset`); `make(replace(PRESETS[name], ghosts=1.0))` is any other. False alarms have two sources by design: reflections,
+there for one frame, and things on the pavement that last as long as they are seen; `decoys(t)` of a video has both.
+
+`write(videos, root)` writes them as SYNTHIA-AL lies on disk, `table(videos)` counts Table 2.1. Cars drive on through
+whoever crosses, nobody brakes, limbs move with their body in the flow, and a wall's roof lies in the wall's plane: what is
+drawn is for detectors, not for drivers.
 """
 
 from __future__ import annotations
@@ -75,7 +81,7 @@ class Preset:
     spacing: float = 1.0  # of the predefined places at which something may start: larger, emptier
     contrast: float = 0.8  # of the participants' colours: 1 as they are, 0 all grey
     lookalikes: float = 0.35  # chance of a pillar, hydrant, bin or poster at each of their places
-    ghosts: float = 0.15  # reflections in the windscreen a frame: there for one frame
+    ghosts: float = 0.3  # reflections in the windscreen a frame: there for one frame
     flicker: float = 0.03  # deviation of the exposure from frame to frame
     noise: float = 1.0  # of the sensor, times what the weather gives
     least: float = 0.0  # a participant is annotated where more pixels of it are seen; 0: `seeable`
@@ -87,7 +93,7 @@ class Preset:
 
 
 _TINY = Preset(96, 64, (16, 4, 2, 2, 8, 2), seconds=(4, 7), fps=10, focal=1.4, spacing=1.5, least=20)
-_ROADS = Preset(160, 120, (15, 4, 2, 2, 9, 3), seconds=(3, 8), focal=1.4, spacing=1.5, least=24)
+_ROADS = Preset(160, 120, (15, 4, 2, 2, 9, 3), seconds=(3, 8), focal=1.4, spacing=2.0, least=24)
 PRESETS = {
     "roads-tiny": _TINY,
     "roads-tiny-null": replace(_TINY, shuffled=True),
@@ -163,7 +169,7 @@ class Sequence:
         cam, to, places = draw.draw(scene, t, preset.width, preset.height, preset.focal)
         ids, hulls, amodal = draw.boxes(scene, cam, to, places, preset.seeable)
         return Frame(
-            rgb=draw.picture(scene, cam, to, t, preset),
+            rgb=draw.picture(scene, cam, to, t, preset)[0],
             boxes=hulls,
             amodal=amodal,
             classes=np.array([scene.things[k - 1].cls for k in ids], np.int64),
@@ -173,6 +179,18 @@ class Sequence:
             depth=to.depth,
             flow=functools.partial(draw.flow, scene, cam, to, places, t),
         )
+
+    def decoys(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """What frame t shows that looks like a participant and is none: boxes (D, 4) float32 of what is visible, and
+        (D,) bool, True for a reflection, there for this one frame, False for a thing that stands there."""
+        from alnb.worlds.roads import draw
+
+        preset, scene = self.preset, self.scene
+        cam, to, _ = draw.draw(scene, t, preset.width, preset.height, preset.focal, lookalikes=True)
+        lasting = np.flatnonzero(np.bincount(to.instances.ravel())[1:] > preset.seeable) + 1
+        fleeting = draw.picture(scene, cam, to, t, preset)[1]
+        hulls = [draw.hull(to.instances == identity) for identity in lasting] + fleeting
+        return np.array(hulls, np.float32).reshape(-1, 4), np.arange(len(hulls)) >= len(lasting)
 
 
 class Shuffled:
@@ -187,6 +205,10 @@ class Shuffled:
             raise IndexError(f"{self.name} has {self.length} frames, there is no frame {t}")
         video, at = self.frames[t]
         return video.frame(at)
+
+    def decoys(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        video, at = self.frames[t]
+        return video.decoys(at)
 
 
 def _split(preset: Preset, test: bool) -> list:
@@ -218,6 +240,12 @@ def make(preset: Preset, name: str = "roads") -> Videos:
     return Videos(name, _info(name, preset), names, _split(preset, False), _split(preset, True))
 
 
+def check_ordered(videos: Videos) -> None:
+    """BadRequest for videos that are not this world's, or whose frames are shuffled."""
+    if not all(isinstance(video, Sequence) for video in videos.train + videos.test):
+        raise BadRequest(f"{videos.name}: expected videos of the roads with their frames in order")
+
+
 def table(videos: Videos) -> list[dict]:
     """Table 2.1, counted from what `videos` generates: one row a subset that has sequences.
 
@@ -226,6 +254,7 @@ def table(videos: Videos) -> list[dict]:
     probability asked for, `places_<class>` the predefined places where it might have started, `spawned_<class>` where it
     did. Highways and nights have places for cars only.
     """
+    check_ordered(videos)
     rows = []
     for name, subset in TABLE.items():
         some = [video for video in videos.train + videos.test if video.subset == name]

@@ -13,6 +13,7 @@ import numpy as np
 from alnb.worlds.roads.assets import CLOTHES, HAIRS, PAINTS, SKINS, VEHICLES, Vehicle
 
 CLASSES = ("car", "pedestrian", "cyclist", "wheelchair")
+LOOKALIKES = ("pillar", "hydrant", "poster", "bin")
 SPAWNED = ("pedestrian", "cyclist", "car", "wheelchair")  # Table 2.1's order of P(Pe/Cy/Ca/Wh)
 FAR = 90.0  # nothing smaller than a building is drawn beyond
 BUILDING, WALL, FENCE, POLE, LIGHT, SIGN, VEGETATION = 2, 3, 4, 5, 6, 7, 8  # Cityscapes' training ids
@@ -270,7 +271,7 @@ class _Builder:
     def lookalike(self, side, z):
         """Something that is none of the classes and looks like one from afar, for as long as it is seen."""
         rng, area = self.rng, self.area
-        kind = _pick(rng, ("pillar", "hydrant", "poster", "bin"))
+        kind = _pick(rng, LOOKALIKES)
         cloth = _pick(rng, CLOTHES[self.preset.assets])
         colours = {
             "pillar": [cloth, (90, 92, 94), cloth * 0.5 + 60],

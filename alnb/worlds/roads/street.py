@@ -70,17 +70,13 @@ def _markings(scene, area, x, z, side, edge, along):
     white = stripe(side, -1, 0.08, edge) * dashes
     if area.parking:
         white += stripe(side, 3.2, 3.32, edge)
-    near = scene.crossings[(scene.crossings > cam_z(z) - 3) & (scene.crossings < cam_z(z) + 60)]
+    start = float(z.min())
+    near = scene.crossings[(scene.crossings > start - 3) & (scene.crossings < start + 60)]
     if len(near):
         bars = stripe(np.abs((x % 1.0) - 0.5), -1, 0.27, edge) * (side < area.half - 0.15)
         for at in near.tolist():
             white = np.maximum(white, bars * stripe(z, at - 1.5, at + 1.5, along))
     return white
-
-
-def cam_z(z):
-    """Where the nearest row of the ground lies."""
-    return float(z.min())
 
 
 def walls(scene: Scene, cam: Camera, to: Buffers) -> None:
