@@ -13,6 +13,7 @@ from alnb import figures, statistics
 from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
 from alnb.methods.self_supervision import correlation, thresholds
+from alnb.methods.simsiam import COLLAPSED
 
 TRAININGS = {"": "linear head, pre-trained", "svm": "SVM, pre-trained", "scratch": "from scratch"}
 LINES = {"": "-", "svm": ":", "scratch": "--"}
@@ -20,7 +21,7 @@ LEARNERS = ("entropy", "margin", "k_center", "vaal", "svm_min_margin")  # strate
 PERCENT = "labels first, and a cycle, % of the pool"
 NOTHING = "no runs at this profile"
 
-# --- views ------------------------------------------------------------------------------------------------------------------
+# --- views ------------------------------------------------------------------------------------------------------------
 
 
 def views_5(data, samples, policy) -> Drawing | None:
@@ -67,7 +68,7 @@ def views_5(data, samples, policy) -> Drawing | None:
     return Drawing(fig, table, said, table)
 
 
-# --- the pre-training, watched ---------------------------------------------------------------------------------------------------
+# --- the pre-training, watched ----------------------------------------------------------------------------------------
 
 
 def simsiam_5(results) -> Drawing | None:
@@ -93,6 +94,7 @@ def simsiam_5(results) -> Drawing | None:
     parts = [
         f"{arm}: after {ends.loc[arm, 'epoch']:.0f} epochs loss {ends.loc[arm, 'loss']:.2f}, k-NN "
         f"{first[arm]:.1f} to {ends.loc[arm, 'knn']:.1f} %, spread {ends.loc[arm, 'spread']:.2f}"
+        + ", collapsed" * bool(ends.loc[arm, "spread"] < COLLAPSED)
         for arm in arms
     ]
     figures.note(fig, "k-NN uses every label, to watch: it chooses nothing. Spread: 1 over the sphere, 0 collapsed.")
@@ -100,7 +102,7 @@ def simsiam_5(results) -> Drawing | None:
     return Drawing(fig, rows, said, rows)
 
 
-# --- budgets ------------------------------------------------------------------------------------------------------------------------
+# --- budgets ----------------------------------------------------------------------------------------------------------
 
 
 def fig_5_3(results) -> Drawing | None:
@@ -274,7 +276,7 @@ def table_5_1(results, printed) -> Drawing | None:
     return Drawing(fig, table, f"Table 5.1 beside these runs, accuracy in %. {said}.", rows)
 
 
-# --- from which budget on ----------------------------------------------------------------------------------------------------------
+# --- from which budget on ---------------------------------------------------------------------------------------------
 
 
 def fig_5_6(results) -> Drawing | None:
@@ -341,7 +343,7 @@ def _where(budget: float, least, most) -> str:
     return f"under {least}" if budget == 0 else f"over {most}" if math.isinf(budget) else f"{budget:.1f}"
 
 
-# --- rows -----------------------------------------------------------------------------------------------------------------------------
+# --- rows -------------------------------------------------------------------------------------------------------------
 
 
 def gains(tests, by):
