@@ -94,7 +94,8 @@ def simsiam_5(results) -> Drawing | None:
     parts = [
         f"{arm}: after {ends.loc[arm, 'epoch']:.0f} epochs loss {ends.loc[arm, 'loss']:.2f}, k-NN "
         f"{first[arm]:.1f} to {ends.loc[arm, 'knn']:.1f} %, spread {ends.loc[arm, 'spread']:.2f}"
-        + ", collapsed" * bool(ends.loc[arm, "spread"] < COLLAPSED)
+        + ", collapsed"
+        * bool(ends.loc[arm, "spread"] < COLLAPSED)
         for arm in arms
     ]
     figures.note(fig, "k-NN uses every label, to watch: it chooses nothing. Spread: 1 over the sphere, 0 collapsed.")
@@ -184,8 +185,8 @@ def gains_5(results, family: str = "few") -> Drawing | None:
         for place, arm in enumerate(arms):
             _interval_line(ax, part[part["method"] == arm], "percent", look[arm], place - (len(arms) - 1) / 2)
         ax.axhline(0, color="0.2", lw=0.8)
-        ax.set(xscale="log", xlabel=PERCENT, title=TRAININGS[kind])
-        _ticks(ax, sorted(table["percent"].unique()))
+        ax.set(xlabel=PERCENT, title=TRAININGS[kind])
+        _log(ax, table["percent"])
     axes[0][0].set_ylabel("gain on Random, points of area")
     _legend(fig, arms, look, [])
     figures.note(fig, f"Paired by seed, {figures.seeds(tests)}; bar: 95 % t interval; shaded: a second Random's.")
@@ -226,8 +227,8 @@ def pretraining_gain_5(results, family: str = "few") -> Drawing | None:
             ax, table[table["method"] == arm], "percent", look[arm] | {"label": arm}, place - (len(arms) - 1) / 2
         )
     ax.axhline(0, color="0.2", lw=0.8)
-    ax.set(xscale="log", xlabel=PERCENT, ylabel="pre-trained less scratch, points of area")
-    _ticks(ax, sorted(table["percent"].unique()))
+    ax.set(xlabel=PERCENT, ylabel="pre-trained less scratch, points of area")
+    _log(ax, table["percent"])
     ax.legend(fontsize=8)
     figures.note(fig, f"Paired by seed, {figures.seeds(tests)}; bar: 95 % t interval.")
     parts = [f"{r.percent:g} %, {r.method} {r.gain:+.1f}{_between(r)}" for r in table.itertuples()]
@@ -299,10 +300,8 @@ def fig_5_6(results) -> Drawing | None:
         line = {"color": PALETTE[1 + place], "marker": "o", "label": f"{name} classes"}
         _interval_line(left, part, "per_class", line, place)
     left.axhline(0, color="0.2", lw=0.8)
-    left.set(
-        xscale="log", xlabel="labels a class, first and a cycle", ylabel=f"{shown}: gain on Random, points of area"
-    )
-    _ticks(left, sorted(table["per_class"].unique()))
+    left.set(xlabel="labels a class, first and a cycle", ylabel=f"{shown}: gain on Random, points of area")
+    _log(left, table["per_class"])
     left.legend(fontsize=8)
     for place, arm in enumerate(arms):
         part = found[found["method"] == arm]
@@ -312,9 +311,10 @@ def fig_5_6(results) -> Drawing | None:
         right.errorbar(x, y, yerr=[y - low.clip(upper=y), high.clip(lower=y) - y], capsize=3, ms=6, lw=1,
                        label=arm, **look[arm] | {"linestyle": "none"})  # fmt: skip
     right.axhspan(least, most, color=figures.GREY, alpha=0.10, lw=0)
-    right.set(xscale="log", yscale="log", xlabel="classes", ylabel="labels a class from which on it gains",
-              ylim=(least / 2, most * 2))  # fmt: skip
-    _ticks(right, sorted(found["classes"].unique()))
+    right.set(
+        yscale="log", xlabel="classes", ylabel="labels a class from which on it gains", ylim=(least / 2, most * 2)
+    )
+    _log(right, found["classes"])
     _ticks(right, sorted(table["per_class"].unique()), "y")
     right.legend(fontsize=8)
     figures.note(fig, f"Paired by seed, {figures.seeds(rows)}; bars from 95 % t intervals. Shaded: budgets that ran; a point "
@@ -417,6 +417,12 @@ def _interval_line(ax, part, x: str, look, place: float) -> None:
     part = part.sort_values(x)
     at, low, high = part[x] * 1.03**place, part["low"].fillna(part["gain"]), part["high"].fillna(part["gain"])
     ax.errorbar(at, part["gain"], yerr=[part["gain"] - low, high - part["gain"]], capsize=2, lw=1.3, ms=5, **look)
+
+
+def _log(ax, values) -> None:
+    """A logarithmic x axis with a tick for each of the values, and room beside them."""
+    ax.set(xscale="log", xlim=(min(values) / 1.4, max(values) * 1.4))
+    _ticks(ax, sorted(set(values)))
 
 
 def _ticks(ax, values, axis: str = "x") -> None:

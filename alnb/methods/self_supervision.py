@@ -18,6 +18,7 @@ from alnb.acquisition import describe, score
 from alnb.cycle import ALL, CycleSettings
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, coerce, study
+from alnb.statistics import BASELINES
 from alnb.tasks import classification, features, pool
 from alnb.tasks.classes import DECISIONS, Classes
 
@@ -188,7 +189,7 @@ def grid(
     """Every run of the notebook (see alnb/races.py).
 
     pretraining: encoders by SimSiam, settings as in alnb/methods/simsiam.py; its plain arm on its first seed serves all
-    seeds of all races, each on its own dataset. few: ten classes, a linear head on frozen features; svm: an SVM in its
+    seeds of all races, each on its own dataset and pool. few: ten classes, a linear head on frozen features; svm: an SVM in its
     place; scratch: the whole network trained from scratch; many, ...: the same with many classes. Each is a race for each
     of its `budgets`, in percent of the pool, as many labels first as in every cycle, called "few 1%". classes: a race for
     each of `datasets` and each number of labels `per_class`, called "features-10 x 4". images: whose views are shown.
@@ -204,12 +205,11 @@ def grid(
         every |= by_budget(name, races.resolved(name, asked), shared)
     every |= by_classes(dict(classes))
     own = {name: value for name, value in pretraining.items() if name not in races.WORDS}
-    if "pool" in shared:
-        own = {"pool": shared["pool"]} | own
     seeds = races.counted(pretraining.get("seeds", 1), None, "pretraining: seeds")
     encoders = []
     if pretraining.get("dataset"):
-        encoders = races.grid("simsiam", {"pretraining": {**pretraining, **own}}, {}, study("simsiam").arm)
+        pooled = {"pool": shared["pool"]} if "pool" in shared else {}
+        encoders = races.grid("simsiam", {"pretraining": pretraining}, pooled, study("simsiam").arm)
     elif not any(every.values()):
         raise BadRequest(f"every race is left out (pretraining, {', '.join(FAMILIES)}, classes): give one a dataset")
 
@@ -221,10 +221,14 @@ def grid(
             return None
         if not pretraining:
             raise BadRequest("encoder = 'run' is that of the race pretraining, which is left out")
-        encoder = Run("simsiam", dataset, "simsiam", seeds[0], own)
+        encoder = Run("simsiam", dataset, "simsiam", seeds[0], {"pool": settings.get("pool", 0)} | own)
         study("simsiam").check(encoder)
         needs = {features.ENCODER: encoder}
         further = coerce(options.pop("further", 0), int, f"{name}: further")
+        if further < 0 or (further and (options or name not in BASELINES)):
+            raise BadRequest(f"{name}: further = {further}: cycles, 0 or more, of {' and '.join(BASELINES)} alone")
+        if name == ALL and options:
+            raise BadRequest(f"{name} takes seeds and no other option")
         if name == ALL:
             return [races.all_data_run(STUDY.name, dataset, seed, settings, needs)]
         run = races.method_run(STUDY.name, dataset, acquisition.write_arm(name, options), seed, settings, needs)

@@ -107,6 +107,13 @@ def test_one_encoder_serves_all_seeds_races_and_heads():
     assert {ch5.network(run) for run in heads} == {"linear head on SimSiam, small", "linear SVM on SimSiam, small"}
 
 
+def test_the_encoder_sees_the_pool_of_its_race():
+    many = {"like": "few", "dataset": "glyphs-10", "pool": 500}
+    pools = {run.race: run.needs["encoder"].options.pool for run in grid(many=many, scratch={}) if run.study == ch5.STUDY.name}
+    assert pools == {"few 5%": 300, "few 10%": 300, "many 5%": 500, "many 10%": 500}
+    assert grid()[0].options.pool == 300
+
+
 def test_a_budget_is_a_race_and_as_many_labels_first_as_in_each_cycle():
     sizes = {run.race: (run.options.initial, run.options.budget) for run in grid() if run.race != "pretraining"}
     assert sizes == {"few 5%": (15, 15), "few 10%": (30, 30), "scratch 10%": (30, 30)}
@@ -146,6 +153,8 @@ def test_the_head_as_it_stands_is_the_chapters():
         ({"classes": MIXTURES | {"arms": ["vaal"], "encoder": "given"}}, "looks at images"),
         ({"classes": MIXTURES | {"arms": ["random"]}}, "SimSiam wants images"),
         ({"pretraining": PRETRAINING | {"crop": 3}}, "crop = 3.0: expected 0 to 1"),
+        ({"few": FEW | {"arms": ["entropy(further=2)"]}}, "entropy: further = 2: cycles, 0 or more, of random"),
+        ({"few": FEW | {"arms": ["all_data(lr=2.0)"]}}, "all_data takes seeds"),
         ({"images": [300]}, "300 is not in the pool of 300"),
         ({"few": FEW | {"network": "small"}, "network": "resnet18", "scratch": {}}, "task = 'features' trains a linear head"),
     ],
