@@ -13,6 +13,7 @@ from alnb import figures, statistics
 from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
 from alnb.methods.self_supervision import correlation, thresholds
+from alnb.methods.simsiam import COLLAPSED
 
 TRAININGS = {"": "linear head, pre-trained", "svm": "SVM, pre-trained", "scratch": "from scratch"}
 LINES = {"": "-", "svm": ":", "scratch": "--"}
@@ -20,7 +21,7 @@ LEARNERS = ("entropy", "margin", "k_center", "vaal", "svm_min_margin")  # strate
 PERCENT = "labels first, and a cycle, % of the pool"
 NOTHING = "no runs at this profile"
 
-# --- views ------------------------------------------------------------------------------------------------------------------
+# --- views ------------------------------------------------------------------------------------------------------------
 
 
 def views_5(data, samples, policy) -> Drawing | None:
@@ -67,7 +68,7 @@ def views_5(data, samples, policy) -> Drawing | None:
     return Drawing(fig, table, said, table)
 
 
-# --- the pre-training, watched ---------------------------------------------------------------------------------------------------
+# --- the pre-training, watched ----------------------------------------------------------------------------------------
 
 
 def simsiam_5(results) -> Drawing | None:
@@ -93,6 +94,8 @@ def simsiam_5(results) -> Drawing | None:
     parts = [
         f"{arm}: after {ends.loc[arm, 'epoch']:.0f} epochs loss {ends.loc[arm, 'loss']:.2f}, k-NN "
         f"{first[arm]:.1f} to {ends.loc[arm, 'knn']:.1f} %, spread {ends.loc[arm, 'spread']:.2f}"
+        + ", collapsed"
+        * bool(ends.loc[arm, "spread"] < COLLAPSED)
         for arm in arms
     ]
     figures.note(fig, "k-NN uses every label, to watch: it chooses nothing. Spread: 1 over the sphere, 0 collapsed.")
@@ -100,7 +103,7 @@ def simsiam_5(results) -> Drawing | None:
     return Drawing(fig, rows, said, rows)
 
 
-# --- budgets ------------------------------------------------------------------------------------------------------------------------
+# --- budgets ----------------------------------------------------------------------------------------------------------
 
 
 def fig_5_3(results) -> Drawing | None:
@@ -182,8 +185,8 @@ def gains_5(results, family: str = "few") -> Drawing | None:
         for place, arm in enumerate(arms):
             _interval_line(ax, part[part["method"] == arm], "percent", look[arm], place - (len(arms) - 1) / 2)
         ax.axhline(0, color="0.2", lw=0.8)
-        ax.set(xscale="log", xlabel=PERCENT, title=TRAININGS[kind])
-        _ticks(ax, sorted(table["percent"].unique()))
+        ax.set(xlabel=PERCENT, title=TRAININGS[kind])
+        _log(ax, table["percent"])
     axes[0][0].set_ylabel("gain on Random, points of area")
     _legend(fig, arms, look, [])
     figures.note(fig, f"Paired by seed, {figures.seeds(tests)}; bar: 95 % t interval; shaded: a second Random's.")
@@ -224,8 +227,8 @@ def pretraining_gain_5(results, family: str = "few") -> Drawing | None:
             ax, table[table["method"] == arm], "percent", look[arm] | {"label": arm}, place - (len(arms) - 1) / 2
         )
     ax.axhline(0, color="0.2", lw=0.8)
-    ax.set(xscale="log", xlabel=PERCENT, ylabel="pre-trained less scratch, points of area")
-    _ticks(ax, sorted(table["percent"].unique()))
+    ax.set(xlabel=PERCENT, ylabel="pre-trained less scratch, points of area")
+    _log(ax, table["percent"])
     ax.legend(fontsize=8)
     figures.note(fig, f"Paired by seed, {figures.seeds(tests)}; bar: 95 % t interval.")
     parts = [f"{r.percent:g} %, {r.method} {r.gain:+.1f}{_between(r)}" for r in table.itertuples()]
@@ -274,7 +277,7 @@ def table_5_1(results, printed) -> Drawing | None:
     return Drawing(fig, table, f"Table 5.1 beside these runs, accuracy in %. {said}.", rows)
 
 
-# --- from which budget on ----------------------------------------------------------------------------------------------------------
+# --- from which budget on ---------------------------------------------------------------------------------------------
 
 
 def fig_5_6(results) -> Drawing | None:
@@ -297,10 +300,8 @@ def fig_5_6(results) -> Drawing | None:
         line = {"color": PALETTE[1 + place], "marker": "o", "label": f"{name} classes"}
         _interval_line(left, part, "per_class", line, place)
     left.axhline(0, color="0.2", lw=0.8)
-    left.set(
-        xscale="log", xlabel="labels a class, first and a cycle", ylabel=f"{shown}: gain on Random, points of area"
-    )
-    _ticks(left, sorted(table["per_class"].unique()))
+    left.set(xlabel="labels a class, first and a cycle", ylabel=f"{shown}: gain on Random, points of area")
+    _log(left, table["per_class"])
     left.legend(fontsize=8)
     for place, arm in enumerate(arms):
         part = found[found["method"] == arm]
@@ -310,9 +311,10 @@ def fig_5_6(results) -> Drawing | None:
         right.errorbar(x, y, yerr=[y - low.clip(upper=y), high.clip(lower=y) - y], capsize=3, ms=6, lw=1,
                        label=arm, **look[arm] | {"linestyle": "none"})  # fmt: skip
     right.axhspan(least, most, color=figures.GREY, alpha=0.10, lw=0)
-    right.set(xscale="log", yscale="log", xlabel="classes", ylabel="labels a class from which on it gains",
-              ylim=(least / 2, most * 2))  # fmt: skip
-    _ticks(right, sorted(found["classes"].unique()))
+    right.set(
+        yscale="log", xlabel="classes", ylabel="labels a class from which on it gains", ylim=(least / 2, most * 2)
+    )
+    _log(right, found["classes"])
     _ticks(right, sorted(table["per_class"].unique()), "y")
     right.legend(fontsize=8)
     figures.note(fig, f"Paired by seed, {figures.seeds(rows)}; bars from 95 % t intervals. Shaded: budgets that ran; a point "
@@ -341,7 +343,7 @@ def _where(budget: float, least, most) -> str:
     return f"under {least}" if budget == 0 else f"over {most}" if math.isinf(budget) else f"{budget:.1f}"
 
 
-# --- rows -----------------------------------------------------------------------------------------------------------------------------
+# --- rows -------------------------------------------------------------------------------------------------------------
 
 
 def gains(tests, by):
@@ -415,6 +417,12 @@ def _interval_line(ax, part, x: str, look, place: float) -> None:
     part = part.sort_values(x)
     at, low, high = part[x] * 1.03**place, part["low"].fillna(part["gain"]), part["high"].fillna(part["gain"])
     ax.errorbar(at, part["gain"], yerr=[part["gain"] - low, high - part["gain"]], capsize=2, lw=1.3, ms=5, **look)
+
+
+def _log(ax, values) -> None:
+    """A logarithmic x axis with a tick for each of the values, and room beside them."""
+    ax.set(xscale="log", xlim=(min(values) / 1.4, max(values) * 1.4))
+    _ticks(ax, sorted(set(values)))
 
 
 def _ticks(ax, values, axis: str = "x") -> None:

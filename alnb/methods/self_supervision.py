@@ -18,6 +18,7 @@ from alnb.acquisition import describe, score
 from alnb.cycle import ALL, CycleSettings
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, coerce, study
+from alnb.statistics import BASELINES
 from alnb.tasks import classification, features, pool
 from alnb.tasks.classes import DECISIONS, Classes
 
@@ -109,10 +110,14 @@ def step(run: Run, state: State) -> Step:
     return cycle.step(run, state, features.task_of(run.options))
 
 
+HEAD = 0.05, 0.0004, 0.003  # one core, narrow features: a training; a step; an epoch of 1,000 samples
+
+
 def seconds(run: Run) -> float:
     """Rough seconds of a whole run on one core."""
     o, size = run.options, _size(run)
-    take = (features if features.is_features(o) else classification).seconds
+    take = _narrow if features.is_features(o) and o.encoder in (Settings.encoder, "given") else features.seconds
+    take = take if features.is_features(o) else classification.seconds
     if run.method == ALL:
         return take(run, [size], 0)
     if run.method == cycle.FIRST:
@@ -120,6 +125,13 @@ def seconds(run: Run) -> float:
     sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - run.steps, o.cycles + 1)]
     recorded = run.method != cycle.RETRAINED and Classes.recorded & set(describe(run.method).needs)
     return take(run, sizes, sum(size - one for one in sizes[:-1]) if recorded else 0)
+
+
+def _narrow(run: Run, labelled: Sequence[int], recorded: int) -> float:
+    """`tasks.features.seconds` where features are a tenth as many as an ImageNet network's."""
+    a_head, a_step, a_thousand = HEAD
+    epochs = sum(-(-n // run.options.batch) * a_step + n / 1000 * a_thousand for n in labelled)
+    return a_head * len(labelled) + run.options.epochs * epochs + features.seconds(run, [], recorded) / 10
 
 
 def _size(run: Run) -> int:
@@ -177,7 +189,7 @@ def grid(
     """Every run of the notebook (see alnb/races.py).
 
     pretraining: encoders by SimSiam, settings as in alnb/methods/simsiam.py; its plain arm on its first seed serves all
-    seeds of all races, each on its own dataset. few: ten classes, a linear head on frozen features; svm: an SVM in its
+    seeds of all races, each on its own dataset and pool. few: ten classes, a linear head on frozen features; svm: an SVM in its
     place; scratch: the whole network trained from scratch; many, ...: the same with many classes. Each is a race for each
     of its `budgets`, in percent of the pool, as many labels first as in every cycle, called "few 1%". classes: a race for
     each of `datasets` and each number of labels `per_class`, called "features-10 x 4". images: whose views are shown.
@@ -193,12 +205,11 @@ def grid(
         every |= by_budget(name, races.resolved(name, asked), shared)
     every |= by_classes(dict(classes))
     own = {name: value for name, value in pretraining.items() if name not in races.WORDS}
-    if "pool" in shared:
-        own = {"pool": shared["pool"]} | own
     seeds = races.counted(pretraining.get("seeds", 1), None, "pretraining: seeds")
     encoders = []
     if pretraining.get("dataset"):
-        encoders = races.grid("simsiam", {"pretraining": {**pretraining, **own}}, {}, study("simsiam").arm)
+        pooled = {"pool": shared["pool"]} if "pool" in shared else {}
+        encoders = races.grid("simsiam", {"pretraining": pretraining}, pooled, study("simsiam").arm)
     elif not any(every.values()):
         raise BadRequest(f"every race is left out (pretraining, {', '.join(FAMILIES)}, classes): give one a dataset")
 
@@ -210,10 +221,14 @@ def grid(
             return None
         if not pretraining:
             raise BadRequest("encoder = 'run' is that of the race pretraining, which is left out")
-        encoder = Run("simsiam", dataset, "simsiam", seeds[0], own)
+        encoder = Run("simsiam", dataset, "simsiam", seeds[0], {"pool": settings.get("pool", 0)} | own)
         study("simsiam").check(encoder)
         needs = {features.ENCODER: encoder}
         further = coerce(options.pop("further", 0), int, f"{name}: further")
+        if further < 0 or (further and (options or name not in BASELINES)):
+            raise BadRequest(f"{name}: further = {further}: cycles, 0 or more, of {' and '.join(BASELINES)} alone")
+        if name == ALL and options:
+            raise BadRequest(f"{name} takes seeds and no other option")
         if name == ALL:
             return [races.all_data_run(STUDY.name, dataset, seed, settings, needs)]
         run = races.method_run(STUDY.name, dataset, acquisition.write_arm(name, options), seed, settings, needs)

@@ -9,8 +9,18 @@ Presets: `features-10`, `-20`, `-50`, `-100`, `-200` classes, `PER_CLASS` traini
 suffix or none
 - `-null`: one round cluster a class, nothing rare, nothing stretched: no cluster to be found.
 
-How hard it is: see tests/worlds/test_features.py for what it must do. The constants were fixed with Random alone, on
-development seeds 1000 and 1001 of the training, before any other strategy ran on it.
+How hard it is: the constants were fixed with balanced random labels alone, on development seeds 1000 and 1001 of the
+training, before any strategy ran on it. A linear head, mean of seeds 1000 to 1002, accuracy in per cent with 1, 2, 3, 4 and 5
+times so many labels a class; "sees labels" asks for what is misclassified:
+
+    classes  labels a class   Random                      sees labels                  all 300
+    10       1                46.0 56.2 64.7 71.1 72.8    46.0 54.3 67.3 72.8 78.4     98.9
+    10       4                72.3 81.7 87.7 90.5 92.0    72.3 84.0 90.8 92.5 93.3
+    50       1                24.9 34.7 43.4 46.3 54.6    24.9 34.9 43.9 47.6 58.5     94.2
+    50       4                51.1 69.6 78.3 82.0 84.8    51.1 69.7 79.5 83.6 86.8
+
+Random gains a point and more in the last cycle, and seeing labels is 1 to 6 points better there; at 16 labels a class Random
+is at 98 and 92, and there is little left to win.
 """
 
 from __future__ import annotations

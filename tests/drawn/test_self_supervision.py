@@ -13,7 +13,12 @@ from alnb.learning.views import Policy
 from tests.result_frames import results
 
 STUDY = {"study": "self_supervision", "world": True}
-PLAIN = {("random", 0): [50, 60, 70], ("random", 1): [50, 62, 72], ("entropy", 0): [50, 58, 70], ("entropy", 1): [50, 61, 71]}
+PLAIN = {
+    ("random", 0): [50, 60, 70],
+    ("random", 1): [50, 62, 72],
+    ("entropy", 0): [50, 58, 70],
+    ("entropy", 1): [50, 61, 71],
+}
 
 
 def race(name, curves=PLAIN, more=0.0, dataset="digits", network="head", start=100):
@@ -23,8 +28,16 @@ def race(name, curves=PLAIN, more=0.0, dataset="digits", network="head", start=1
 
 
 def pretraining():
-    about = {"kind": "pretraining", "race": "pretraining", "study": "simsiam", "dataset": "digits", "world": True, "seed": 0}
-    lines = {"simsiam": [(None, 50, 0.3), (-0.5, 60, 0.9), (-0.7, 70, 1.0)], "simsiam(stop_gradient=False)": [(None, 50, 0.3), (-1.0, 40, 0.0)]}
+    about = {
+        "kind": "pretraining",
+        "race": "pretraining",
+        "study": "simsiam",
+        "dataset": "digits",
+        "world": True,
+        "seed": 0,
+    }
+    lines = {"simsiam": [(None, 50, 0.3), (-0.5, 60, 0.9), (-0.7, 70, 1.0)]}
+    lines["simsiam(stop_gradient=False)"] = [(None, 50, 0.3), (-1.0, 40, 0.0)]
     return pandas.DataFrame(
         [about | {"method": arm, "key": arm, "epoch": epoch, "loss": loss, "knn": knn, "spread": spread}
          for arm, values in lines.items() for epoch, (loss, knn, spread) in enumerate(values)]
@@ -75,7 +88,10 @@ def test_gains_are_paired_and_each_training_has_its_own_random():
 
 def test_what_pretraining_gains_is_of_the_same_strategy_and_seed():
     one = drawn.pretraining_gain_5(FRAME)
-    assert sorted(one.data[["percent", "method", "seeds"]].values.tolist()) == [[10.0, "entropy", 1], [10.0, "random", 1]]
+    assert sorted(one.data[["percent", "method", "seeds"]].values.tolist()) == [
+        [10.0, "entropy", 1],
+        [10.0, "random", 1],
+    ]
     assert one.data["gain"].tolist() == pytest.approx([10, 10])
     assert drawn.pretraining_gain_5(FRAME[FRAME["race"] != "scratch 10%"]) is None
 
@@ -93,14 +109,15 @@ def test_the_threshold_rises_with_the_classes_and_what_is_not_reached_is_said():
 
 def test_collapse_is_seen_in_words():
     one = drawn.simsiam_5(FRAME)
-    assert "simsiam(stop_gradient=False): after 1 epochs loss -1.00, k-NN 50.0 to 40.0 %, spread 0.00" in one.alt
+    assert "simsiam(stop_gradient=False): after 1 epochs loss -1.00, k-NN 50.0 to 40.0 %, spread 0.00, collapsed." in one.alt
     assert drawn.simsiam_5(FRAME[FRAME["race"] != "pretraining"]) is None
 
 
 def test_the_printed_table_stands_beside_the_largest_budget_that_all_have():
     one = drawn.table_5_1(FRAME, published.published("thesis", "Table 5.1"))
     table = one.data.set_index(["printed for", "training", "arm"])
-    assert table.loc[("cifar-10", "linear head, pre-trained", "entropy"), ["printed", "ours", "labels"]].tolist() == pytest.approx([91.1, 80.5, 900])
+    ours = table.loc[("cifar-10", "linear head, pre-trained", "entropy")]
+    assert [ours["printed"], ours["ours"], ours["labels"]] == pytest.approx([91.1, 80.5, 900])
     assert table.loc[("cifar-10", "from scratch", "entropy"), "printed"] == 90.8
     assert np.isnan(table.loc[("cifar-10", "from scratch", "random"), "printed"])
     assert table.loc[("cifar-100", "linear head, pre-trained", "entropy"), "ours"] == 70.5
@@ -109,7 +126,16 @@ def test_the_printed_table_stands_beside_the_largest_budget_that_all_have():
 def test_views_are_shown_of_any_images_and_said_to_be_left_out_of_none(capsys):
     data = datasets.load("digits")
     one = drawn.views_5(data, [0, 3], Policy())
-    assert one.data["view"].unique().tolist() == ["original", "crop", "flip", "colour", "grey", "blur", "view 1", "view 2"]
+    assert one.data["view"].unique().tolist() == [
+        "original",
+        "crop",
+        "flip",
+        "colour",
+        "grey",
+        "blur",
+        "view 1",
+        "view 2",
+    ]
     assert one.data.loc[one.data["view"] == "original", "difference"].tolist() == [0, 0]
     assert "flip" not in drawn.views_5(data, [0], Policy(flip=False, blur_chance=0)).data["view"].tolist()
     assert drawn.views_5(None, [0], Policy()) is None

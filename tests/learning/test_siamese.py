@@ -53,4 +53,6 @@ def test_the_nearest_neighbours_vote_as_scikit_learns(k):
 def test_the_spread_is_one_over_the_sphere_and_zero_in_a_point():
     assert spread(torch.randn(20_000, 50, generator=generator(2))) == pytest.approx(1.0, abs=0.01)
     assert spread(torch.randn(1, 50).expand(30, -1) * torch.rand(30, 1)) == pytest.approx(0.0, abs=1e-3)
-    assert spread(torch.tensor([[3.0, 0.0], [0.0, 2.0]])) == pytest.approx(0.5 * 2**0.5)  # by hand: 1/2 in both channels
+    assert spread(torch.tensor([[3.0, 0.0], [0.0, 2.0]])) == pytest.approx(
+        0.5 * 2**0.5
+    )  # by hand: 1/2 in both channels

@@ -41,12 +41,16 @@ def test_a_view_is_what_torchvision_makes_of_the_same_choices(height, width):
     assert all(drawn[name].any() and not drawn[name].all() for name in ("mirrored", "jittered", "grey", "blurred"))
     made = views.view(images, drawn)
     for i, image in enumerate(images):
-        assert made[i] == pytest.approx(torchvision_view(image, {name: value[i] for name, value in drawn.items()}), abs=2e-5)
+        assert made[i] == pytest.approx(
+            torchvision_view(image, {name: value[i] for name, value in drawn.items()}), abs=2e-5
+        )
 
 
 def test_grey_images_have_no_hue_to_turn():
     images = pictures(5)[:, :1].expand(-1, 3, -1, -1)
-    drawn = views.draw(5, 20, 20, Policy(jitter=(0.0, 0.0, 0.0, 0.5), jitter_chance=1.0, grey_chance=0, blur_chance=0), generator())
+    drawn = views.draw(
+        5, 20, 20, Policy(jitter=(0.0, 0.0, 0.0, 0.5), jitter_chance=1.0, grey_chance=0, blur_chance=0), generator()
+    )
     made = views.view(images, drawn)
     assert made[:, 0] == pytest.approx(made[:, 2], abs=1e-6)
 
@@ -96,7 +100,9 @@ def test_a_feed_gives_two_views_of_the_images_asked_for():
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize("images", [torch.zeros(0, 3, 8, 8, dtype=torch.uint8), torch.zeros(2, 3, 8, 8), torch.zeros(2, 5)])
+@pytest.mark.parametrize(
+    "images", [torch.zeros(0, 3, 8, 8, dtype=torch.uint8), torch.zeros(2, 3, 8, 8), torch.zeros(2, 5)]
+)
 def test_what_is_no_image_is_refused(images):
     with pytest.raises(BadRequest, match="views are made of images"):
         views.Views(images, Policy(), mean=(0, 0, 0), std=(1, 1, 1))

@@ -17,6 +17,7 @@ from alnb.executor import drive
 from alnb.methods import self_supervision as ch5
 from alnb.runs import Run
 from alnb.store import Store
+from tests import test_any_parameters as any_parameters
 from tests.acquisition.toy_view import toy_view
 from tests.result_frames import results
 
@@ -24,6 +25,7 @@ PRETRAINING = {"dataset": "digits", "arms": ["simsiam"], "network": "small", "wi
                "batch": 32}  # fmt: skip
 FEW = {"dataset": "digits", "seeds": 2, "budgets": [5, 10], "arms": ["random", "entropy"]}
 SCRATCH = {"like": "few", "task": "images", "network": "small", "epochs": 2, "lr": 0.05, "budgets": [10]}
+MIXTURES = {"datasets": ["features-10"], "per_class": [2], "pool": 0}
 SMALL = {"pool": 300, "cycles": 1, "epochs": 5}
 
 # --- the strategy and the rule ------------------------------------------------------------------------------------------------
@@ -31,7 +33,9 @@ SMALL = {"pool": 300, "cycles": 1, "epochs": 5}
 
 def test_the_least_margin_by_hand():
     decisions = torch.tensor([[1.5, -1.2, -0.9], [0.2, -0.1, -2.0], [0.6, -1.0, -0.5]])
-    assert ch5.svm_min_margin(toy_view(U=3, C=3).replaced(decisions=decisions)).tolist() == pytest.approx([-0.9, -0.1, -0.5])
+    assert ch5.svm_min_margin(toy_view(U=3, C=3).replaced(decisions=decisions)).tolist() == pytest.approx(
+        [-0.9, -0.1, -0.5]
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,10 +107,18 @@ def test_one_encoder_serves_all_seeds_races_and_heads():
     assert {ch5.network(run) for run in heads} == {"linear head on SimSiam, small", "linear SVM on SimSiam, small"}
 
 
+def test_the_encoder_sees_the_pool_of_its_race():
+    many = {"like": "few", "dataset": "glyphs-10", "pool": 500}
+    pools = {run.race: run.needs["encoder"].options.pool for run in grid(many=many, scratch={}) if run.study == ch5.STUDY.name}
+    assert pools == {"few 5%": 300, "few 10%": 300, "many 5%": 500, "many 10%": 500}
+    assert grid()[0].options.pool == 300
+
+
 def test_a_budget_is_a_race_and_as_many_labels_first_as_in_each_cycle():
     sizes = {run.race: (run.options.initial, run.options.budget) for run in grid() if run.race != "pretraining"}
     assert sizes == {"few 5%": (15, 15), "few 10%": (30, 30), "scratch 10%": (30, 30)}
-    made = ch5.grid(classes={"datasets": ["features-10", "features-20"], "per_class": [2, 5], "arms": ["random"], "encoder": "given"}, cycles=1)
+    classes = {"datasets": ["features-10", "features-20"], "per_class": [2, 5], "arms": ["random"], "encoder": "given"}
+    made = ch5.grid(classes=classes, cycles=1)
     assert {run.race: run.options.initial for run in made} == {
         "features-10 x 2": 20, "features-10 x 5": 50, "features-20 x 2": 40, "features-20 x 5": 100}  # fmt: skip
     assert all(run.options.initial_labels == "balanced" for run in made)
@@ -114,7 +126,15 @@ def test_a_budget_is_a_race_and_as_many_labels_first_as_in_each_cycle():
 
 def test_the_head_as_it_stands_is_the_chapters():
     o = ch5.Settings()
-    assert (o.lr, o.schedule, o.epochs, o.weight_decay, o.momentum, o.batch, o.svm_c) == (30, "cosine", 100, 0, 0.9, 256, 5)
+    assert (o.lr, o.schedule, o.epochs, o.weight_decay, o.momentum, o.batch, o.svm_c) == (
+        30,
+        "cosine",
+        100,
+        0,
+        0.9,
+        256,
+        5,
+    )
     assert not o.standardise
 
 
@@ -130,9 +150,11 @@ def test_the_head_as_it_stands_is_the_chapters():
         ({"few": FEW | {"arms": ["svm_min_margin"]}}, "svm_min_margin needs the decisions of an SVM"),
         ({"scratch": SCRATCH | {"arms": ["svm_min_margin"]}}, "needs the decisions of an SVM"),
         ({"classes": {"datasets": ["features-10"], "arms": ["random"]}}, "classes: per_class = None"),
-        ({"classes": {"datasets": ["features-10"], "per_class": [2], "arms": ["vaal"], "encoder": "given", "pool": 0}}, "looks at images"),
-        ({"classes": {"datasets": ["features-10"], "per_class": [2], "arms": ["random"], "pool": 0}}, "SimSiam wants images"),
+        ({"classes": MIXTURES | {"arms": ["vaal"], "encoder": "given"}}, "looks at images"),
+        ({"classes": MIXTURES | {"arms": ["random"]}}, "SimSiam wants images"),
         ({"pretraining": PRETRAINING | {"crop": 3}}, "crop = 3.0: expected 0 to 1"),
+        ({"few": FEW | {"arms": ["entropy(further=2)"]}}, "entropy: further = 2: cycles, 0 or more, of random"),
+        ({"few": FEW | {"arms": ["all_data(lr=2.0)"]}}, "all_data takes seeds"),
         ({"images": [300]}, "300 is not in the pool of 300"),
         ({"few": FEW | {"network": "small"}, "network": "resnet18", "scratch": {}}, "task = 'features' trains a linear head"),
     ],
@@ -153,7 +175,8 @@ def test_everything_left_out_is_refused():
 
 def test_heads_learn_from_a_frozen_network_and_svms_have_decisions(tmp_path, monkeypatch):
     monkeypatch.setenv("ALNB_DATA", str(tmp_path / "data"))
-    few = {"dataset": "digits", "seeds": 1, "budgets": [10], "arms": ["random"]}
+    arms = ["random", "vaal(steps=2, batch=8, width=2, latent=4)"]  # the adversary looks at images, the head at features
+    few = {"dataset": "digits", "seeds": 1, "budgets": [10], "arms": arms}
     made = ch5.grid(pretraining=PRETRAINING, few=few, svm={"like": "few", "head": "svm", "arms": ["random", "svm_min_margin"]},
                     pool=300, cycles=1, epochs=40, lr=1.0)  # fmt: skip
     store = Store(tmp_path / "store")
@@ -173,7 +196,9 @@ def test_the_audit_finds_what_three_points_cannot_show():
     table = published.audit("thesis", "5", checks=checks)
     failing = table[~table["agrees"].astype(bool)]
     assert failing["check"].str.contains("correlation").all()
-    assert failing["computed"].iloc[0] == pytest.approx(0.99692, abs=1e-5)  # of the table of critical r, one degree of freedom
+    assert failing["computed"].iloc[0] == pytest.approx(
+        0.99692, abs=1e-5
+    )  # of the table of critical r, one degree of freedom
     assert "p = 0.09" in failing["note"].iloc[0]
     by = table.set_index("check")
     assert by.loc["Fig. 5.3: labels saved by pre-training, cifar-10", "computed"] == 10_000
@@ -183,7 +208,9 @@ def test_the_audit_finds_what_three_points_cannot_show():
 
 def test_what_pretraining_gains_is_paired_with_the_same_strategy_from_scratch():
     about = {"study": "self_supervision", "dataset": "digits", "world": True}
-    few = results({("random", 0): [0, 60, 70], ("entropy", 0): [0, 50, 60], ("random", 1): [0, 80, 90]}, race="few 1%", **about)
+    few = results(
+        {("random", 0): [0, 60, 70], ("entropy", 0): [0, 50, 60], ("random", 1): [0, 80, 90]}, race="few 1%", **about
+    )
     scratch = results({("random", 0): [0, 40, 40], ("entropy", 0): [0, 20, 40]}, race="scratch 1%", **about)
     other = results({("random", 0): [0, 1, 1]}, race="scratch 2%", **about)
     frame = pandas.concat([few, scratch, other])
@@ -197,3 +224,26 @@ def test_the_strategy_is_in_the_catalogue_and_named_in_the_text():
     assert get("svm_min_margin").needs == ("decisions",)
     assert isinstance(Run("self_supervision", "digits", "random", 0).options, ch5.Settings)
     assert not datasets.info("features-10").images
+
+
+# --- the notebook on other parameters -------------------------------------------------------------------------------------------
+
+TINY = {
+    "pretraining": PRETRAINING | {"pool": 100}, "few": FEW | {"seeds": 1, "budgets": [10]}, "svm": {}, "scratch": {},
+    "classes": {}, "pool": 200, "cycles": 1, "epochs": 5, "images": [0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"few": {}, "images": [], "pretraining.arms": ["simsiam(predictor=False)"]},  # pre-training alone
+        {"pretraining": {}, "few": {"dataset": "features-10", "encoder": "given", "budgets": [2], "arms": ["margin"]}},
+        {"svm": {"like": "few", "head": "svm", "arms": ["svm_min_margin"]}, "few.arms": ["k_center"], "cycles": 0},
+    ],
+)
+def test_the_notebook_runs_to_its_end_whatever_is_asked(overrides, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ALNB_DATA", str(tmp_path / "data"))
+    monkeypatch.setitem(any_parameters.SMALL, "03_self_supervision", TINY)
+    run = any_parameters.test_it_runs_to_its_end_and_saves_what_can_be_drawn
+    run("03_self_supervision", overrides, tmp_path, monkeypatch, capsys)

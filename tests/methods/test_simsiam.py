@@ -75,7 +75,12 @@ def test_letters_are_never_mirrored_and_photographs_are():
 
 def test_the_recipe_is_chen_and_hes():
     recipe = simsiam.recipe(simsiam.Settings())
-    assert (recipe.lr, recipe.schedule, recipe.epochs, recipe.weight_decay) == (pytest.approx(0.06), "cosine", 800, 5e-4)
+    assert (recipe.lr, recipe.schedule, recipe.epochs, recipe.weight_decay) == (
+        pytest.approx(0.06),
+        "cosine",
+        800,
+        5e-4,
+    )
     assert recipe.lr_at(400) == pytest.approx(0.03)
 
 
@@ -118,9 +123,10 @@ def test_what_cannot_be_is_refused_in_one_line(options, says):
 
 
 def test_its_race_has_its_own_arms():
-    made = races.grid("simsiam", {"pretraining": {"dataset": "digits", "arms": ["simsiam", "simsiam(blur=0.5)"], **TINY}}, {}, simsiam.arm)
+    race = {"dataset": "digits", "arms": ["simsiam", "simsiam(blur=0.5)"], **TINY}
+    made = races.grid("simsiam", {"pretraining": race}, {}, simsiam.arm)
     assert [str(one.arm) for one in made] == ["simsiam", "simsiam(blur=0.5)"]
     with pytest.raises(BadRequest, match="accepted: simsiam"):
-        races.grid("simsiam", {"pretraining": {"dataset": "digits", "arms": ["byol"], **TINY}}, {}, simsiam.arm)
+        races.grid("simsiam", {"pretraining": race | {"arms": ["byol"]}}, {}, simsiam.arm)
     with pytest.raises(BadRequest, match="SimSiam wants images"):
         simsiam.check(Run("simsiam", "features-10", "simsiam", 0, TINY))

@@ -18,7 +18,9 @@ def accuracy(name, per_class, seed=1000):
     labels = data.train_targets[order]
     chosen = np.concatenate([order[labels == c][:per_class] for c in range(data.info.classes)])
     mean, std = data.train_images.mean(0), data.train_images.std(0)
-    model = LogisticRegression(C=0.1, max_iter=200).fit((data.train_images[chosen] - mean) / std, data.train_targets[chosen])
+    model = LogisticRegression(C=0.1, max_iter=200).fit(
+        (data.train_images[chosen] - mean) / std, data.train_targets[chosen]
+    )
     return 100 * model.score((data.test_images - mean) / std, data.test_targets)
 
 
@@ -54,6 +56,7 @@ def test_a_class_is_a_function_of_its_number_and_of_nothing_else():
 
 def test_the_world_is_stretched_and_its_null_is_round():
     """Share of the variance within a class along its ten widest directions."""
+
     def share(name):
         data = datasets.load(name)
         x = data.train_images[data.train_targets == 0]
