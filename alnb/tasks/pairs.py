@@ -30,7 +30,8 @@ class Settings:
     the classifier, and retrieval compares what follows it. source_*: Adam on cross-entropy + batch-hard triplets, batches of
     people x boxes. margin: of the triplet loss, eq. 2, between features of length 1. tune_steps: updates after each block of
     queries, of tune_queries anchors each with up to `positives` and `negatives` boxes that are known to be and not to be
-    theirs. mirror: half of the training boxes are mirrored. metric: d, between features of length 1, or whitened by the
+    theirs. mirror: half of the training boxes are mirrored. jitter: the deviation of the log gain of each colour channel of a
+    training box: cameras differ in it. metric: d, between features of length 1, or whitened by the
     covariance of the pool's (Mahalanobis). ap: the estimator of average precision (metrics.reid). flip_prob: the share of pairs
     to which the truth gives the wrong answer.
     """
@@ -51,6 +52,7 @@ class Settings:
     positives: int = 2
     negatives: int = 3
     mirror: bool = True
+    jitter: float = 0.0
     metric: Literal["euclidean", "whitened"] = "euclidean"
     ap: Literal["rectangle", "trapezoid"] = "rectangle"
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -180,6 +182,28 @@ class Answers:
         return {i: both for i, both in found.items() if both[0] and both[1]}
 
 
+def logistic(d, same, ridge: float = 1e-6, steps: int = 50) -> tuple[float, float]:
+    """(intercept, slope) of P(same | d) = 1 / (1 + exp(-(intercept + slope d))) of largest likelihood, by Newton's method; d
+    (n,), same (n,) bool with both answers. The ridge keeps the slope finite where the two part."""
+    import torch
+
+    mean, scale = d.double().mean(), d.double().std().clamp_min(1e-12)
+    x = torch.stack([torch.ones_like(d), (d - mean) / scale], 1).double()
+    w, y, penalty = (
+        torch.zeros(2, dtype=torch.float64),
+        same.double(),
+        ridge * len(d) * torch.eye(2, dtype=torch.float64),
+    )
+    for _ in range(steps):
+        p = torch.sigmoid(x @ w)
+        hessian = x.T @ (x * (p * (1 - p))[:, None]) + penalty
+        move = torch.linalg.solve(hessian, x.T @ (y - p) - penalty @ w)
+        w = w + move.clamp(-2, 2)
+        if float(move.abs().max()) < 1e-10:
+            break
+    return float(w[0] - w[1] * mean / scale), float(w[1] / scale)
+
+
 # --- the network and its data -------------------------------------------------------------------------------------------------
 
 
@@ -285,6 +309,12 @@ class Pairs:
             turned = torch.rand(len(images), generator=rng).to(self.device) < 0.5
             images = torch.where(turned[:, None, None, None], images.flip(3), images)
         x = normalise(images, self.data.mean, self.data.std)
+        if self.options.jitter:  # of the pixels, of which x is a linear function
+            mean, std = (
+                torch.tensor(each, device=self.device)[:, None, None] for each in (self.data.mean, self.data.std)
+            )
+            gain = (self.options.jitter * torch.randn(len(images), 3, 1, 1, generator=rng)).exp().to(self.device)
+            x = ((x * std + mean) * gain).clamp(0, 1).sub(mean).div(std)
         with autocast(self.device, self.options.precision):
             pooled = network.pooled(x)
         pooled = pooled.float()
@@ -387,7 +417,6 @@ class Pairs:
         """P(same | d) = 1 / (1 + exp(-(intercept + slope d))) over the queries of the test set, people the network has not
         seen, and their nearest boxes of the gallery by the camera rule: what says how sure a distance is."""
         import torch
-        from sklearn.linear_model import LogisticRegression
 
         d = torch.cdist(*self._tested(network))
         ids, cameras = self.data.ids, self.data.cameras
@@ -400,8 +429,7 @@ class Pairs:
             raise BadRequest(
                 f"{self.run.dataset}: the nearest boxes of its queries are all of one answer; no logistic fits"
             )
-        fitted = LogisticRegression(C=1e6).fit(d[:, None].numpy(), same.numpy())
-        return {"intercept": float(fitted.intercept_[0]), "slope": float(fitted.coef_[0, 0])}
+        return dict(zip(("intercept", "slope"), logistic(d, same)))
 
     # --- the truth
 

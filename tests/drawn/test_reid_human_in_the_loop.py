@@ -6,6 +6,7 @@ from matplotlib.pyplot import close
 
 from alnb import published
 from alnb.drawn import reid_human_in_the_loop as drawn
+from tests import test_any_parameters as any_parameters
 
 ABOUT = {"study": "reid_human_in_the_loop", "dataset": "pedestrians-tiny", "world": True, "network": "reid_small"}
 ENDS = {
@@ -122,3 +123,19 @@ def test_one_seed_has_no_band_and_no_bars():
 
 def test_without_the_data_there_is_no_picture_of_it():
     assert drawn.data({"dataset": "market-1501"}, None) is None
+
+
+RACE = {"dataset": "pedestrians-tiny", "source": "pedestrians-tiny-source", "seeds": 1}
+SMALL = {"queries": 8, "k_max": 3, "n_s": 10, "kappa": 4, "blocks": 2, "height": 32, "width": 16, "source_epochs": 1, "people": 4,
+         "tune_steps": 1, "tune_queries": 4, "agent_steps": 1, "agent_batch": 8}  # fmt: skip
+
+
+@pytest.mark.parametrize("overrides", [
+    {"market": {}, "cuhk01": RACE | {"arms": ["random"]}},
+    {"market": RACE | {"arms": ["dral(seen='row')", "dral_frozen", "nearest"]}, "costs": [3, 2],
+     "images": RACE | {"arms": ["random"], "budget": "images"}},
+])  # fmt: skip
+def test_the_notebook_runs_to_its_end_on_other_races_and_arms(overrides, tmp_path, monkeypatch, capsys):
+    name = "07_reid_human_in_the_loop"
+    monkeypatch.setitem(any_parameters.SMALL, name, SMALL)
+    any_parameters.test_it_runs_to_its_end_and_saves_what_can_be_drawn(name, overrides, tmp_path, monkeypatch, capsys)

@@ -13,7 +13,7 @@ from alnb.learning import reid
 from alnb.learning.augment import normalise
 from alnb.learning.optimisers import Adam
 from alnb.methods import reid_human_in_the_loop as dral
-from alnb.tasks.pairs import Answers, Graph, Look, Pairs
+from alnb.tasks.pairs import Answers, Graph, Look, Pairs, logistic
 from tests.methods.test_reid_human_in_the_loop import RACE, TINY
 
 # --- answers --------------------------------------------------------------------------------------------------------------------
@@ -179,3 +179,16 @@ def test_density_is_the_mean_weight_of_a_boxs_edges(seed, n, neighbours, chunk):
     graph.asked(2)
     left = [right[i] - right[2] * (i == 2 or i in edges[2]) for i in range(n)]
     assert graph.density.tolist() == pytest.approx(left, abs=1e-4)
+
+
+def test_the_logistic_is_scikit_learns():
+    from sklearn.linear_model import LogisticRegression
+
+    rng = torch.Generator().manual_seed(0)
+    d = torch.rand(500, generator=rng)
+    same = torch.rand(500, generator=rng) < torch.sigmoid(3 - 8 * d)
+    theirs = LogisticRegression(C=1e6, tol=1e-10, max_iter=1000).fit(d[:, None].numpy(), same.numpy())
+    assert logistic(d, same) == pytest.approx((theirs.intercept_[0], theirs.coef_[0, 0]), rel=1e-3)
+    intercept, slope = logistic(d, d < 0.5)  # they part: finite, and steep
+    assert -intercept / slope == pytest.approx(0.5, abs=0.02)
+    assert -1e4 < slope < -50
