@@ -318,10 +318,8 @@ def check(run: Run) -> None:
 
 
 JOINT = ("ll4al", "random_joint")
-PRESETS = {
-    "l2r": "adam",
-    "yoo": "target",
-}  # how LL4AL's module is trained: in L2R-AL's comparison, and in its own paper
+# how LL4AL's module is trained: in L2R-AL's comparison, and in its own paper
+PRESETS = {"l2r": "adam", "yoo": "target"}
 
 
 def arm(
@@ -338,8 +336,9 @@ def arm(
     """
     if name not in JOINT:
         return None
-    options, text = dict(options), acquisition.write_arm(name, options)
-    retrain = coerce(options.pop("retrain", name == "ll4al"), bool, f"{text}: retrain")
+    options = dict(options)
+    retrain = coerce(options.pop("retrain", name == "ll4al"), bool, f"{name}: retrain")
+    text = acquisition.write_arm(name, options)
     preset = options.pop("preset", "l2r")
     if preset not in PRESETS:
         raise BadRequest(f"{text}: preset {preset!r}; accepted: {', '.join(map(repr, PRESETS))}")
