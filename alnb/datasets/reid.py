@@ -127,10 +127,10 @@ def check_size(size) -> tuple[int, int]:
 def masks(name: str, split: str, rows, size: tuple[int, int] | None = None) -> np.ndarray:
     """(n, 2, H, W) bool of the boxes `rows` of a world's split: where the person is seen, and where what they carry or
     wear beside their clothes is. BadRequest for real data, which has no masks."""
-    module = datasets._module(name)
-    if not hasattr(module, "masks"):
+    datasets.check_task(name, TASK)
+    if datasets.info(name).real:
         raise BadRequest(f"{name} has no masks: only a world knows where its people are")
-    return module.masks(name, split, rows, size)
+    return datasets._module(name).masks(name, split, rows, size)
 
 
 def gather(name: str, info: Info, parts, protocol: Protocol) -> ReID:

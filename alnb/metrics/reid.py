@@ -86,16 +86,17 @@ def per_query(
     parts = []
     for start in range(0, len(query), chunk):
         part = slice(start, start + chunk)
-        order = squared_distances(query[part], gallery).argsort(dim=1, stable=True)
+        distances = squared_distances(query[part], gallery)
         same = gallery_ids == query_ids[part, None]
         left_out = torch.zeros_like(same)
         if query_cameras is not None:
             left_out = same & (gallery_cameras == query_cameras[part, None])
         if priorities is None:
-            parts.append(_ranked(order, same, left_out, ap))
-        else:
-            each = [_ranked(order, same, left_out | ~_drawn(gallery_ids, left_out, one), ap) for one in priorities]
-            parts.append({name: torch.stack([one[name] for one in each]) for name in each[0]})
+            parts.append(_summary(match_ranks(distances, same, left_out), ap))
+            continue
+        drawn = (left_out | ~_drawn(gallery_ids, left_out, one) for one in priorities)
+        each = [_summary(match_ranks(distances, same, rest), ap) for rest in drawn]
+        parts.append({name: torch.stack([one[name] for one in each]) for name in each[0]})
     return {name: torch.cat([part[name] for part in parts], dim=-1) for name in parts[0]}
 
 
@@ -104,25 +105,52 @@ def squared_distances(a, b):
     return (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)
 
 
-def _ranked(order, same, left_out, ap):
-    """first, ap, inp, valid of a chunk: order (q, G) of the gallery, same (q, G) whether it matches, left_out (q, G)."""
-    counts = ~left_out.gather(1, order)
-    hit = same.gather(1, order) & counts
-    rank = counts.cumsum(1).clamp_min(1)
-    matches = hit.cumsum(1)
-    total = matches[:, -1]
-    precision = matches.double() / rank
+def match_ranks(distances, same, left_out):
+    """(q, M) int64: the ranks 1, 2, ... of each query's matches in ascending order, filled up with 0; M the most of any.
+
+    distances (q, G), same (q, G) bool: whose box is a match, left_out (q, G) bool: what does not count. Distances are
+    sorted, boxes are not: a match's rank is one more than the number of boxes that are nearer, or as near and before it
+    in the gallery. Sorting values alone is twenty times quicker than sorting positions, on a CPU.
+    """
+    import numpy as np
+    import torch
+
+    distances = distances.masked_fill(left_out, torch.inf)
+    on_cpu = distances.device.type == "cpu"
+    ordered = torch.from_numpy(np.sort(distances.numpy(), axis=1)) if on_cpu else distances.sort(dim=1).values
+    hits = same & ~left_out
+    number = hits.sum(1)
+    rows, columns = hits.nonzero(as_tuple=True)
+    place = torch.arange(len(rows), device=rows.device) - (number.cumsum(0) - number)[rows]
+    values = distances.new_full((len(distances), max(1, int(number.max()))), torch.inf)
+    values[rows, place] = distances[rows, columns]
+    nearer = torch.searchsorted(ordered, values)
+    ranks = (nearer + 1)[rows, place]
+    equal = torch.searchsorted(ordered, values, right=True)[rows, place] - nearer[rows, place]
+    for tied in (equal > 1).nonzero()[:, 0].split(256):
+        as_near = distances[rows[tied]] == values[rows[tied], place[tied], None]
+        before = torch.arange(distances.shape[1], device=rows.device) < columns[tied, None]
+        ranks[tied] += (as_near & before).sum(1)
+    far = distances.shape[1] + 1
+    found = torch.full(values.shape, far, device=rows.device)
+    found[rows, place] = ranks
+    found = found.sort(dim=1).values
+    return found.where(found < far, 0)
+
+
+def _summary(ranks, ap):
+    """first, ap, inp and valid of each query, of its matches' ranks (q, M), filled up with 0."""
+    import torch
+
+    total = (ranks > 0).sum(1)
+    so_far = torch.arange(1, ranks.shape[1] + 1, device=ranks.device, dtype=torch.float64)
+    precision = so_far / ranks.clamp_min(1)
     if ap == "trapezoid":
-        before = ((matches - 1).double() / (rank - 1).clamp_min(1)).where(rank > 1, 1.0)
+        before = ((so_far - 1) / (ranks - 1).clamp_min(1)).where(ranks > 1, 1.0)
         precision = (precision + before) / 2
-    some = total.clamp_min(1)
-    last = (rank * hit).amax(1)
-    far = rank.new_full((), order.shape[1] + 1)
-    first = rank.where(hit, far).amin(1)
-    valid = total > 0
     return {
-        "first": first.where(valid, 0), "ap": (precision * hit).sum(1) / some,
-        "inp": (total.double() / last.clamp_min(1)), "valid": valid,
+        "first": ranks[:, 0], "ap": (precision * (ranks > 0)).sum(1) / total.clamp_min(1),
+        "inp": total.double() / ranks.amax(1).clamp_min(1), "valid": total > 0,
     }  # fmt: skip
 
 

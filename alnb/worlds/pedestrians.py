@@ -42,11 +42,11 @@ class Preset:
     seen: tuple[int, int] = (3, 6)  # how many cameras a person passes
     frames: tuple[int, int] = (2, 4)  # boxes of a passage
     again: float = 0.3  # chance of a second passage of the same camera
-    siblings: float = 0.75  # share of groups that are more than one person
+    siblings: float = 0.25  # share of groups that are more than one person
     occluded: float = 0.25  # share of passages behind something
     crowded: float = 0.35  # share of passages with a second pedestrian
     jitter: float = 0.06  # sd of a box's shift and scale, in box sides
-    cast: float = 0.15  # sd of the log gain of a camera's colour channels
+    cast: float = 0.08  # sd of the log gain of a camera's colour channels
     grey: float = 0.4  # share of clothes without colour
     winter: float = 0.3  # share of coats and jackets
     junk: float = 0.12  # boxes in the gallery, as shares of its boxes of people
@@ -62,14 +62,14 @@ PRESETS = {
     "pedestrians-market-no-siblings": replace(_MARKET, siblings=0.0, title=_MARKET.title + ", no two alike"),
     "pedestrians-market-no-occluders": replace(_MARKET, occluded=0.0, crowded=0.0, title=_MARKET.title + ", nobody hidden"),
     "pedestrians-duke": Preset("eight cameras of a campus", 2, cameras=8, seen=(2, 5), frames=(2, 5), occluded=0.35,
-                               crowded=0.25, cast=0.1, grey=0.6, winter=0.7, junk=0.0, distractors=0.25),
+                               crowded=0.25, cast=0.06, grey=0.6, winter=0.7, junk=0.0, distractors=0.25),
     "pedestrians-cuhk01": Preset("two cameras, two boxes each", 3, cameras=2, train=200, test=160, seen=(2, 2), frames=(2, 2),
                                  again=0.0, jitter=0.02, occluded=0.1, crowded=0.15, junk=0.0, distractors=0.0,
                                  grey=0.3, both=False),
     "pedestrians-cuhk03-labelled": replace(_CUHK03, jitter=0.02, title=_CUHK03.title + ", tight boxes"),
     "pedestrians-cuhk03-detected": replace(_CUHK03, jitter=0.08, title=_CUHK03.title + ", a detector's boxes"),
-    "pedestrians-tiny": replace(_MARKET, stream=5, cameras=3, train=24, test=20, seen=(2, 3), frames=(2, 3),
-                                title="three cameras, few people, for smoke tests"),
+    "pedestrians-tiny": replace(_MARKET, stream=5, cameras=3, train=24, test=20, seen=(2, 3), frames=(2, 3), siblings=0.15,
+                                occluded=0.1, crowded=0.15, cast=0.04, title="three cameras, few people, for smoke tests"),
     "pedestrians-market-small": replace(_MARKET, train=60, test=60, title="six cameras before a market, fewer people"),
     "pedestrians-tiny-source": replace(_MARKET, stream=6, cameras=3, train=16, test=8, seen=(2, 3), frames=(2, 3),
                                        title="other people, for smoke tests to start from"),
@@ -182,6 +182,14 @@ def _rgb(hue, saturation, value):
     return value * (1 - saturation * (1 - wheel))
 
 
+def _apart(colour, ground):
+    """The colour, darker or lighter where it would not be seen on the ground."""
+    weights = np.array([0.299, 0.587, 0.114])
+    if abs(float(weights @ (colour - ground))) > 0.2:
+        return colour
+    return 0.35 * colour if weights @ ground > 0.5 else 0.65 + 0.35 * colour
+
+
 @functools.lru_cache(maxsize=8192)
 def _person(preset, seed, identity):
     """What an identity looks like: names to numbers and to colours (3,). What siblings share comes first."""
@@ -191,7 +199,9 @@ def _person(preset, seed, identity):
 
     def cloth(u):
         grey, hue, saturation, value = next(u) < preset.grey, next(u), next(u), next(u)
-        return _rgb(hue, 0.05 if grey else 0.3 + 0.55 * saturation, 0.06 + 0.86 * value**1.3 if grey else 0.25 + 0.6 * value)
+        return _rgb(
+            hue, 0.05 if grey else 0.3 + 0.55 * saturation, 0.06 + 0.86 * value**1.3 if grey else 0.25 + 0.6 * value
+        )
 
     top, bottom, second = cloth(u), cloth(u), cloth(u)
     plain, which = next(u) < 0.6, int(next(u) * len(_PLAIN_LEGS))
@@ -207,9 +217,9 @@ def _person(preset, seed, identity):
     }  # fmt: skip
     return found | {
         "carried": (int(next(u) * len(CARRIED)) + place) % len(CARRIED),  # so that no two siblings carry the same
-        "bag": cloth(own), "shoes": cloth(own), "hat": int(next(own) * 6), "hat_colour": cloth(own),
-        "scarf": next(own) < 0.15, "scarf_colour": cloth(own), "long_hair": next(own) < 0.35,
-        "logo": next(own) < 0.5, "logo_colour": cloth(own),
+        "bag": _apart(cloth(own), top), "shoes": cloth(own), "hat": int(next(own) * 5), "hat_colour": cloth(own),
+        "scarf": next(own) < 0.2, "scarf_colour": cloth(own), "long_hair": next(own) < 0.35,
+        "logo": next(own) < 0.5, "logo_colour": _apart(cloth(own), top),
     }  # fmt: skip
 
 
@@ -221,7 +231,7 @@ def _columns(dicts, rows=slice(None)):
 # --- what a camera does -----------------------------------------------------------------------------------------
 
 POLE, WALL, BUSH = range(3)
-_STREET_SIZE = (96, 384)  # pixels of a street; a box of 64 x 32 shows about as many of it
+_STREET_SIZE = (96, 128)  # pixels of a street, which goes round; a box of 64 x 32 shows about as many of it
 
 
 @functools.lru_cache(maxsize=64)
@@ -249,7 +259,7 @@ def _smooth(rng, height, width, cell):
 
 @functools.lru_cache(maxsize=64)
 def _street(preset, seed, camera):
-    """(96, 384, 3) float32: houses, hedges and windows over paving, and what stands about."""
+    """(96, 128, 3) float32: houses, hedges and windows over paving, and what stands about."""
     rng = _generator(seed, preset, _STREET, camera)
     height, width = _STREET_SIZE
     y, x = np.mgrid[:height, :width].astype(np.float64)
@@ -270,13 +280,14 @@ def _street(preset, seed, camera):
             colour = np.where(window[..., None], tint() * 0.6, tint())
         street = np.where(front[..., None], colour, street)
         left += wide
-    for _ in range(14):  # bins, benches, posters, cars
+    for _ in range(5):  # bins, benches, posters, cars
         colour = np.clip(rng.normal(0.45, 0.2) + 0.12 * rng.standard_normal(3), 0, 1)
         cx, cy = rng.random() * width, horizon + (rng.random() - 0.4) * 30
         rx, ry = 3 + 12 * rng.random(), 3 + 12 * rng.random()
         power = 2.0 if rng.random() < 0.3 else 8.0
         street[(np.abs(x - cx) / rx) ** power + (np.abs(y - cy) / ry) ** power < 1] = colour
-    street = street + 0.02 * _smooth(rng, height, width, 2) + 0.04 * _smooth(rng, height, width, 12)
+    street = street.mean((0, 1)) + 0.7 * (street - street.mean((0, 1)))  # people stand out
+    street = street + 0.02 * _smooth(rng, height, width, 2) + 0.03 * _smooth(rng, height, width, 12)
     return np.clip(street, 0, 1).astype(np.float32)
 
 
@@ -340,7 +351,9 @@ def render(name: str, identities, cameras, frames, kinds=None, *, seed: int = 0,
     rows = [np.asarray(each, np.int64).reshape(-1) for each in (identities, cameras, frames)]
     rows.append(np.zeros(len(rows[0]), np.int64) if kinds is None else np.asarray(kinds, np.int64).reshape(-1))
     if len({len(each) for each in rows}) > 1:
-        raise BadRequest(f"identities, cameras, frames, kinds: as many of each, given {', '.join(str(len(r)) for r in rows)}")
+        raise BadRequest(
+            f"identities, cameras, frames, kinds: as many of each, given {', '.join(str(len(r)) for r in rows)}"
+        )
     accepted = ((1, preset.train + preset.test), (0, preset.cameras - 1), (0, 10**9), (PERSON, DISTRACTOR))
     for what, each, (low, high) in zip(("identities", "cameras", "frames", "kinds"), rows, accepted):
         if len(each) and not low <= each.min() <= each.max() <= high:
@@ -542,7 +555,7 @@ class _Figure:
         p, sin, cos = self.person, self.sin, self.cos
         back, far = cos < 0, np.where(sin > 0, -1, 1).astype(np.float32)
         carries = {name: p["carried"] == number for number, name in enumerate(CARRIED)}
-        pack = self._box(-0.125 * sin, 0.3, 0.055 + 0.03 * np.abs(cos), 0.105, 0.03)
+        pack = self._box(-0.125 * sin, 0.3, 0.055 + 0.035 * np.abs(cos), 0.115, 0.03)
         self._shadow()
         self._paint(pack, p["bag"], carries["backpack"] & ~back, True)
         self._arm(far, carries["handbag"], 0.82)
@@ -555,15 +568,15 @@ class _Figure:
         end = np.where(p["coat"] > 0, 0.67, 0.5)
         chest = (0.155, self.shoulder * 0.55), (0.185, self.shoulder), (0.35, self.waist), (end, self.hip * 1.05)
         self._paint(self._body(*chest), self._cloth)
-        self._paint(self._box(0.07 * sin + 0.045 * cos, 0.25, 0.034 * np.maximum(np.abs(cos), 0.3), 0.03, 0.008),
+        self._paint(self._box(0.07 * sin + 0.045 * cos, 0.25, 0.04 * np.maximum(np.abs(cos), 0.3), 0.036, 0.008),
                     p["logo_colour"], (p["logo"] > 0) & (cos > 0.25), True)  # fmt: skip
         for side in (-1, 1):
             line = side * 0.065 * np.abs(cos) * p["wide"] + 0.02 * sin
-            self._paint(self._limb(line, 0.175, line, 0.36, 0.014, 0.014), p["bag"], carries["backpack"] & ~back, True)
+            self._paint(self._limb(line, 0.175, line, 0.36, 0.018, 0.018), p["bag"], carries["backpack"] & ~back, True)
         to = np.sign(cos)
-        strap = self._limb(-0.6 * to * self.shoulder, 0.175, to * self.hip, 0.46, 0.014, 0.014)
+        strap = self._limb(-0.6 * to * self.shoulder, 0.175, to * self.hip, 0.46, 0.018, 0.018)
         self._paint(strap, p["bag"], carries["cross-strap"], True)
-        self._paint(self._box(to * self.hip, 0.49, 0.045, 0.04, 0.012), p["bag"], carries["cross-strap"], True)
+        self._paint(self._box(to * self.hip, 0.49, 0.052, 0.046, 0.012), p["bag"], carries["cross-strap"], True)
         self._paint(pack, p["bag"], carries["backpack"] & back, True)
         self._arm(-far, carries["handbag"], 1.0)
         self._head(back)
@@ -579,14 +592,17 @@ class _Figure:
         p = self.person
         shoulder = side * (self.shoulder - 0.02) * np.where(np.abs(self.cos) < 0.25, 0.3, 1)
         reach = -0.09 * side * self.swing * self.sin
-        elbow, hand = shoulder + reach / 2 + 0.03 * side * np.abs(self.cos), shoulder + reach + 0.035 * side * np.abs(self.cos)
+        elbow, hand = (
+            shoulder + reach / 2 + 0.03 * side * np.abs(self.cos),
+            shoulder + reach + 0.035 * side * np.abs(self.cos),
+        )
         sleeve = np.where(p["long_sleeves"][:, None] > 0, p["top"], p["skin"]) * light
         self._paint(self._limb(elbow, 0.335, hand, 0.455, 0.028, 0.022), sleeve)
         self._paint(self._limb(shoulder, 0.2, elbow, 0.335, 0.036 * p["wide"], 0.03), p["top"] * light)
         self._paint(self._ellipse(hand, 0.475, 0.022, 0.025), p["skin"] * light)
         held = handbag & (side > 0)
         self._paint(self._limb(hand, 0.46, hand, 0.52, 0.012, 0.012), p["bag"], held, True)
-        self._paint(self._box(hand, 0.55, 0.06, 0.05, 0.015), p["bag"], held, True)
+        self._paint(self._box(hand, 0.55, 0.065, 0.058, 0.015), p["bag"], held, True)
 
     def _leg(self, side, light):
         p = self.person
@@ -594,7 +610,10 @@ class _Figure:
         foot = hip + 0.13 * side * self.swing * self.sin
         knee = (hip + foot) / 2 + 0.015 * self.sin
         sole = 0.965 - 0.015 * (side * self.swing * np.sign(self.cos) > 0.3) * np.abs(self.cos)
-        shin, thigh = self._limb(knee, 0.72, foot, sole - 0.025, 0.034, 0.026), self._limb(hip, 0.5, knee, 0.72, 0.05, 0.038)
+        shin, thigh = (
+            self._limb(knee, 0.72, foot, sole - 0.025, 0.034, 0.026),
+            self._limb(hip, 0.5, knee, 0.72, 0.05, 0.038),
+        )
         self._paint(shin, np.where(p["legs"][:, None] > TROUSERS, p["skin"], p["bottom"]) * light)
         self._paint(thigh, np.where(p["legs"][:, None] == SKIRT, p["skin"], p["bottom"]) * light)
         self._paint(self._ellipse(foot + 0.025 * self.sin, sole, 0.03 + 0.03 * np.abs(self.sin), 0.022), p["shoes"])
@@ -636,7 +655,8 @@ class _Figure:
 def _info(name, preset):
     train, gallery = (len(table(name, split).ids) for split in ("train", "gallery"))
     return Info(title=f"pedestrians, {preset.title}", real=False, classes=preset.train, source="embedded",
-                terms="drawn here (MIT)", train=train, test=gallery, task="re-identification")  # fmt: skip
+                terms="drawn here (MIT)", train=train, test=gallery, task="re-identification",
+                plumbing=name == "pedestrians-tiny")  # fmt: skip
 
 
 INFO = {name: _info(name, preset) for name, preset in PRESETS.items()}
@@ -659,6 +679,20 @@ def draw(name: str, root: Path, size: tuple[int, int]):
         images = render(name, boxes.identities, boxes.cameras, boxes.frames, boxes.kinds, size=size)
         parts.append((images, boxes.ids, boxes.cameras, boxes.tracks))
     return reid.gather(name, INFO[name], parts, reid.PROTOCOLS["market" if PRESETS[name].both else "cuhk01"])
+
+
+def write(name: str, folder: str | Path, *, seed: int = 0, size: tuple[int, int] = SIZE) -> None:
+    """A world as PNG files in Market-1501's layout, which `alnb.datasets.reid.read` reads back to the bit."""
+    from PIL import Image
+
+    for split, part in zip(SPLITS, ("bounding_box_train", "query", "bounding_box_test")):
+        boxes, target = table(name, split, seed), Path(folder, part)
+        target.mkdir(parents=True, exist_ok=True)
+        images = render(name, boxes.identities, boxes.cameras, boxes.frames, boxes.kinds, seed=seed, size=size)
+        for image, who, camera, frame in zip(images, boxes.ids.tolist(), boxes.cameras.tolist(), boxes.frames.tolist()):
+            whose = f"{who:04d}" if who >= 0 else "-1"
+            path = target / f"{whose}_c{camera + 1}s{frame // 100 + 1:04d}_{frame % 100:06d}_00.png"
+            Image.fromarray(image.transpose(1, 2, 0)).save(path)
 
 
 def masks(name: str, split: str, rows, size: tuple[int, int] | None = None) -> np.ndarray:

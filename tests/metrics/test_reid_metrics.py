@@ -226,7 +226,9 @@ def test_single_shot_is_the_seeds():
 def test_single_shot_equals_the_reference_on_what_was_drawn(seed):
     query, gallery, ids, cameras = problem(seed, queries=5, boxes=25, people=4)
     values = reid.per_query(query, gallery, ids, cameras, single_shot=True, repetitions=1, seed=seed)
-    draw = torch.rand(1, int((ids[1] != -1).sum()), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)[0]
+    draw = torch.rand(1, int((ids[1] != -1).sum()), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)[
+        0
+    ]
     priority = dict(zip(np.flatnonzero(ids[1] != -1).tolist(), draw.tolist()))
     for i in range(5):
         best = {}
