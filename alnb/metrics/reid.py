@@ -28,11 +28,20 @@ DISTANCES = ("euclidean", "cosine")
 ESTIMATORS = ("rectangle", "trapezoid")
 
 
+class Scores(dict):
+    """Names to per cent; `said`, which printing shows too, is how they came about."""
+
+    said: str
+
+    def __str__(self):
+        return ", ".join(f"{name} {value:.2f}" for name, value in self.items()) + f" ({self.said})"
+
+
 def evaluate(
     query_features, gallery_features, ids, cameras=None, *, distance: str = "euclidean", ap: str = "rectangle",
     single_shot: bool = False, repetitions: int = 10, seed: int = 0, ranks: tuple[int, ...] = RANKS, chunk: int = 256,
-) -> dict[str, float]:  # fmt: skip
-    """{"rank 1", "rank 5", "rank 10", "mAP", "mINP"} in per cent.
+) -> Scores:  # fmt: skip
+    """{"rank 1", "rank 5", "rank 10", "mAP", "mINP"} in per cent; `print` also says by which rules.
 
     query_features (Q, D), gallery_features (G, D): tensors or arrays of finite numbers. ids, cameras: two (Q,) and (G,)
     of whole numbers each; without cameras there is no camera rule. distance "euclidean" takes the features as they are,
@@ -42,6 +51,8 @@ def evaluate(
 
     BadRequest for shapes that do not fit, and where no query has a match.
     """
+    import torch
+
     values = per_query(query_features, gallery_features, ids, cameras, distance=distance, ap=ap,
                        single_shot=single_shot, repetitions=repetitions, seed=seed, chunk=chunk)  # fmt: skip
     first, valid = values["first"], values["valid"]
@@ -49,7 +60,18 @@ def evaluate(
         raise BadRequest(f"none of the {valid.shape[-1]} queries has a match in the gallery that counts")
     found = {f"rank {k}": (first[valid] <= k).double().mean() for k in ranks}
     found |= {"mAP": values["ap"][valid].mean(), "mINP": values["inp"][valid].mean()}
-    return {name: 100 * float(value) for name, value in found.items()}
+    scores = Scores({name: 100 * float(value) for name, value in found.items()})
+    whose = torch.as_tensor(ids[1])
+    lost = int((~valid).reshape(-1, valid.shape[-1]).all(0).sum())
+    scores.said = ", ".join([
+        f"{valid.shape[-1]:,} queries" + f", {lost:,} of them without a match and not counted" * (lost > 0),
+        f"{len(whose):,} gallery boxes of which {int((whose == JUNK).sum()):,} junk and "
+        f"{int((whose == DISTRACTOR).sum()):,} distractors",
+        "no camera rule" if cameras is None else "the own person in the own camera left out",
+        "features normalised, cosine" if distance == "cosine" else "features as given, Euclidean",
+        f"AP by {ap}s" if not single_shot else f"one gallery box an identity, {repetitions} times",
+    ])  # fmt: skip
+    return scores
 
 
 def per_query(
@@ -184,7 +206,7 @@ def _features(query, gallery):
 def _numbers(name, pair, queries, gallery, device):
     import torch
 
-    if pair is None:
+    if pair is None and name == "cameras":
         return None, None
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise BadRequest(f"{name}: expected two, of the queries and of the gallery")

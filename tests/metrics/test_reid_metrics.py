@@ -126,6 +126,17 @@ def test_a_gallery_shorter_than_the_rank_list_has_all_ranks():
     )
 
 
+def test_it_says_by_which_rules():
+    two = dict(query_features=[[0.0], [0.0]], ids=([7, 9], HAND["ids"][1]), cameras=([0, 0], HAND["cameras"][1]))
+    assert by_hand(**two).said == (
+        "2 queries, 1 of them without a match and not counted, 6 gallery boxes of which 1 junk and 1 distractors, "
+        "the own person in the own camera left out, features as given, Euclidean, AP by rectangles"
+    )
+    other = by_hand(cameras=None, distance="cosine", single_shot=True, repetitions=3)
+    assert str(other).startswith("rank 1 ")
+    assert other.said.endswith("no camera rule, features normalised, cosine, one gallery box an identity, 3 times")
+
+
 def test_a_query_without_a_match_is_in_no_mean_and_said_to_be_invalid():
     two = dict(query_features=[[0.0], [0.0]], ids=([7, 9], HAND["ids"][1]), cameras=([0, 0], HAND["cameras"][1]))
     assert by_hand(**two) == by_hand()
@@ -252,6 +263,7 @@ def test_single_shot_equals_the_reference_on_what_was_drawn(seed):
         ({"gallery_features": [[math.nan]] * 6}, "features of the gallery hold NaN or infinity"),
         ({"query_features": [[math.inf]]}, "features of the queries hold NaN or infinity"),
         ({"ids": ([7], [1, 2])}, r"ids \(1,\) and \(2,\): expected \(1,\) and \(6,\)"),
+        ({"ids": None}, "ids: expected two, of the queries and of the gallery"),
         ({"ids": [7]}, "ids: expected two, of the queries and of the gallery"),
         ({"cameras": ([0.5], [0] * 6)}, "cameras are whole numbers, given torch.float32"),
         ({"ids": ([0], [0] * 6)}, "a query is somebody: identities of queries are above 0"),

@@ -1,0 +1,70 @@
+"""Re-identification: evaluation beside the plain loop over queries, boxes a second of the world.
+
+The rival is a minimal re-write of what public evaluators do: all distances at once, then query by query an argsort, the
+camera rule, a cumulated sum.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from alnb.metrics import reid
+from alnb.worlds import pedestrians
+from tests.bench.interleave import ratio, seconds
+
+pytestmark = pytest.mark.bench
+
+
+def problem(queries, boxes, width):
+    rng = torch.Generator().manual_seed(0)
+    ids = [torch.randint(low, 751, (n,), generator=rng) for low, n in ((1, queries), (-1, boxes))]
+    cameras = [torch.randint(6, (n,), generator=rng) for n in (queries, boxes)]
+    return *(torch.randn(n, width, generator=rng) for n in (queries, boxes)), ids, cameras
+
+
+def by_queries(query, gallery, ids, cameras):
+    """(rank 1, mAP) in per cent."""
+    distances = torch.cdist(query, gallery).numpy()
+    (query_ids, gallery_ids), (query_cameras, gallery_cameras) = (
+        [each.numpy() for each in two] for two in (ids, cameras)
+    )
+    first, precisions = [], []
+    for i, row in enumerate(distances):
+        order = np.argsort(row, kind="stable")
+        own = (gallery_ids[order] == query_ids[i]) & (gallery_cameras[order] == query_cameras[i])
+        hit = (gallery_ids[order] == query_ids[i])[~own & (gallery_ids[order] != -1)]
+        if hit.any():
+            first.append(hit[0])
+            precisions.append((np.cumsum(hit) / np.arange(1, len(hit) + 1))[hit].mean())
+    return 100 * np.mean(first), 100 * np.mean(precisions)
+
+
+def test_it_is_faster_than_a_loop_over_queries():
+    given = problem(512, 8_000, 64)
+    ours = reid.evaluate(*given)
+    assert (ours["rank 1"], ours["mAP"]) == pytest.approx(by_queries(*given), abs=0.02)
+    measured = ratio(lambda: by_queries(*given), lambda: reid.evaluate(*given), pairs=5)
+    print(f"\nre-ID, plain loop / ours, 512 x 8,000 x 64: {measured[0]:.1f}x ({measured[1]:.1f}-{measured[2]:.1f})")
+    assert measured[0] > 2
+
+
+def test_boxes_a_second_of_the_world():
+    boxes = pedestrians.table("pedestrians-market", "train")
+    draw = lambda: pedestrians.render(
+        "pedestrians-market", boxes.identities[:1000], boxes.cameras[:1000], boxes.frames[:1000]
+    )
+    draw()
+    print(f"\npedestrians: {1000 / seconds(draw):.0f} boxes of 64 x 32 a CPU second")
+
+
+@pytest.mark.skipif("ALNB_FULL" not in os.environ, reason="20 CPU seconds and 1 GB: set ALNB_FULL=1")
+def test_the_size_of_market_1501():
+    given = problem(3_368, 19_732, 2_048)
+    start = time.perf_counter()
+    used = seconds(lambda: reid.evaluate(*given))
+    print(f"\nre-ID, 3,368 x 19,732 x 2,048: {used:.1f} CPU seconds, {time.perf_counter() - start:.1f} s")
