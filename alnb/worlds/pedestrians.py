@@ -70,9 +70,15 @@ PRESETS = {
     "pedestrians-cuhk03-detected": replace(_CUHK03, jitter=0.08, title=_CUHK03.title + ", a detector's boxes"),
     "pedestrians-tiny": replace(_MARKET, stream=5, cameras=3, train=24, test=20, seen=(2, 3), frames=(2, 3), siblings=0.15,
                                 occluded=0.1, crowded=0.15, cast=0.04, title="three cameras, few people, for smoke tests"),
-    "pedestrians-market-small": replace(_MARKET, train=60, test=60, title="six cameras before a market, fewer people"),
-    "pedestrians-tiny-source": replace(_MARKET, stream=6, cameras=3, train=16, test=8, seen=(2, 3), frames=(2, 3),
-                                       title="other people, for smoke tests to start from"),
+}  # fmt: skip
+
+# fewer people: for lessons of minutes, and other people than the tiny world's to start from
+PRESETS |= {
+    "pedestrians-market-small": replace(_MARKET, train=60, test=60, title=_MARKET.title + ", fewer people"),
+    "pedestrians-duke-small": replace(PRESETS["pedestrians-duke"], train=100, test=30,
+                                      title="eight cameras of a campus, fewer people"),
+    "pedestrians-tiny-source": replace(PRESETS["pedestrians-tiny"], stream=6, train=16, test=8,
+                                       title="other people, for smoke tests"),
 }  # fmt: skip
 
 # --- who passes where -----------------------------------------------------------------------------------------
@@ -663,13 +669,14 @@ COUNTS = {
     "pedestrians-cuhk03-detected": (1_405, 961),
     "pedestrians-tiny": (183, 142),
 }  # fmt: skip
+COUNTS |= {"pedestrians-market-small": (1_033, 1_014), "pedestrians-duke-small": (1_535, 498), "pedestrians-tiny-source": (135, 56)}
 
 
 def _info(name, preset):
     train, gallery = COUNTS[name]
     return Info(title=f"pedestrians, {preset.title}", real=False, classes=preset.train, source="embedded",
                 terms="drawn here (MIT)", train=train, test=gallery, task="re-identification",
-                plumbing=name == "pedestrians-tiny")  # fmt: skip
+                plumbing=name.startswith("pedestrians-tiny"))  # fmt: skip
 
 
 INFO = {name: _info(name, preset) for name, preset in PRESETS.items()}
