@@ -462,14 +462,16 @@ def measured(run: Run, network, critics, data, device: str) -> list[dict]:
 
 
 def spearman(a, b) -> float:
-    """The rank correlation of two (n,); NaN where one of them does not vary."""
+    """The rank correlation of two (n,), equals at their mean rank; NaN where one of them does not vary."""
     import numpy as np
-    from scipy.stats import rankdata
 
-    a, b = (rankdata(np.round(each.double().cpu().numpy(), 9)) for each in (a, b))
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return math.nan
-    return float(np.corrcoef(a, b)[0, 1])
+    def ranks(values):
+        values = np.round(values.double().cpu().numpy(), 9)
+        _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+        return (np.cumsum(counts) - (counts - 1) / 2)[place]
+
+    a, b = ranks(a), ranks(b)
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else math.nan
 
 
 def example_pairs(data, pairs: int = PAIRS) -> list[tuple[int, int]]:

@@ -297,6 +297,19 @@ def test_a_training_in_parts_is_the_whole_bit_for_bit(arm, monkeypatch, tmp_path
     assert frames[0].equals(frames[1])
 
 
+def test_gradients_are_looked_at_from_the_first_epoch_to_the_last():
+    assert scal._looks(1) == [0]
+    assert scal._looks(5) == [0, 1, 2, 3, 4]
+    assert (scal._looks(160)[0], scal._looks(160)[-1], len(set(scal._looks(160)))) == (0, 159, 12)
+
+
+def test_a_long_training_is_planned_in_steps_of_minutes_and_flip_in_one():
+    world = {"network": "reid_small", "weights": "random", "height": 64, "width": 32}
+    long, flip = (Run(scal.STUDY.name, "pedestrians-market", arm, 0, world) for arm in ("channel_critic", "flip"))
+    assert scal.seconds(long) / long.steps <= scal.PART_SECONDS
+    assert flip.steps == 1
+
+
 @pytest.mark.parametrize(("changed", "said"), [
     ({"identities": 25}, "pedestrians-tiny has 24 people"), ({"images": 1}, "images = 1: expected at least 2"),
     ({"smoothing": 1.0}, "smoothing = 1.0: expected a share"), ({"erasing": 1.5}, "erasing = 1.5"),
