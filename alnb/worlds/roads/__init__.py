@@ -12,7 +12,13 @@ Presets
 - `roads-tiny-null`, `roads-null`: the frames of all videos shuffled, so that a frame's neighbours are no neighbours.
 - `roads-vid`: three classes, videos of very different lengths: stands in for ImageNet-VID.
 
-How hard a preset is are its fields `contrast`, `lookalikes`, `ghosts`, `flicker`, `noise`, `spacing`; see `Preset`.
+How hard a preset is, its fields `contrast`, `lookalikes`, `ghosts`, `flicker`, `noise`, `spacing` and `least` say (see
+`Preset`); `make(replace(PRESETS[name], ghosts=1.0))` is any other. False alarms have two sources by design: reflections,
+there for one frame, and things on the pavement that last as long as they are seen; `decoys(t)` of a video has both.
+
+`write(videos, root)` writes them as SYNTHIA-AL lies on disk, `table(videos)` counts Table 2.1. Cars drive on through
+whoever crosses, nobody brakes, limbs move with their body in the flow, and a wall's roof lies in the wall's plane: what is
+drawn is for detectors, not for drivers.
 """
 
 from __future__ import annotations
@@ -54,6 +60,8 @@ TABLE = {
 }
 ORDER = list(TABLE)
 CLASSES = ("car", "pedestrian", "cyclist", "wheelchair")
+SPAWNED = ("pedestrian", "cyclist", "car", "wheelchair")  # Table 2.1's order of P(Pe/Cy/Ca/Wh)
+AREAS = ("city", "highway", "town")
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class Preset:
     sequences: tuple[int, ...]  # of each subset, in the order of TABLE
     seconds: tuple[float, float] = (10.0, 30.0)
     fps: float = 25.0
-    focal: float = 1.1  # focal length in image widths
+    focal: float = 1.4  # focal length in image widths; SYNTHIA-AL's is 895.692 / 640
     seed: int = 6
     assets: int = 0  # which set of shapes and colours
     shuffled: bool = False
@@ -73,18 +81,19 @@ class Preset:
     spacing: float = 1.0  # of the predefined places at which something may start: larger, emptier
     contrast: float = 0.8  # of the participants' colours: 1 as they are, 0 all grey
     lookalikes: float = 0.35  # chance of a pillar, hydrant, bin or poster at each of their places
-    ghosts: float = 0.15  # reflections in the windscreen a frame: there for one frame
+    ghosts: float = 0.3  # reflections in the windscreen a frame: there for one frame
     flicker: float = 0.03  # deviation of the exposure from frame to frame
     noise: float = 1.0  # of the sensor, times what the weather gives
+    least: float = 0.0  # a participant is annotated where more pixels of it are seen; 0: `seeable`
 
     @property
-    def least(self) -> float:
-        """A participant is annotated where more pixels of it are seen: 50 of 640 x 480 (thesis 2.4), and never under 12."""
-        return max(12.0, 50 * self.width * self.height / (640 * 480))
+    def seeable(self) -> float:
+        """Pixels above which a participant "can be reasonably seen": 50 of 640 x 480 (thesis 2.4), and never under 12."""
+        return self.least or max(12.0, 50 * self.width * self.height / (640 * 480))
 
 
-_TINY = Preset(96, 64, (16, 4, 2, 2, 8, 2), seconds=(4, 7), fps=10)
-_ROADS = Preset(160, 120, (15, 4, 2, 2, 9, 3), seconds=(3, 8))
+_TINY = Preset(96, 64, (16, 4, 2, 2, 8, 2), seconds=(4, 7), fps=10, focal=1.4, spacing=1.5, least=20)
+_ROADS = Preset(160, 120, (15, 4, 2, 2, 9, 3), seconds=(3, 8), focal=1.4, spacing=2.0, least=24)
 PRESETS = {
     "roads-tiny": _TINY,
     "roads-tiny-null": replace(_TINY, shuffled=True),
@@ -159,9 +168,9 @@ class Sequence:
             raise IndexError(f"{self.name} has {self.length} frames, there is no frame {t}")
         preset, scene = self.preset, self.scene
         cam, to, places = draw.draw(scene, t, preset.width, preset.height, preset.focal)
-        ids, hulls, amodal = draw.boxes(scene, cam, to, places, preset.least)
+        ids, hulls, amodal = draw.boxes(scene, cam, to, places, preset.seeable)
         return Frame(
-            rgb=draw.picture(scene, cam, to, t, preset),
+            rgb=draw.picture(scene, cam, to, t, preset)[0],
             boxes=hulls,
             amodal=amodal,
             classes=np.array([scene.things[k - 1].cls for k in ids], np.int64),
@@ -171,6 +180,18 @@ class Sequence:
             depth=to.depth,
             flow=functools.partial(draw.flow, scene, cam, to, places, t),
         )
+
+    def decoys(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """What frame t shows that looks like a participant and is none: boxes (D, 4) float32 of what is visible, and
+        (D,) bool, True for a reflection, there for this one frame, False for a thing that stands there."""
+        from alnb.worlds.roads import draw
+
+        preset, scene = self.preset, self.scene
+        cam, to, _ = draw.draw(scene, t, preset.width, preset.height, preset.focal, lookalikes=True)
+        lasting = np.flatnonzero(np.bincount(to.instances.ravel())[1:] > preset.seeable) + 1
+        fleeting = draw.picture(scene, cam, to, t, preset)[1]
+        hulls = [draw.hull(to.instances == identity) for identity in lasting] + fleeting
+        return np.array(hulls, np.float32).reshape(-1, 4), np.arange(len(hulls)) >= len(lasting)
 
 
 class Shuffled:
@@ -185,6 +206,10 @@ class Shuffled:
             raise IndexError(f"{self.name} has {self.length} frames, there is no frame {t}")
         video, at = self.frames[t]
         return video.frame(at)
+
+    def decoys(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        video, at = self.frames[t]
+        return video.decoys(at)
 
 
 def _split(preset: Preset, test: bool) -> list:
@@ -207,8 +232,53 @@ def make(preset: Preset, name: str = "roads") -> Videos:
         raise BadRequest(f"seconds = {preset.seconds}, fps = {preset.fps}: expected times above 0, the shorter first")
     if min(preset.width, preset.height) < 32:
         raise BadRequest(f"{preset.width} x {preset.height}: expected at least 32 x 32 pixels")
+    for field in ("contrast", "lookalikes", "ghosts", "flicker", "noise", "least"):
+        if not 0 <= (value := getattr(preset, field)) < np.inf:
+            raise BadRequest(f"{field} = {value}: expected 0 or more")
+    if preset.assets not in (0, 1):
+        raise BadRequest(f"assets = {preset.assets}: expected 0 or 1")
     names = CLASSES[: _classes(preset)]
     return Videos(name, _info(name, preset), names, _split(preset, False), _split(preset, True))
+
+
+def check_ordered(videos: Videos) -> None:
+    """BadRequest for videos that are not this world's, or whose frames are shuffled."""
+    if not all(isinstance(video, Sequence) for video in videos.train + videos.test):
+        raise BadRequest(f"{videos.name}: expected videos of the roads with their frames in order")
+
+
+def table(videos: Videos) -> list[dict]:
+    """Table 2.1, counted from what `videos` generates: one row a subset that has sequences.
+
+    subset (as printed), sequences, frames, areas and conditions (the letters of those that occur, in the printed order),
+    seconds (shortest, longest), and for each of pedestrian, cyclist, car and wheelchair: `p_<class>` the spawning
+    probability asked for, `places_<class>` the predefined places where it might have started, `spawned_<class>` where it
+    did. Highways and nights have places for cars only.
+    """
+    check_ordered(videos)
+    rows = []
+    for name, subset in TABLE.items():
+        some = [video for video in videos.train + videos.test if video.subset == name]
+        if not some:
+            continue
+        seconds = [video.length / video.preset.fps for video in some]
+        row = {
+            "subset": subset.title,
+            "sequences": len(some),
+            "frames": sum(video.length for video in some),
+            "areas": ",".join(area[0].upper() for area in AREAS if any(video.area == area for video in some)),
+            "conditions": ",".join(letter for letter in "SWFRN" if any(video.condition == letter for video in some)),
+            "shortest": min(seconds),
+            "longest": max(seconds),
+        }
+        for which, p in zip(SPAWNED, subset.spawn):
+            counts = [video.scene.spawned.get(which, (0, 0)) for video in some]
+            row |= {f"p_{which}": p}
+            row |= {
+                f"{what}_{which}": sum(count[k] for count in counts) for k, what in enumerate(("places", "spawned"))
+            }
+        rows.append(row)
+    return rows
 
 
 def load(name: str, root: Path | None = None) -> Videos:

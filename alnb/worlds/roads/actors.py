@@ -42,8 +42,10 @@ PLANTS = ("round", "tall", "bush")
 
 @functools.cache
 def _parts(kind):
+    """A card's semantics, one number where all parts have the same, and its glow, None where nothing glows."""
     semantics, glow = PARTS[kind]
-    return np.array(semantics, np.uint8), np.array(glow, np.float32)
+    same = len(set(semantics)) == 1
+    return semantics[0] if same else np.array(semantics, np.uint8), np.array(glow, np.float32) if glow else None
 
 
 def shadow(cam: Camera, to: Buffers, x, z, wide, long) -> None:
@@ -92,10 +94,11 @@ def card(cam: Camera, to: Buffers, figure: assets.Card, colours, kind, x, z, sca
     rgb += alpha[..., None] * (light.reshape(rgb.shape) - rgb)
     semantics, glow = _parts(kind)
     to.depth[cut][solid], to.instances[cut][solid] = depth, identity
-    to.semantics[cut][solid] = semantics[parts.argmax(0)[solid]]
-    to.glow[cut] *= 1 - alpha
-    if len(glow):
-        to.glow[cut] += np.tensordot(glow, parts, 1) * (alpha > 0)
+    to.semantics[cut][solid] = semantics if isinstance(semantics, int) else semantics[parts.argmax(0)[solid]]
+    if to.glow is not None:
+        to.glow[cut] *= 1 - alpha
+        if glow is not None:
+            to.glow[cut] += np.tensordot(glow, parts, 1) * (alpha > 0)
 
 
 def vehicle(cam: Camera, to: Buffers, thing, x, z, heading, identity, look) -> None:
@@ -131,7 +134,9 @@ def vehicle(cam: Camera, to: Buffers, thing, x, z, heading, identity, look) -> N
         car, thing.colours[0], eye + ray[shown] * best[:, None], face[shown], look, max(depth / cam.f, 0.01)
     )
     at = cut[0].start + shown // wide, cut[1].start + shown % wide
-    to.rgb[at], to.glow[at], to.depth[at], to.instances[at], to.semantics[at] = colour, glow, best, identity, CAR
+    to.rgb[at], to.depth[at], to.instances[at], to.semantics[at] = colour, best, identity, CAR
+    if to.glow is not None:
+        to.glow[at] = glow
 
 
 # How much light falls on the planes of the body and, from 8 on, of the cabin: sides, top, bottom, ends, edges.

@@ -119,7 +119,7 @@ def _cyclist(view, phase, build):
         canvas.limb(SKIN, 0.3, 1.14, 0.44, 1.02, 0.04)
         canvas.head(0.24, 1.64, 0.12)
     else:
-        canvas.ring(TYRE, 0, 0.34, 0.31, 0.05, squeeze=0.12)
+        canvas.limb(TYRE, 0, 0.06, 0, 0.62, 0.055)
         canvas.limb(METAL, 0, 0.5, 0, 0.95, 0.03)
         canvas.limb(METAL, -0.27, 1.0, 0.27, 1.0, 0.03)
         for sign in (-1, 1):
@@ -264,6 +264,9 @@ def _poster():
 # --- vehicles -----------------------------------------------------------------------------------------------
 
 
+CLEAR = 0.19  # metres between the road and a vehicle's body
+
+
 @dataclass(frozen=True)
 class Vehicle:
     """Sizes in metres; z runs forwards from the middle, y up from the ground."""
@@ -280,15 +283,14 @@ class Vehicle:
     @functools.cached_property
     def solids(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """[(normals (n, 3), offsets (n,))]: body and cabin; a point p is inside where normals @ p <= offsets."""
-        half, wide = self.length / 2, self.width / 2
-        low = 0.19
-        body = [(1, 0, 0, wide), (-1, 0, 0, wide), (0, 1, 0, self.belt), (0, -1, 0, -low), (0, 0, 1, half), (0, 0, -1, half),
-                (0, 0.8, 0.6, 0.8 * self.belt + 0.6 * half - 0.09), (0, 0.8, -0.6, 0.8 * self.belt + 0.6 * half - 0.09)]  # fmt: skip
-        rise = self.height - self.belt
+        half, wide, belt, rise = self.length / 2, self.width / 2, self.belt, self.height - self.belt
         front, rear = self.slope
-        cabin = [(rise, 0.22, 0, rise * (wide - 0.04) + 0.22 * self.belt), (-rise, 0.22, 0, rise * (wide - 0.04) + 0.22 * self.belt),
-                 (0, 1, 0, self.height), (0, -1, 0, -self.belt + 0.02), (0, front, rise, rise * self.bonnet + front * self.belt),
-                 (0, rear, -rise, -rise * self.boot + rear * self.belt)]  # fmt: skip
+        sides, bevel = rise * (wide - 0.04) + 0.22 * belt, 0.8 * belt + 0.6 * half - 0.09
+        body = [(1, 0, 0, wide), (-1, 0, 0, wide), (0, 1, 0, belt), (0, -1, 0, -CLEAR), (0, 0, 1, half), (0, 0, -1, half),
+                (0, 0.8, 0.6, bevel), (0, 0.8, -0.6, bevel)]  # fmt: skip
+        cabin = [(rise, 0.22, 0, sides), (-rise, 0.22, 0, sides), (0, 1, 0, self.height), (0, -1, 0, -belt + 0.02),
+                 (0, front, rise, rise * self.bonnet + front * belt),
+                 (0, rear, -rise, -rise * self.boot + rear * belt)]  # fmt: skip
         return [(part[:, :3], part[:, 3]) for part in (np.array(body, np.float32), np.array(cabin, np.float32))]
 
 
@@ -306,17 +308,20 @@ VEHICLES = (
         Vehicle(3.2, 1.55, 1.6, 0.85, 1.3, -1.55, (0.4, 0.1), 0.26),  # box on wheels
     ),
 )
-PAINTS = (
-    np.array([(200, 200, 204), (45, 47, 52), (150, 28, 32), (36, 62, 118), (118, 122, 128), (232, 232, 228), (70, 92, 74), (176, 150, 110)],
-             np.float32),
-    np.array([(214, 180, 30), (30, 120, 60), (210, 96, 24), (120, 60, 130), (90, 170, 190), (60, 40, 36), (220, 140, 160), (240, 240, 250)],
-             np.float32),
-)  # fmt: skip
-CLOTHES = (
-    np.array([(60, 70, 96), (150, 44, 46), (208, 204, 196), (48, 48, 50), (84, 110, 84), (190, 158, 88), (110, 84, 120), (70, 130, 160)],
-             np.float32),
-    np.array([(230, 90, 40), (40, 160, 150), (240, 220, 60), (180, 60, 160), (90, 200, 90), (250, 250, 250), (30, 60, 200), (130, 70, 30)],
-             np.float32),
-)  # fmt: skip
+
+
+def _colours(*rows: str) -> tuple[np.ndarray, ...]:
+    """A table (n, 3) of colours a row of hexadecimal numbers."""
+    return tuple(np.array([tuple(bytes.fromhex(one)) for one in row.split()], np.float32) for row in rows)
+
+
+PAINTS = _colours(
+    "c8c8cc 2d2f34 961c20 243e76 767a80 e8e8e4 465c4a b0966e",
+    "d6b41e 1e783c d26018 783c82 5aaabe 3c2824 dc8ca0 f0f0fa",
+)
+CLOTHES = _colours(
+    "3c4660 962c2e d0ccc4 303032 546e54 be9e58 6e5478 4682a0",
+    "e65a28 28a096 f0dc3c b43ca0 5ac85a fafafa 1e3cc8 82461e",
+)
 SKINS = np.array([(226, 184, 152), (196, 146, 110), (142, 98, 70), (92, 62, 46)], np.float32)
 HAIRS = np.array([(40, 30, 26), (92, 62, 36), (170, 140, 90), (120, 118, 116)], np.float32)

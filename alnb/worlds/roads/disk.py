@@ -17,6 +17,9 @@ def write(videos: Videos, root: str | Path, every: int = 1) -> Path:
     PNG files are lossless: what is read back has the same pixels, boxes, classes, tracks, ids and semantics; depth to
     0.3 mm, what is farther than 5 km at 5 km. Flow and amodal boxes have no place in the layout.
     """
+    from alnb.worlds.roads import check_ordered
+
+    check_ordered(videos)
     home = Path(root).expanduser() / "synthia-al"
     for part, some in (("train", videos.train), ("test", videos.test)):
         for n, video in enumerate(some):

@@ -9,12 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from alnb.worlds.roads import actors, assets, looks, street
-from alnb.worlds.roads.scene import FAR, Scene, participant
+from alnb.worlds.roads.scene import FAR, LOOKALIKES, Scene, participant
 from alnb.worlds.roads.view import ENDLESS, EYE, NEAR, Buffers, Camera, camera
 
 
-def draw(scene: Scene, t: int, width: int, height: int, focal: float) -> tuple[Camera, Buffers, tuple]:
-    """(camera, what is seen, `scene.places(t)`) of frame t, by day, without weather."""
+def draw(
+    scene: Scene, t: int, width: int, height: int, focal: float, lookalikes=False
+) -> tuple[Camera, Buffers, tuple]:
+    """(camera, what is seen, `scene.places(t)`) of frame t, by day, without weather; lookalikes: the instances are those
+    of the scenery that looks like participants, in place of the participants'."""
     cam = camera(scene, t, width, height, focal)
     to = street.ground_and_sky(scene, cam)
     street.walls(scene, cam, to)
@@ -22,7 +25,8 @@ def draw(scene: Scene, t: int, width: int, height: int, focal: float) -> tuple[C
     depth = z - cam.z
     ahead = np.maximum(depth, NEAR)
     off = np.abs(cam.u(x, ahead) - width / 2) > width / 2 + cam.f * 4.5 / ahead
-    seen = np.flatnonzero((depth > NEAR) & (depth < FAR) & ~off)
+    tiny = scene.sizes * cam.f < 2.5 * ahead  # scenery of a pixel or two is left out
+    seen = np.flatnonzero((depth > NEAR) & (depth < FAR) & ~off & ~tiny)
     seen = seen[np.argsort(-depth[seen], kind="stable")].tolist()
     x, z, heading = x.tolist(), z.tolist(), heading.tolist()
     for k in seen:
@@ -35,10 +39,10 @@ def draw(scene: Scene, t: int, width: int, height: int, focal: float) -> tuple[C
         thing = scene.things[k]
         if thing.vehicle:
             turn = heading[k] + (np.pi if thing.back else 0.0)
-            actors.vehicle(cam, to, thing, x[k], z[k], turn, k + 1, looks.LOOKS[scene.condition])
+            actors.vehicle(cam, to, thing, x[k], z[k], turn, 0 if lookalikes else k + 1, looks.LOOKS[scene.condition])
         else:
             figure, colours, mirror = _card(scene, thing, t, heading[k])
-            identity = k + 1 if thing.cls >= 0 else 0
+            identity = k + 1 if (thing.kind in LOOKALIKES if lookalikes else thing.cls >= 0) else 0
             actors.card(cam, to, figure, colours, thing.kind, x[k], z[k], thing.scale, identity, mirror)
     return cam, to, places
 
@@ -63,23 +67,33 @@ def _card(scene, thing, t, heading):
     return assets.prop(thing.kind, thing.variant), thing.colours, False
 
 
-def picture(scene: Scene, cam: Camera, to: Buffers, t: int, preset) -> np.ndarray:
-    """(H, W, 3) uint8: frame t as the camera records it; its chance is of the stream (sequence, frame)."""
+def picture(scene: Scene, cam: Camera, to: Buffers, t: int, preset) -> tuple[np.ndarray, list[np.ndarray]]:
+    """(H, W, 3) uint8, frame t as the camera records it, and the hulls of the reflections in it; its chance is of the
+    stream (sequence, frame)."""
     rng = np.random.default_rng((*scene.key, t, 1))
     rgb = looks.light(scene, cam, to, rng)
-    for _ in range(rng.poisson(preset.ghosts)):
-        _reflect(scene, cam, rgb, rng)
-    return looks.expose(scene, rgb, rng, preset.flicker, preset.noise)
+    shown = [_reflect(scene, cam, rgb, rng) for _ in range(rng.poisson(preset.ghosts))]
+    hulls = [hull(mask) for mask in shown if mask.any()]
+    return looks.expose(scene, rgb, rng, preset.flicker, preset.noise), hulls
+
+
+def empty(rgb: np.ndarray) -> Buffers:
+    """Buffers in which nothing is drawn before the colours (H, W, 3)."""
+    shape = rgb.shape[:2]
+    return Buffers(rgb, np.full(shape, ENDLESS, np.float32), np.zeros(shape, np.int32), np.zeros(shape, np.uint8), None)
+
+
+def hull(mask: np.ndarray) -> np.ndarray:
+    """(4,) float32, the smallest box around what is true."""
+    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return np.array([cols[0], rows[0], cols[-1] + 1, rows[-1] + 1], np.float32)
 
 
 def _reflect(scene, cam, rgb, rng):
-    """A reflection in the windscreen, there for this one frame: a participant, half transparent, where none is."""
+    """A reflection in the windscreen, there for this one frame: a participant, half transparent, where none is. Returns
+    where it is."""
     look = looks.LOOKS[scene.condition]
-    to = Buffers(
-        rgb.copy(),
-        np.full(rgb.shape[:2], ENDLESS, np.float32),
-        *(np.zeros(rgb.shape[:2], t) for t in (np.int32, np.uint8, np.float32)),
-    )
+    to = empty(rgb.copy())
     z = cam.z + float(rng.uniform(7, 22))
     x = cam.x + float(rng.uniform(-0.45, 0.45)) * (z - cam.z) * cam.width / cam.f
     kind = ("vehicle", "pedestrian", "cyclist")[rng.integers(3)]
@@ -93,6 +107,7 @@ def _reflect(scene, cam, rgb, rng):
     strength = float(rng.uniform(0.4, 0.85))
     there = to.instances > 0
     rgb[there] += strength * (to.rgb[there] * min(1.0, look.gain * 1.5) - rgb[there])
+    return there
 
 
 def flow(scene: Scene, cam: Camera, to: Buffers, places, t: int, step: int) -> np.ndarray:
@@ -127,9 +142,7 @@ def boxes(scene: Scene, cam: Camera, to: Buffers, places, least: float):
     ids = np.flatnonzero(np.bincount(to.instances.ravel())[1:] > least) + 1
     hulls, amodal = np.zeros((len(ids), 4), np.float32), np.zeros((len(ids), 4), np.float32)
     for n, identity in enumerate(ids):
-        mask = to.instances == identity
-        rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        hulls[n] = cols[0], rows[0], cols[-1] + 1, rows[-1] + 1
+        hulls[n] = hull(to.instances == identity)
         whole = _extent(scene.things[identity - 1], cam, *(float(values[identity - 1]) for values in places))
         amodal[n] = *np.minimum(whole[:2], hulls[n, :2]), *np.maximum(whole[2:], hulls[n, 2:])
     return ids, hulls, amodal
@@ -143,7 +156,9 @@ def _extent(thing, cam, x, z, heading):
     """The hull of a thing without occlusion, also outside the image."""
     if thing.vehicle:
         car, turn = thing.vehicle, heading + (np.pi if thing.back else 0)
-        a, b, y = np.meshgrid((-car.width / 2, car.width / 2), (-car.length / 2, car.length / 2), (0.19, car.height))
+        a, b, y = np.meshgrid(
+            (-car.width / 2, car.width / 2), (-car.length / 2, car.length / 2), (assets.CLEAR, car.height)
+        )
         ahead = np.maximum(z - a * np.sin(turn) + b * np.cos(turn) - cam.z, NEAR / 2)
         u, v = cam.u(x + a * np.cos(turn) + b * np.sin(turn), ahead), cam.v(y, ahead)
         return np.array([u.min(), v.min(), u.max(), v.max()])

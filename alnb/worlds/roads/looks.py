@@ -32,6 +32,7 @@ class Look:
     gain: float = 1.0
     colour: float = 1.0  # saturation
     noise: float = 2.5  # of the sensor, grey levels
+    lit: float = 0.0  # how much of a lit window is lamp
 
 
 _SPRING = Look(
@@ -41,15 +42,17 @@ _SPRING = Look(
 )  # fmt: skip
 LOOKS = {
     "S": _SPRING,
-    "F": replace(_SPRING, sky=_c(150, 170, 192), haze=_c(214, 208, 196), leaves=_c(168, 96, 34), ground=_c(140, 112, 58), rough=1.5,
-                 visibility=160.0),
-    "W": replace(_SPRING, sky=_c(172, 184, 196), haze=_c(216, 220, 224), clouds=10, leaves=_c(120, 112, 104), ground=_c(224, 228, 232),
-                 rough=0.5, asphalt=_c(126, 128, 132), pavement=_c(206, 208, 212), kerb=_c(220, 222, 224), roof=_c(228, 230, 234),
-                 paint=0.4, visibility=130.0, snow=0.85, bare=True, colour=0.75),
-    "R": replace(_SPRING, sky=_c(112, 118, 126), haze=_c(150, 156, 162), clouds=14, leaves=_c(56, 86, 46), ground=_c(74, 92, 58),
-                 asphalt=_c(70, 72, 78), pavement=_c(118, 118, 118), kerb=_c(134, 134, 132), visibility=60.0, gain=0.84, colour=0.7,
-                 noise=4.0),
-    "N": replace(_SPRING, sky=_c(24, 30, 52), haze=_c(46, 50, 70), clouds=4, visibility=140.0, gain=0.24, noise=5.0),
+    "F": replace(_SPRING, sky=_c(150, 170, 192), haze=_c(214, 208, 196), leaves=_c(168, 96, 34), ground=_c(140, 112, 58),
+                 rough=1.5, visibility=160.0),
+    "W": replace(_SPRING, sky=_c(172, 184, 196), haze=_c(216, 220, 224), clouds=10, leaves=_c(120, 112, 104),
+                 ground=_c(224, 228, 232), rough=0.5, asphalt=_c(126, 128, 132), pavement=_c(206, 208, 212),
+                 kerb=_c(220, 222, 224), roof=_c(228, 230, 234), paint=0.4, visibility=130.0, snow=0.85, bare=True,
+                 colour=0.75),
+    "R": replace(_SPRING, sky=_c(112, 118, 126), haze=_c(150, 156, 162), clouds=14, leaves=_c(56, 86, 46),
+                 ground=_c(74, 92, 58), asphalt=_c(70, 72, 78), pavement=_c(118, 118, 118), kerb=_c(134, 134, 132),
+                 visibility=60.0, gain=0.84, colour=0.7, noise=4.0),
+    "N": replace(_SPRING, sky=_c(24, 30, 52), haze=_c(46, 50, 70), clouds=4, visibility=140.0, gain=0.24, noise=5.0,
+                 lit=1.0),
 }  # fmt: skip
 
 

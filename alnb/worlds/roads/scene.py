@@ -13,6 +13,8 @@ import numpy as np
 from alnb.worlds.roads.assets import CLOTHES, HAIRS, PAINTS, SKINS, VEHICLES, Vehicle
 
 CLASSES = ("car", "pedestrian", "cyclist", "wheelchair")
+LOOKALIKES = ("pillar", "hydrant", "poster", "bin")
+SPAWNED = ("pedestrian", "cyclist", "car", "wheelchair")  # Table 2.1's order of P(Pe/Cy/Ca/Wh)
 FAR = 90.0  # nothing smaller than a building is drawn beyond
 BUILDING, WALL, FENCE, POLE, LIGHT, SIGN, VEGETATION = 2, 3, 4, 5, 6, 7, 8  # Cityscapes' training ids
 PERSON, RIDER, CAR, BICYCLE, OTHER = 11, 12, 13, 18, 255
@@ -93,9 +95,11 @@ class Scene:
     crossings: np.ndarray  # (K,) z of zebra crossings
     tint: np.ndarray  # (3,) of the camera's colours
     assets: int
+    spawned: dict[str, list[int]]  # class -> predefined places at which it might start, those at which it did
 
     def __post_init__(self):
         names = ("x", "z", "vz", "dx", "begin", "seconds", "sway", "rides")
+        self.sizes = np.array([thing.scale if thing.cls < 0 else 99.0 for thing in self.things])
         self.path = {name: np.array([getattr(thing, name) for thing in self.things], np.float64) for name in names}
 
     def ego(self, t: float) -> tuple[float, float]:
@@ -146,9 +150,10 @@ class _Builder:
 
     def __init__(self, rng, area, condition, spawn, seconds, preset):
         self.rng, self.name, self.area, self.condition = rng, area, AREAS[area], condition
-        self.spawn = {name: p / 100 for name, p in zip(("pedestrian", "cyclist", "car", "wheelchair"), spawn)}
+        self.spawn = {name: p / 100 for name, p in zip(SPAWNED, spawn)}
         if area == "highway" or condition == "N":  # cars only, as the thesis has it
-            self.spawn |= {"pedestrian": 0, "cyclist": 0, "wheelchair": 0}
+            self.spawn = {"car": self.spawn["car"]}
+        self.spawned = {name: [0, 0] for name in self.spawn}
         self.seconds, self.preset, self.things = seconds, preset, []
         self.speed = rng.uniform(*self.area.speed)
         self.end = self.speed * (seconds + 0.5) + FAR
@@ -160,7 +165,12 @@ class _Builder:
         return np.arange(first, self.end if end is None else end, spacing)
 
     def fires(self, name):
-        return self.rng.random() < self.spawn[name]
+        """Whether one of the class starts at a place; counted."""
+        fires = self.rng.random() < self.spawn.get(name, 0)
+        if name in self.spawned:
+            self.spawned[name][0] += 1
+            self.spawned[name][1] += fires
+        return fires
 
     # --- who takes part ---
 
@@ -261,7 +271,7 @@ class _Builder:
     def lookalike(self, side, z):
         """Something that is none of the classes and looks like one from afar, for as long as it is seen."""
         rng, area = self.rng, self.area
-        kind = _pick(rng, ("pillar", "hydrant", "poster", "bin"))
+        kind = _pick(rng, LOOKALIKES)
         cloth = _pick(rng, CLOTHES[self.preset.assets])
         colours = {
             "pillar": [cloth, (90, 92, 94), cloth * 0.5 + 60],
@@ -301,8 +311,16 @@ class _Builder:
                     gap = rng.uniform(2, 9)
                     if rng.random() < 0.7:
                         hedge = rng.random() < 0.5
-                        add(side * (area.pavement + 0.25), z - 1, z + long + gap - 2, rng.uniform(0.8, 1.3), 0, 0.6,
-                            (70, 96, 52) if hedge else (150, 132, 108), 3 if hedge else 0, VEGETATION if hedge else FENCE)  # fmt: skip
+                        look = ((70, 96, 52), 3, VEGETATION) if hedge else ((150, 132, 108), 0, FENCE)
+                        add(
+                            side * (area.pavement + 0.25),
+                            z - 1,
+                            z + long + gap - 2,
+                            rng.uniform(0.8, 1.3),
+                            0,
+                            0.6,
+                            *look,
+                        )
                     z += long + gap
                 else:
                     long = rng.uniform(30, 60)
@@ -332,17 +350,5 @@ def build(key: tuple[int, ...], area: str, condition: str, spawn, frames: int, p
     made.scenery()
     blocks = made.blocks()
     tint = rng.uniform(0.94, 1.06, 3).astype(np.float32)
-    return Scene(
-        area,
-        condition,
-        frames,
-        preset.fps,
-        key,
-        made.speed,
-        wobble,
-        made.things,
-        blocks,
-        made.crossings,
-        tint,
-        preset.assets,
-    )
+    seen = made.things, blocks, made.crossings, tint, preset.assets, made.spawned
+    return Scene(area, condition, frames, preset.fps, key, made.speed, wobble, *seen)

@@ -11,14 +11,15 @@ from alnb.worlds.roads.scene import AREAS, FAR, VEGETATION, Scene
 from alnb.worlds.roads.view import ENDLESS, EYE, NEAR, Buffers, Camera, noise, ramp, stripe
 
 ROAD, PAVEMENT, TERRAIN, SKY = 0, 1, 9, 10
-WHITE = np.array((226, 226, 220), np.float32)
+WHITE, LAMP = np.array(((226, 226, 220), (216, 168, 96)), np.float32)
 
 
 def ground_and_sky(scene: Scene, cam: Camera) -> Buffers:
     """An empty world: the ground's plane below the horizon, the sky with a far line of trees above it."""
     shape = cam.height, cam.width
-    zeros = np.zeros(shape, np.int32), np.full(shape, SKY, np.uint8), np.zeros(shape, np.float32)
-    to = Buffers(np.empty((*shape, 3), np.float32), np.full(shape, ENDLESS, np.float32), *zeros)
+    rgb, depth = np.empty((*shape, 3), np.float32), np.full(shape, ENDLESS, np.float32)
+    glow = np.zeros(shape, np.float32) if scene.condition == "N" else None
+    to = Buffers(rgb, depth, np.zeros(shape, np.int32), np.full(shape, SKY, np.uint8), glow)
     first = min(max(math.ceil(cam.cy - 0.5) + 1, 0), cam.height)
     _sky(scene, cam, to, first)
     _ground(scene, cam, to, first)
@@ -69,17 +70,13 @@ def _markings(scene, area, x, z, side, edge, along):
     white = stripe(side, -1, 0.08, edge) * dashes
     if area.parking:
         white += stripe(side, 3.2, 3.32, edge)
-    near = scene.crossings[(scene.crossings > cam_z(z) - 3) & (scene.crossings < cam_z(z) + 60)]
+    start = float(z.min())
+    near = scene.crossings[(scene.crossings > start - 3) & (scene.crossings < start + 60)]
     if len(near):
         bars = stripe(np.abs((x % 1.0) - 0.5), -1, 0.27, edge) * (side < area.half - 0.15)
         for at in near.tolist():
             white = np.maximum(white, bars * stripe(z, at - 1.5, at + 1.5, along))
     return white
-
-
-def cam_z(z):
-    """Where the nearest row of the ground lies."""
-    return float(z.min())
 
 
 def walls(scene: Scene, cam: Camera, to: Buffers) -> None:
@@ -129,8 +126,9 @@ def _side(blocks, mine, look, cam, to, sign, first, right):
     colour, shine = _facades(look, blocks, block, at, y, pixel, long, eaves)
     colour *= np.where(is_gable, np.float32(0.82), np.float32(1.0 if sign > 0 else 0.92))[:, None]
     cols = cols + first
-    to.rgb[rows, cols], to.glow[rows, cols], to.depth[rows, cols] = colour, shine, depth
-    to.semantics[rows, cols] = blocks.semantics[block]
+    to.rgb[rows, cols], to.depth[rows, cols], to.semantics[rows, cols] = colour, depth, blocks.semantics[block]
+    if to.glow is not None:
+        to.glow[rows, cols] = shine
 
 
 ROUGH = np.array((7, 5, 6, 20, 2), np.float32)  # of each style
@@ -156,8 +154,10 @@ def _facades(look, blocks, block, at, y, pixel, long, eaves):
         windows *= (up < top - 0.35) & (up > 0.3)
         pane = noise(np.floor(a / wide) * 1.7, np.floor(up / high) * 2.3 + block[some], 0.0)
         wall = colour[some] - (18 * stripe(np.abs(up % high - 0.45), -9, 0.09, py))[:, None]
-        wall += windows[:, None] * (look.glass + 14 * pane[:, None] - wall)
-        shine[some] = windows * (pane > 0.5)
+        lamp = (pane > 0.9)[:, None] * np.float32(look.lit)
+        glass = look.glass + 14 * pane[:, None]
+        wall += windows[:, None] * (glass + lamp * (LAMP - glass) - wall)
+        shine[some] = windows * lamp[:, 0] * 0.75
         roof = up > top
         if kind == 2 and roof.any():
             tile = 10 * noise(a[roof], up[roof] * 2, px[roof], 0.5) - 14 * stripe(

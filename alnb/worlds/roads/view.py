@@ -68,7 +68,7 @@ class Buffers:
     depth: np.ndarray  # float32, metres
     instances: np.ndarray  # int32
     semantics: np.ndarray  # uint8
-    glow: np.ndarray  # float32 0 to 1: how little the night darkens it
+    glow: np.ndarray | None  # float32 0 to 1: how little the night darkens it; None by day
 
 
 def noise(a, b, pixel, scale: float = 1.0) -> np.ndarray:
