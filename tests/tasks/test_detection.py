@@ -121,11 +121,12 @@ def test_a_reel_numbers_frames_as_the_dataset_and_keeps_what_fits(monkeypatch):
     assert torch.equal(reel[1].image, reel[1].image)
 
 
-def test_the_flow_of_the_world_carries_a_box_along(task):
+def test_the_flow_of_the_world_carries_a_box_along():
     """The tracked box of an object overlaps the object's own box in the next frame: for most of those that are seen well."""
     from alnb.metrics.detection import area, overlaps
 
-    samples, hits = np.arange(task.size), []
+    task, hits = Detection(run(videos=12, frames=3)), []
+    samples = np.arange(task.size)
     truth = task.truth(task.reel, samples)
     footage = detection.Footage(
         task.reel.video,
@@ -140,10 +141,10 @@ def test_the_flow_of_the_world_carries_a_box_along(task):
         task.motion(samples),
     )
     boxes, where = ch2.by_flow(footage, 1)
-    for i in np.flatnonzero((where[:, 0] >= 0) & (area(truth.boxes) > 60)):
+    for i in np.flatnonzero((where[:, 0] >= 0) & (area(truth.boxes) > 50)):
         same = (truth.frame == where[i, 0]) & (truth.tracks == truth.tracks[i])
         hits += [overlaps(boxes[i, 0], box) > 0.5 for box in truth.boxes[same]]
-    assert len(hits) > 5
+    assert len(hits) > 10
     assert np.mean(hits) > 0.7
 
 
