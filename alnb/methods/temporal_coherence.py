@@ -374,18 +374,19 @@ def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
     rows = [{"kind": "asked", "cycle": now.cycle, "boxes": boxes}]
     if now.strategy.name != "tc":
         return rows, {}
+    from alnb.metrics.errors import against_truth
+
     given = {**now.strategy.parameters, **now.run.options.strategy}
     rules = chosen_rules(given["errors"], given["rules"], given["ties"], given["tracker"])
     footage = view.detections()
     truth = now.task.truth(now.task.reel, now.task.samples(footage))
     errors = estimate(footage, rules, given["tracker"])
     mixed, place = footage.shuffled(torch_stream(now.run.seed, "shuffled frames", now.cycle))
-    found = against_truth(footage, truth, errors)
-    for row in found:
-        gain = {"gain_precision": row["precision"] - row["chance"]} if "precision" in row else {}
-        rows.append({"kind": "errors", "cycle": now.cycle, "order": "in time", **row, **gain})
-    for row in against_truth(footage, truth, in_order(estimate(mixed, rules), place)):
-        rows.append({"kind": "errors", "cycle": now.cycle, "order": "shuffled", **row})
+    links = errors.graph.edges[(errors.graph.edges < len(footage.boxes)).all(1)]
+    for order, one in (("in time", errors), ("shuffled", in_order(estimate(mixed, rules), place))):
+        for row in against_truth(footage, truth, one.graph, (one.labels == FP) | (one.labels == FN), links):
+            gain = {"gain_precision": row["precision"] - row["chance"]} if "precision" in row and one is errors else {}
+            rows.append({"kind": "errors", "cycle": now.cycle, "order": order, **row, **gain})
     return rows + (shown(footage, truth, errors) if now.cycle == 0 else []), {}
 
 
@@ -397,78 +398,6 @@ def in_order(errors: Errors, place) -> Errors:
     return replace(
         errors, graph=replace(errors.graph, frame=back[errors.graph.frame]), fp=errors.fp[place], fn=errors.fn[place]
     )
-
-
-def against_truth(footage: Footage, truth, errors: Errors) -> list[dict]:
-    """Two rows ("fp", "fn") and two more of each (`sort`): of the candidates' frames, how many errors there are (`true`), are
-    estimated, and are estimated rightly; precision, recall, and rank, Spearman's correlation of the counts a frame.
-
-    A candidate is right if it overlaps an object of its class that was missed. sort: a false detection that is linked to
-    another one, or an object that is missed and not found in both neighbouring frames, is "persistent", else it "flickers".
-    chance: the precision of calling every detection false, or every candidate missed.
-    """
-    import numpy as np
-
-    from alnb.metrics.detection import match
-
-    here, D = footage.row >= 0, len(footage.boxes)
-    found = match(
-        footage.frame, footage.boxes, footage.classes, footage.scores, truth.frame, truth.boxes, truth.classes
-    )
-    seen = np.isin(np.arange(len(truth.boxes)), found)
-    false, missed = (found < 0) & here[footage.frame], ~seen & here[truth.frame]
-    called = (errors.labels[:D] == FP) & here[footage.frame]
-    c = np.arange(D, len(errors.labels))
-    c = c[here[errors.graph.frame[c]]]
-    at, lost = errors.graph, np.flatnonzero(missed)
-    objects = truth.frame[lost], truth.boxes[lost], truth.classes[lost]
-    rightly = lambda c: match(at.frame[c], at.boxes[c], at.classes[c], np.zeros(len(c)), *objects)
-    guessed = c[errors.labels[c] == FN]
-    hits = rightly(guessed)
-    met = np.zeros(len(truth.boxes), dtype=bool)
-    met[lost[hits[hits >= 0]]] = True
-    links = at.edges[(at.edges < D).all(1)] if len(at.edges) else at.edges
-    stays = np.zeros(D, dtype=bool)
-    stays[links[(found[links] < 0).all(1)].ravel()] = True
-    lasting = ~_found_around(footage, truth, seen)
-    F, frames_ = len(here), np.flatnonzero(here)
-    counts = [np.bincount(f, minlength=F)[frames_] for f in (footage.frame[false], truth.frame[missed])]
-    fp = _fares("fp", false, called, false & called, stays, false.sum() / max((here[footage.frame]).sum(), 1))
-    fn = _fares("fn", missed, None, met, lasting, (rightly(c) >= 0).sum() / max(len(c), 1), len(guessed))
-    for rows, true, told in ((fp, counts[0], errors.fp[frames_]), (fn, counts[1], errors.fn[frames_])):
-        rows[0] |= {"frames": len(frames_), "rank": _spearman(true, told)}
-    return [{name: value for name, value in row.items() if value == value} for row in fp + fn]
-
-
-def _fares(error, true, called, right, lasting, chance, estimated=None):
-    estimated = int(called.sum()) if estimated is None else estimated
-    nan = float("nan")
-    share = lambda a, b: float(a / b) if b else nan
-    whole = {"true": int(true.sum()), "estimated": estimated, "right": int(right.sum()), "chance": float(chance)}
-    fares = {"precision": share(right.sum(), estimated), "recall": share(right.sum(), true.sum())}
-    rows = [{"error": error, "sort": "all", **whole, **fares}]
-    for sort, of in (("flickers", ~lasting), ("persistent", lasting)):
-        n, hit = int((true & of).sum()), int((right & of).sum())
-        rows.append({"error": error, "sort": sort, "true": n, "right": hit, "recall": share(hit, n)})
-    return rows
-
-
-def _found_around(footage: Footage, truth, seen):
-    """(M,) bool: whether the object is detected in the frame before and in the frame after."""
-    import numpy as np
-
-    times = list(zip(footage.video[truth.frame].tolist(), truth.tracks.tolist(), footage.time[truth.frame].tolist()))
-    found = {key for key, hit in zip(times, seen.tolist()) if hit}
-    return np.array([(v, k, t - 1) in found and (v, k, t + 1) in found for v, k, t in times], dtype=bool)
-
-
-def _spearman(a, b) -> float:
-    """Rank correlation, ties at their mean rank; NaN where one does not vary."""
-    import numpy as np
-    from scipy.stats import rankdata
-
-    a, b = rankdata(a) if len(a) else np.empty(0), rankdata(b) if len(b) else np.empty(0)
-    return float(np.corrcoef(a, b)[0, 1]) if len(a) > 1 and a.std() and b.std() else float("nan")
 
 
 def shown(footage: Footage, truth, errors: Errors) -> list[dict]:

@@ -13,6 +13,7 @@ from alnb.acquisition import get
 from alnb.errors import BadRequest
 from alnb.methods import temporal_coherence as ch2
 from alnb.methods.temporal_coherence import FN, FP, TN, TP
+from alnb.metrics.errors import against_truth
 from alnb.tasks.detection import Truth
 from tests.acquisition.toy_view import toy_view
 from tests.toy_footage import footage, random_footage
@@ -274,21 +275,32 @@ def test_most_detections_are_most():
 # --- what the figures look at -----------------------------------------------------------------------------------------------------
 
 
-def test_estimated_errors_against_true_ones():
+def test_what_is_shown_of_the_worked_example():
     shots = ch2.example()
+    boxes = ch2.shown(shots, car(), ch2.estimate(shots))
+    assert [row["what"] for row in boxes] == ["truth", "detection", "fp", "fn"]
+    assert {row["time"] for row in boxes} == {2}
+
+
+def car():
     boxes = [[10 + 4 * t, 20, 30 + 4 * t, 40] for t in range(5)]
-    truth = Truth(np.arange(5), np.array(boxes, float), np.zeros(5, int), np.zeros(5, int))
-    rows = ch2.against_truth(shots, truth, ch2.estimate(shots))
+    return Truth(np.arange(5), np.array(boxes, float), np.zeros(5, int), np.zeros(5, int))
+
+
+def test_estimated_errors_of_the_worked_example_are_right():
+    shots = ch2.example()
+    errors = ch2.estimate(shots)
+    called = (errors.labels == FP) | (errors.labels == FN)
+    links = errors.graph.edges[(errors.graph.edges < 5).all(1)]
+    rows = against_truth(shots, car(), errors.graph, called, links)
     whole = {row["error"]: row for row in rows if row["sort"] == "all"}
     for row in whole.values():
         assert (row["true"], row["estimated"], row["right"], row["precision"], row["recall"]) == (1, 1, 1, 1, 1)
-    assert whole["fp"]["rank"] == pytest.approx(1)
-    assert whole["fp"]["chance"] == pytest.approx(1 / 5)
+        assert row["rank"] == pytest.approx(1)
+    assert (whole["fp"]["chance"], whole["fn"]["chance"]) == (1 / 5, 1 / 5)
     sorts = {(row["error"], row["sort"]): row["true"] for row in rows}
     assert sorts["fp", "flickers"] == sorts["fn", "flickers"] == 1  # one frame, seen before and after
-    boxes = ch2.shown(shots, truth, ch2.estimate(shots))
-    assert [row["what"] for row in boxes] == ["truth", "detection", "fp", "fn"]
-    assert {row["time"] for row in boxes} == {2}
+    assert sorts["fp", "persistent"] == sorts["fn", "persistent"] == 0
 
 
 def test_shuffled_errors_are_told_in_order():

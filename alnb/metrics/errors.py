@@ -1,0 +1,71 @@
+"""How errors that were estimated without labels fare against the true ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from alnb.metrics.detection import match
+
+
+def against_truth(footage, truth, graph, called, links) -> list[dict]:
+    """Two rows ("fp", "fn") and two more of each (`sort`): of the candidates' frames, how many errors there are (`true`), are
+    estimated, and are estimated rightly; precision, recall, and rank, Spearman's correlation of the counts a frame.
+
+    footage, truth: of tasks.detection. graph: nodes, the detections first, then places where an object may have been missed, with
+    frame, boxes, classes (N,); called (N,) bool: said to be an error. A place is right if it overlaps an object of its class that
+    was missed. links (E, 2): pairs of detections of one thing in time. sort: a false detection that is linked to another one, or
+    a missed object that is not found in both neighbouring frames, is "persistent", else it "flickers". chance: the precision of
+    calling every detection false, or every place missed.
+    """
+    here, D = footage.row >= 0, len(footage.boxes)
+    objects = truth.frame, truth.boxes, truth.classes
+    found = match(footage.frame, footage.boxes, footage.classes, footage.scores, *objects)
+    seen = np.isin(np.arange(len(truth.boxes)), found)
+    false, missed = (found < 0) & here[footage.frame], ~seen & here[truth.frame]
+    said = called & here[graph.frame]
+    lasting = np.zeros(D, dtype=bool)
+    lasting[links[(found[links] < 0).all(1)].ravel()] = True
+    everything = here[footage.frame].sum()
+    fp = _fares("fp", false, false & said[:D], lasting, said[:D].sum(), false.sum() / max(everything, 1))
+
+    place, lost = np.arange(D, len(called)), np.flatnonzero(missed)
+    place, lost_objects = place[here[graph.frame[place]]], [part[lost] for part in objects]
+    right = lambda p: match(graph.frame[p], graph.boxes[p], graph.classes[p], np.zeros(len(p)), *lost_objects)
+    guessed = place[called[place]]
+    hits, met = right(guessed), np.zeros(len(truth.boxes), dtype=bool)
+    met[lost[hits[hits >= 0]]] = True
+    chance = (right(place) >= 0).sum() / max(len(place), 1)
+    fn = _fares("fn", missed, met, ~found_around(footage, truth, seen), len(guessed), chance)
+
+    frames = np.flatnonzero(here)
+    count = lambda of: np.bincount(of, minlength=len(here))[frames]
+    truly, told = (footage.frame[false], truth.frame[missed]), (footage.frame[said[:D]], graph.frame[guessed])
+    for rows, a, b in zip((fp, fn), truly, told):
+        rows[0] |= {"frames": len(frames), "rank": spearman(count(a), count(b))}
+    return [{name: value for name, value in row.items() if value == value} for row in fp + fn]
+
+
+def _fares(error, true, right, lasting, estimated, chance):
+    share = lambda a, b: float(a / b) if b else float("nan")
+    whole = {"true": int(true.sum()), "estimated": int(estimated), "right": int(right.sum()), "chance": float(chance)}
+    fares = {"precision": share(right.sum(), estimated), "recall": share(right.sum(), true.sum())}
+    rows = [{"error": error, "sort": "all", **whole, **fares}]
+    for sort, of in (("flickers", ~lasting), ("persistent", lasting)):
+        n, hit = int((true & of).sum()), int((right & of).sum())
+        rows.append({"error": error, "sort": sort, "true": n, "right": hit, "recall": share(hit, n)})
+    return rows
+
+
+def found_around(footage, truth, seen):
+    """(M,) bool: whether the object is detected in the frame before and in the frame after; False where the data has no tracks."""
+    times = list(zip(footage.video[truth.frame].tolist(), truth.tracks.tolist(), footage.time[truth.frame].tolist()))
+    found = {key for key, hit in zip(times, seen.tolist()) if hit and key[1] >= 0}
+    return np.array([(v, k, t - 1) in found and (v, k, t + 1) in found for v, k, t in times], dtype=bool)
+
+
+def spearman(a, b) -> float:
+    """Rank correlation of (n,) and (n,), ties at their mean rank; NaN where one does not vary."""
+    from scipy.stats import rankdata
+
+    a, b = (rankdata(values) if len(values) else np.empty(0) for values in (a, b))
+    return float(np.corrcoef(a, b)[0, 1]) if len(a) > 1 and a.std() and b.std() else float("nan")

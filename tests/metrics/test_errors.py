@@ -1,0 +1,75 @@
+"""Estimated errors against true ones, on counts made by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from alnb.metrics.errors import against_truth, found_around, spearman
+
+BOX = [10.0, 10, 30, 30]
+FAR = [60.0, 10, 80, 30]
+
+
+def scene(tracks=0):
+    """Four frames of one object, found in 0, 1 and 3; a look-alike is found in all of them; frame 3 is no candidate."""
+    row = np.array([0, 1, 2, -1])
+    frame = np.array([0, 1, 3, 0, 1, 2, 3])
+    boxes = np.array([BOX] * 3 + [FAR] * 4)
+    shots = SimpleNamespace(video=np.zeros(4, int), time=np.arange(4), row=row, frame=frame, boxes=boxes, classes=np.zeros(7, int),
+                            scores=np.full(7, 0.9))  # fmt: skip
+    truth = SimpleNamespace(
+        frame=np.arange(4), boxes=np.array([BOX] * 4), classes=np.zeros(4, int), tracks=np.full(4, tracks)
+    )
+    graph = SimpleNamespace(
+        frame=np.append(frame, [2, 1]), boxes=np.vstack([boxes, [BOX, BOX]]), classes=np.zeros(9, int)
+    )
+    links = np.array([[0, 1], [3, 4], [4, 5], [5, 6]])
+    return shots, truth, graph, links
+
+
+def test_shares_and_sorts():
+    shots, truth, graph, links = scene()
+    called = np.zeros(9, bool)
+    called[[0, 3, 6, 7, 8]] = (
+        True  # a true one, a false one, one in a frame that is no candidate; a right place, a wrong one
+    )
+    fp, fp_flickers, fp_stays, fn, fn_flickers, fn_stays = against_truth(shots, truth, graph, called, links)
+    assert (fp["true"], fp["estimated"], fp["right"], fp["precision"], fp["recall"]) == (
+        3,
+        2,
+        1,
+        0.5,
+        pytest.approx(1 / 3),
+    )
+    assert fp["chance"] == 3 / 5
+    assert (fp_flickers["true"], fp_stays["true"], fp_stays["right"]) == (0, 3, 1)
+    assert "recall" not in fp_flickers
+    assert (fn["true"], fn["estimated"], fn["right"], fn["precision"], fn["recall"]) == (1, 2, 1, 0.5, 1)
+    assert (fn_flickers["true"], fn_flickers["right"], fn_stays["true"]) == (1, 1, 0)
+    assert fn["chance"] == 0.5
+    assert "rank" not in fp  # one false detection in each frame: nothing to correlate
+    assert fn["rank"] == pytest.approx(spearmanr([0, 0, 1], [0, 1, 1])[0])
+
+
+def test_without_tracks_nothing_is_found_around():
+    shots, truth, *_ = scene(tracks=-1)
+    assert not found_around(shots, truth, np.array([True, True, False, True])).any()
+    shots, truth, *_ = scene(tracks=5)
+    assert found_around(shots, truth, np.array([True, True, False, True])).tolist() == [False, False, True, False]
+
+
+def test_nothing_there_is_no_division():
+    empty = SimpleNamespace(frame=np.empty(0, int), boxes=np.empty((0, 4)), classes=np.empty(0, int), tracks=np.empty(0, int),
+                            video=np.zeros(2, int), time=np.arange(2), row=np.arange(2), scores=np.empty(0))  # fmt: skip
+    rows = against_truth(empty, empty, empty, np.empty(0, bool), np.empty((0, 2), int))
+    assert [row["true"] for row in rows] == [0] * 6
+    assert np.isnan(spearman([], []))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rank_correlation_is_scipys(seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(0, 4, (2, 30))
+    assert spearman(a, b) == pytest.approx(spearmanr(a, b)[0])
