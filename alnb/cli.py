@@ -172,7 +172,7 @@ def compute(options) -> int:
 
     outcome = drive(runnable, store, workers=options.workers, cluster=options.cluster, on_step=on_step)
     if outcome.waiting:
-        print(f"{len(outcome.waiting)} of the runs wait for a person's answers: nb.annotate() in the notebook asks")
+        print(f"{len(outcome.waiting)} of the runs wait for a person's answers: nb.annotate(race) in the notebook asks")
     for failed, why in outcome.told().items():
         print(f"alnb: failed: {failed}: {why}\n{(store.read(failed).error or {}).get('error', '')}", file=sys.stderr)
     if options.selections:

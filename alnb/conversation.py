@@ -18,7 +18,7 @@ from typing import Any
 
 from alnb import records
 from alnb.errors import BadRequest
-from alnb.runs import Question, Run, State, Step, canonical, study
+from alnb.runs import Question, Run, State, Step, canonical, seed_globals, study
 from alnb.store import Busy, Store
 
 # --- where the study thinks -------------------------------------------------------------------------------------------------
@@ -104,11 +104,7 @@ class Conversation:
         self._behind = 0  # how many of them the step has been told
         self._guard, self._changed = threading.RLock(), threading.Condition()
         self._pipe = self._process = self._hold = None
-        needs = {}
-        for role, needed in run.needs.items():
-            needs[role] = self.store.final(needed) or records.final(needed)
-            if needs[role] is None:
-                raise BadRequest(f"{run} starts from {needed}, which is not done: run the grid first")
+        needs = _started_from(run, self.store)
         try:
             self._hold = self.store.acquire(run)
         except Busy as busy:
@@ -263,6 +259,15 @@ class Conversation:
         self._set(status)
 
 
+def _started_from(run: Run, store: Store) -> dict[str, State]:
+    needs = {}
+    for role, needed in run.needs.items():
+        needs[role] = store.final(needed) or records.final(needed)
+        if needs[role] is None:
+            raise BadRequest(f"{run} starts from {needed}, which is not done: run the grid first")
+    return needs
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -277,21 +282,13 @@ def conversation(run: Run, store: Store | None = None, on_change: Callable[[], N
     return there
 
 
-def first_question(run: Run, store: Store | None = None, seconds: float = 60.0) -> Question | None:
-    """What a person would be asked first, or next; None where the run is done."""
-    store = store or Store()
-    if store.read(run).done:
-        return None
-    with_them = (store.root, run.key) in _open
-    talk = conversation(run, store) if not with_them else _open[store.root, run.key]
-    try:
-        talk.wait(seconds)
-        if talk.status == FAILED:
-            raise BadRequest(f"{run}: {talk.why}")
-        return talk.question()
-    finally:
-        if not with_them:
-            talk.close()
+def first_question(run: Run, store: Store | None = None) -> Question:
+    """What whoever answers `run` is asked first. BadRequest where it needs a run that is not done."""
+    talk = study(run.study).talk(run, State(needs=_started_from(run, store or Store()), carry=run.carry))
+    seed_globals(run, 0)
+    query = next(talk)
+    talk.close()
+    return study(run.study).question(run, query)
 
 
 @atexit.register

@@ -54,6 +54,7 @@ class Notebook:
         self.config, self.store = plans.config(made.name), Store()
         self.failed: dict[Run, str] = {}
         self.waiting: list[Run] = []
+        self._grid: list[Run] = []
         self.folder = plans.figures_folder() / made.label
         self._began, self._computed, self._reruns, self._ran = time.time(), 0, {}, {}
         workers = os.environ.get("ALNB_CLUSTER") or f"{default_workers()} worker" + "s" * (default_workers() > 1)
@@ -66,6 +67,7 @@ class Notebook:
         traceback and kept in `failed`; what cannot run for want of data is named. Raises if nothing is there to draw.
         """
         self._check_defined(runs)
+        self._grid = list(runs)
         before = plans.standing(runs, self.plan.profile, self.store)
         runnable = [] if drawing_only() else [r for r in before.missing if not plans.lacks(r, before.lacking, self.store)]
         self._announce(runs, before, runnable, workers or default_workers())
@@ -73,7 +75,8 @@ class Notebook:
         if outcome and outcome.waiting:
             self.waiting = [run for run in runs if run in outcome.waiting]
             who = " and ".join(sorted({run.options.annotator for run in self.waiting}))
-            print(f"{len(self.waiting)} runs wait for {who}'s answers: nb.annotate() asks".replace("1 runs wait", "1 run waits"))
+            count = f"{len(self.waiting)} runs wait" if len(self.waiting) > 1 else "1 run waits"
+            print(f"{count} for {who}'s answers: nb.annotate(race) asks")
         for run, why in (outcome.told() if outcome else {}).items():
             self._show_failure(run, why)
         pairs = []
@@ -85,7 +88,7 @@ class Notebook:
             if self.plan.profile not in plans.FROM_RECORDS and (verdict := records.compare(run, self.store)):
                 self._reruns[run.key] = verdict
         if not pairs and self.waiting:
-            raise BadRequest("nothing can be drawn before the questions are answered: nb.annotate()")
+            raise BadRequest("nothing can be drawn before the questions are answered: nb.annotate(race)")
         if not pairs:
             reasons = [*before.lacking.values(), *(str(why) for why in self.failed.values())]
             raise BadRequest("no run is done, nothing can be drawn: " + " ".join(reasons))
@@ -106,21 +109,23 @@ class Notebook:
             if inspect.isfunction(self._namespace.get(name)):
                 raise BadRequest(f'{name} is a plain function now; put @alnb.score("{name}", needs=(...)) above it')
 
-    def annotate(self, runs: list[Run] | None = None):
-        """The questions of the runs that wait for a person (default: those of the last grid), in a widget that may be left and
-        opened again; headless, a picture of the first question. Each answer is kept as it is given; when all are, run the
-        grid's cell again."""
+    def annotate(self, race: str):
+        """The questions of a race's runs that wait for a person, in a widget that may be left and opened again; headless, and
+        where the dataset's own labels answer, a picture of the first question. Each answer is kept as it is given; when all
+        are, run the grid's cell again."""
         from alnb import annotate
         from alnb.conversation import first_question
 
-        runs = self.waiting if runs is None else runs
-        todo = [run for run in runs if not self.store.read(run).done]
-        if not todo:
-            print("nobody is asked: all questions are answered" if runs else "nobody is asked: the dataset's own labels answer")
-        elif "ALNB_PARAMETERS" in os.environ:  # headless
-            self.show(annotate.still(first_question(todo[0], self.store)))
-        else:
+        runs = [run for run in self._grid if run.race == race and study(run.study).question]
+        if not runs:
+            print(f"nothing is asked in the race {race!r}: it is left out, or the grid has not run")
+            return None
+        todo = [run for run in runs if asks_a_person(run) and not self.store.read(run).done]
+        if todo and "ALNB_PARAMETERS" not in os.environ:
             return annotate.Annotator(todo, self.store)
+        print("all questions are answered" if not todo else f"{todo[0].options.annotator} answers in JupyterLab")
+        self.show(annotate.still(first_question(runs[0], self.store)))
+        return None
 
     def race(self, name: str, race: str = ""):
         """Your own strategy `name` in a race of this notebook (default: its first), beside Random: curve, paired
