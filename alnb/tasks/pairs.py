@@ -467,6 +467,7 @@ class Look:
     def __init__(self, task: Pairs, network, logistic: Mapping[str, float]):
         self.task, self.network, self.logistic = task, network, logistic
         self.features = task.features(network)
+        self._squares = self.features.square().sum(1)
         self._views: list[Any] = []
 
     def nearest(self, query: int, count: int, cross_camera_only: bool = False):
@@ -474,7 +475,7 @@ class Look:
         all of them. BadRequest where there are fewer."""
         import torch
 
-        d = (self.features - self.features[query]).norm(dim=1)
+        d = self._squares - 2 * (self.features @ self.features[query])  # squared, but for |q|^2: it ranks
         d[query] = torch.inf
         if cross_camera_only:
             d[self.task.boxes.cameras == self.task.boxes.cameras[query]] = torch.inf
@@ -482,7 +483,9 @@ class Look:
             raise BadRequest(
                 f"box {query} of {self.task.run.dataset} has {there} boxes to be compared with; n_s = {count}"
             )
-        boxes = [query, *d.argsort(stable=True)[:count].tolist()]
+        near = d.argsort(stable=True)[:count]
+        exact = (self.features[near] - self.features[query]).norm(dim=1)
+        boxes = [query, *near[exact.argsort(stable=True)].tolist()]
         own = self.features[boxes]
         return boxes, torch.cdist(own, own, compute_mode="donot_use_mm_for_euclid_dist")
 
