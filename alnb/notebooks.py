@@ -18,7 +18,7 @@ from alnb import acquisition, datasets, plans, records
 from alnb.errors import BadRequest
 from alnb.executor import default_workers, drive
 from alnb.races import resolved
-from alnb.runs import Run, asks_a_person, study, with_needs
+from alnb.runs import TRUTH, Run, asks_a_person, study, with_needs
 from alnb.store import Store, frame
 
 # --- what a notebook holds -----------------------------------------------------------------------------------------------------
@@ -123,7 +123,9 @@ class Notebook:
         todo = [run for run in runs if asks_a_person(run) and not self.store.read(run).done]
         if todo and "ALNB_PARAMETERS" not in os.environ:
             return annotate.Annotator(todo, self.store)
-        print("all questions are answered" if not todo else f"{todo[0].options.annotator} answers in JupyterLab")
+        who = runs[0].options.annotator
+        truth = "the dataset's own labels answer; name an annotator to be asked"
+        print(f"{who} answers in JupyterLab" if todo else truth if who == TRUTH else "all questions are answered")
         self.show(annotate.still(first_question(runs[0], self.store)))
         return None
 

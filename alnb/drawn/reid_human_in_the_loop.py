@@ -261,6 +261,49 @@ def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | 
     return Drawing(fig, means, about + "; ".join(said) + ".", rows)
 
 
+# --- whoever answers -------------------------------------------------------------------------------------------------------------
+
+SAID = {"1": "same", "0": "different", "?": "cannot tell", "-": "skipped"}
+
+
+def human(results, pool, race: str = "human") -> Drawing | None:
+    """The answers of a race, one by one, in the order given: what was said, whether the pool's labels say so too, and the
+    seconds a person took; each seed of each arm after the other. pool: datasets.reid.ReID, None where it is missing."""
+    import pandas
+
+    rows = standard.chosen(results, race)
+    told = rows[rows["kind"] == "query"].sort_values(["method", "seed", "step"], kind="stable") if len(rows) else rows
+    if not len(told) or pool is None:
+        return standard.left_out(race, NOTHING)
+    ids, given = pool.train.ids, []
+    for row in told.to_dict("records"):
+        about = {name: row[name] for name in ("race", "dataset", "world", "method", "seed", "key", "step")}
+        for box, sign in zip(row["asked"].split(), row["answers"]):
+            same = bool(ids[int(row["query"])] == ids[int(box)])
+            given.append(about | {"said": SAID[sign], "truth": SAID["01"[same]]})
+    answers = pandas.DataFrame(given)
+    clocked = rows[rows["kind"] == "answer"].sort_values(["method", "seed", "step"], kind="stable")
+    timed = len(clocked) == len(answers)  # a person answered, and every question was put
+    answers["seconds"] = clocked["seconds"].to_numpy() if timed else float("nan")
+    sure = answers[answers["said"].isin(["same", "different"])]
+    wrong = int((sure["said"] != sure["truth"]).sum())
+    fig, ax = figures.subplots(figsize=(8.2, 2.8))
+    heights = answers["seconds"] if timed else pandas.Series(1.0, answers.index)
+    for word, colour, hatch in zip(SAID.values(), figures.PALETTE[1:], ("", "", "..", "//")):
+        here = answers.index[answers["said"] == word]
+        if len(here):
+            ax.bar(here + 1, heights[here], width=0.85, color=colour, hatch=hatch, edgecolor="white", lw=0, label=word)
+    if len(off := sure.index[sure["said"] != sure["truth"]]):
+        ax.plot(off + 1, heights[off] * 1.05, "kx", ms=6, ls="", label="not as labelled")
+    ax.set(xlabel="question", ylabel="seconds" if timed else "", **({} if timed else {"yticks": []}))
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+    took = f", {answers['seconds'].sum():.0f} seconds in all, {answers['seconds'].median():.1f} at the median" if timed else ""
+    counts = ", ".join(f"{n} {word}" for word, n in answers["said"].value_counts().items())
+    said = f"{len(answers)} questions: {counts}; {wrong} of {len(sure)} answers are not as labelled{took}."
+    figures.note(fig, said if timed else f"{said} The dataset's own labels answered.")
+    return Drawing(fig, answers, f"A bar a question on {_datasets(rows)}. {said}", told)
+
+
 # --- rows -------------------------------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ is on the CPU: an agent with a few hundred thousand weights that acts once a que
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ def q_network(inputs: int, hidden: Sequence[int], actions: int, generator: torch
     """(B, inputs) states -> (B, actions) values: linear layers of the widths `hidden` with ReLU, a linear head."""
     widths, layers = [inputs, *hidden], []
     with drawn_from(generator):
-        for before, after in zip(widths, widths[1:]):
+        for before, after in itertools.pairwise(widths):
             layers += [nn.Linear(before, after), nn.ReLU()]
         return nn.Sequential(*layers, nn.Linear(widths[-1], actions))
 

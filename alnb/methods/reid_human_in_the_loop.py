@@ -22,7 +22,7 @@ from alnb import acquisition, datasets, published, races
 from alnb.acquisition import score, select
 from alnb.cycle import ALL
 from alnb.errors import BadRequest
-from alnb.runs import Run, Scalar, State, Step, Study, answered, coerce, numpy_stream, torch_stream
+from alnb.runs import TRUTH, Question, Run, Scalar, State, Step, Study, answered, coerce, numpy_stream, torch_stream
 from alnb.tasks import pairs
 from alnb.tasks.pairs import EPOCHS_A_STEP, SOURCE, Answers, Look, Pairs, View
 
@@ -180,9 +180,9 @@ class Episode:
         return S[0, 1:] if self.o.seen == "row" else S.flatten()
 
     def tell(self, k: int, same: bool | None) -> float:
-        """The answer to (q, g_k) -> R_t, by what was known before it. None, "cannot tell": nothing is learnt, R is 0."""
+        """The answer to (q, g_k) -> R_t, by what was known before it. Without one nothing is learnt, and R is 0."""
         self.left[k] = False
-        if same is None:
+        if same not in (True, False):
             return 0.0
         R = float(self.rewards[k, int(same)])
         if self.o.updated == "sparse":
@@ -259,7 +259,7 @@ def greedy_reward(view):
 
 def talk(run: Run, state: State) -> Generator[list[int], bool | None, Step]:
     """One step of a run. Of an arm, a block of queries: each asks K_max pairs [q, g_k], numbers of the dataset's training boxes,
-    and is sent True (one person), False or None (cannot tell); then the network is fine-tuned on all answers so far."""
+    and is sent True (one person), False, None (cannot tell) or "skip"; then the network is fine-tuned on all answers so far."""
     if run.method == SOURCE:
         return trained_on_source(run, state)
     if run.method == ALL:
@@ -305,6 +305,8 @@ class Asking:
         self.labelled = (before + len(self.queries)) * o.k_max
         self.agent = agent(run, state) if "q_values" in strategy.needs else None
         self.learner, self.losses, self.tied = torch_stream(run.seed, "agent", self.number), [], []
+        # not asked again; what was skipped may be
+        self.unclear = {frozenset(pair) for pair, said in answered_in(state.rows) if said is None}
 
     def about(self, place: int, query: int) -> Generator[list[int], bool | None, dict]:
         """Ask about one query, the `place`-th of the run; the row of kind "query" that tells it."""
@@ -320,9 +322,14 @@ class Asking:
             view = View(self.look, episode, self.strategy.oracle, more)
             choice = _timed(task, "choosing", self.strategy.choose, view, 1, rng, **o.strategy)
             k = int(episode.left.nonzero()[choice.rows[0], 0])
-            known = self.answers.get(query, boxes[k])
-            same = known if known is not None and o.repeats == "free" else checked((yield [query, boxes[k]]))
-            if same is not None:
+            known, pair = self.answers.get(query, boxes[k]), frozenset((query, boxes[k]))
+            if pair in self.unclear:
+                same = None
+            else:
+                same = known if known is not None and o.repeats == "free" else checked((yield [query, boxes[k]]))
+            if same is None:
+                self.unclear.add(pair)
+            elif same != SKIPPED:
                 self.answers.add(query, boxes[k], same)
             if "density" in self.strategy.needs:
                 self.look.graph.asked(boxes[k])
@@ -332,11 +339,11 @@ class Asking:
         if self.agent:
             _timed(task, "choosing", self.learn, episode, steps, gains)
         asked = [boxes[k] for *_, k in steps]
-        found = [box for box, same in zip(asked, told) if same]
+        found = [box for box, same in zip(asked, told) if same is True]
         cameras = task.boxes.cameras
         return {
             "kind": "query", "cycle": self.number, "query": query, "asked": _text(asked),
-            "answers": "".join({True: "1", False: "0", None: "?"}[same] for same in told), "reward": sum(gains) / len(gains),
+            "answers": "".join(SIGNS[same] for same in told), "reward": sum(gains) / len(gains),
             "positives": len(found), "cross_camera": sum(int(cameras[box] != cameras[query]) for box in found),
             "again": again,
         }  # fmt: skip
@@ -391,19 +398,40 @@ def queries(run: Run, size: int) -> list:
 def remembered(size: int, rows: Sequence[Mapping], o: Settings) -> Answers:
     """What was answered in the blocks before, from their rows: each step keeps its own answers only."""
     answers = Answers(size, o.closure)
-    for row in rows:
-        if row["kind"] == "query":
-            for box, said in zip(row["asked"].split(), row["answers"]):
-                if said != "?":
-                    answers.add(row["query"], int(box), said == "1")
+    for pair, said in answered_in(rows):
+        if said in (True, False):
+            answers.add(*pair, said)
     return answers
 
 
-def checked(answer) -> bool | None:
-    """An answer: True, False, or None for "cannot tell"; BadRequest for anything else."""
-    if answer is not None and not isinstance(answer, bool):
-        raise BadRequest(f"answer {answer!r}: expected true (one person), false (two people) or null (cannot tell)")
+SKIPPED = "skip"
+SIGNS = {True: "1", False: "0", None: "?", SKIPPED: "-"}  # of an answer, in the rows of kind "query"
+
+
+def answered_in(rows: Sequence[Mapping]):
+    """((query, box), answer) of each question that rows of kind "query" tell of, in order."""
+    said = {sign: answer for answer, sign in SIGNS.items()}
+    for row in rows:
+        if row["kind"] == "query":
+            for box, sign in zip(row["asked"].split(), row["answers"]):
+                yield (row["query"], int(box)), said[sign]
+
+
+def checked(answer) -> bool | str | None:
+    """An answer: True, False, None for "cannot tell", or SKIPPED; BadRequest for anything else."""
+    if answer is not None and answer != SKIPPED and not isinstance(answer, bool):
+        raise BadRequest(f"answer {answer!r}: expected true (one person), false (two), null (cannot tell) or {SKIPPED!r}")
     return answer
+
+
+def question(run: Run, query: Sequence[int]) -> Question:
+    """A pair as a person sees it."""
+    boxes = datasets.load(run.dataset).train
+    images = [boxes.images[i].permute(1, 2, 0).cpu().numpy() for i in query]
+    cameras = [int(boxes.cameras[i]) + 1 for i in query]
+    captions = (f"query, camera {cameras[0]}", f"candidate, camera {cameras[1]}")
+    choices = (("s", "same person", True), ("d", "different", False), ("c", "cannot tell", None), ("k", "skip", SKIPPED))
+    return Question("Do these two boxes show the same person?", tuple(zip(captions, images)), choices)
 
 
 def picks(run: Run, look: Look, strategy, chosen: Sequence[int], number: int) -> list[int]:
@@ -565,8 +593,6 @@ def check(run: Run) -> None:
                              f"{name} = {getattr(o, name)}: expected at least {low}")  # fmt: skip
     if o.agent_lr <= 0 or any(width < 1 for width in o.hidden):
         raise BadRequest(f"agent_lr = {o.agent_lr}, hidden = {list(o.hidden)}: expected numbers above 0")
-    if not o.annotator.strip():
-        raise BadRequest("annotator is empty: expected 'truth', or a name")
     if o.budget == "images":
         if not 0 < o.images <= 1:
             raise BadRequest(f"images = {o.images}: expected a share of the boxes, above 0, up to 1")
@@ -577,7 +603,8 @@ def check(run: Run) -> None:
 
 
 STUDY = Study(
-    "reid_human_in_the_loop", 1, step, Settings, steps, seconds, pairs.metrics, lambda dataset: pairs.OFFERS, check, talk=talk,
+    "reid_human_in_the_loop", 1, step, Settings, steps, seconds, pairs.metrics, lambda dataset: pairs.OFFERS, check,
+    talk=talk, question=question,
 )  # fmt: skip
 
 ASKING = {f.name for f in dataclasses.fields(Settings)} - {f.name for f in dataclasses.fields(pairs.Settings)}
@@ -593,14 +620,20 @@ def grid(
     cuhk01: Mapping[str, Any] = {},
     null: Mapping[str, Any] = {},
     images: Mapping[str, Any] = {},
+    human: Mapping[str, Any] = {},
     costs: Sequence[int] = (),
+    annotator: str = TRUTH,
     **shared,
 ) -> list[Run]:
     """Every run of the notebook (see alnb/races.py). market, duke, cuhk01: a race each, its `source` the dataset that its
-    network knows; null: where pairs differ in nothing that is hard; images: the budget in boxes. costs: further K_max, at
+    network knows; null: where pairs differ in nothing that is hard; images: the budget in boxes; human: the race that
+    `annotator` answers, the truth or a person of that name. costs: further K_max, at
     which dral runs in the races market, duke and cuhk01 that have it: races named "market, K = 3". Raises BadRequest for what
     cannot be."""
     asked = {"market": market, "duke": duke, "cuhk01": cuhk01, "null": null, "images": images}
+    if not annotator.strip():
+        raise BadRequest("annotator is empty: expected 'truth', or a name")
+    asked["human"] = {**human, "annotator": annotator} if human else {}
     for name in ("market", "duke", "cuhk01"):
         race = races.resolved(name, asked)
         learnt = [arm for arm in race.get("arms", ()) if arm.partition("(")[0].strip() == "dral"]

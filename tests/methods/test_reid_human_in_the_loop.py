@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import alnb.conversation as conversations
 from alnb import datasets, published
 from alnb.errors import BadRequest
 from alnb.executor import drive
@@ -17,6 +18,7 @@ from alnb.methods import reid_human_in_the_loop as dral
 from alnb.runs import Run, State, answered, study
 from alnb.store import Store
 from alnb.tasks.pairs import Pairs
+from tests.test_conversation import in_a_thread
 
 TINY = {"network": "reid_small", "height": 32, "width": 16, "source_epochs": 1, "people": 4, "tune_steps": 2, "tune_lr": 1e-3,
         "tune_queries": 4, "queries": 6, "k_max": 3, "n_s": 8, "kappa": 4, "blocks": 2, "agent_steps": 1, "agent_batch": 4,
@@ -292,9 +294,41 @@ def test_cannot_tell_is_an_answer_and_anything_else_is_refused(ran):
     step, _ = talked(ran, run, lambda query: None)
     assert {row["answers"] for row in step.rows if row["kind"] == "query"} == {"???"}
     assert step.rows[-1]["pairs"] == 0
+    step, _asked = talked(ran, run, lambda query: "skip")
+    assert {row["answers"] for row in step.rows if row["kind"] == "query"} == {"---"}
+    assert step.rows[-1]["pairs"] == 0
     for wrong in (1, "yes", 0.0):
         with pytest.raises(BadRequest, match=r"expected true \(one person\), false"):
             talked(ran, run, lambda query, wrong=wrong: wrong)
+
+
+def test_what_nobody_can_tell_is_not_asked_again_and_what_was_skipped_is(ran):
+    run = ran.runs["similarity_greedy"]
+    for answer, again in ((None, False), ("skip", True)):
+        first, asked = talked(ran, run, lambda query, answer=answer: answer)
+        pairs = [frozenset(query) for query in asked]
+        assert (len(set(pairs)) < len(pairs)) <= again  # within a block a pair may come from either side
+        state = start(ran, run)
+        state.index, state.rows, state.blobs = 1, first.rows, first.blobs
+        second = []
+        answered(study(run.study).talk(run, state), lambda query, answer=answer, second=second: second.append(query) or answer)
+        if not again:
+            assert not {frozenset(query) for query in second} & set(pairs)
+
+
+def test_a_person_who_answers_as_the_labels_leaves_the_rows_of_the_labels(ran, monkeypatch):
+    monkeypatch.setattr(conversations, "_spawned", in_a_thread)
+    run = ran.runs["dral"]
+    hers = Run(run.study, run.dataset, run.method, run.seed, {**run.settings, "annotator": "ada"}, run.needs)
+    assert drive([hers], ran.store, workers=1).waiting == [hers]
+    task, talk = Pairs(run), conversations.Conversation(hers, ran.store)
+    seen = talk.wait() and talk.question()
+    assert [picture.shape for _, picture in seen.images] == [(64, 32, 3)] * 2  # as they are, not as the network sees them
+    while talk.wait() == "asking":
+        talk.answer(talk.number, task.truth(talk.query), seconds=2.0)
+    assert talk.status == "done"
+    assert ran.store.read(hers).rows == ran.store.read(run).rows
+    assert conversations.first_question(run, ran.store).text == seen.text
 
 
 def test_the_answers_of_one_block_are_known_in_the_next(ran):
