@@ -151,6 +151,35 @@ def fig_5(results, race: str = "few") -> Drawing | None:
     return Drawing(fig, lines, said, rows)
 
 
+def ranks_beside(results, printed, race: str = "few") -> Drawing | None:
+    """Fig. 5's last cycle as printed beside ours, and -log p_max on the same networks. printed: its rows of
+    `published.published`."""
+    import pandas
+
+    rows = _kind(results, race, "ranking")
+    if rows is None:
+        return standard.left_out(race, NOTHING)
+    rows = rows[rows["cycle"] == rows.groupby("method")["cycle"].transform("max")]
+    numbers = printed[printed["metric"] == "spearman"].set_index("method")["value"]
+    found = [
+        {"method": arm, "printed": numbers.get(arm.partition("(")[0], float("nan")), "ours": part["spearman"].mean(),
+         "-log p_max": part["spearman_p_max"].mean(), "n": part["seed"].nunique(), "labelled": int(part["labelled"].max())}
+        for arm, part in rows.groupby("method", sort=False)
+    ]  # fmt: skip
+    table = pandas.DataFrame(found)
+    name = ", ".join(sorted(rows["dataset"].unique()))
+    fig = figures.table(table, decimals=3)
+    figures.note(
+        fig, f"Spearman's correlation with the true loss on the test set; printed for CIFAR-10, ours on {name}."
+    )
+    parts = [
+        f"{r['method']}: " + f"{r['printed']:.3f} printed, " * bool(r["printed"] == r["printed"])
+        + f"{r['ours']:.3f} here, -log p_max {r['-log p_max']:.3f}"
+        for r in found
+    ]  # fmt: skip
+    return Drawing(fig, table, f"Correlations of Fig. 5 in the last cycle, ours on {name}. {'; '.join(parts)}.", rows)
+
+
 def sorter(results, race: str = "few") -> Drawing | None:
     """How far off a place is, as a share of a list: on lists held out, of each kind, and on the modules' own predictions, by
     the sorter, by pairwise sigmoids, and by knowing nothing."""

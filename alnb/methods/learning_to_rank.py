@@ -375,6 +375,9 @@ def grid(
     looked at beside. shared: settings of the cycle and of the task. Raises BadRequest for what cannot be.
     """
     study(SORTER).arm(sorter)  # an unknown preset is refused whatever arms there are
+    for where, given in {"": shared, "few": few, "null": null}.items():
+        if "joint" in given:
+            raise BadRequest(f"{where}: joint is for ll4al and random_joint alone: ll4al(joint=0.6)".lstrip(": "))
 
     def special(name, options, dataset, seed, settings):
         if made := arm(STUDY.name, name, options, dataset, seed, settings):
@@ -390,20 +393,19 @@ def grid(
         ]
 
     made = races.grid(STUDY.name, {"few": few, "null": null}, shared, special)
-    return [run for length in lengths for run in study(SORTER).arm(sorter, length)] + made
+    return [run for length in dict.fromkeys(lengths) for run in study(SORTER).arm(sorter, length)] + made
 
 
 # --- what is special in the paper's claims and audit ----------------------------------------------------------------------
 
 
 def orders(frame):
-    """For `published.audit`: "x is higher than y" (metric "order": 1 higher, 0 similar; settings `than=`, `of=` and what both
-    numbers share) against the two numbers the text gives."""
+    """For `published.audit`: what the text says of two arms (metric "order": 1 the one is above the other, 0 it is not;
+    settings `than=`, `in=` of which figure, `of=` which metric) against the two numbers it gives."""
     for row in frame[frame["metric"] == "order"].itertuples():
         setting = published.settings(row.setting)
-        numbers = frame[(frame["artefact"] == setting["in"]) & (frame["metric"] == setting["of"])].set_index("method")[
-            "value"
-        ]
+        there = frame[(frame["artefact"] == setting["in"]) & (frame["metric"] == setting["of"])]
+        numbers = there.set_index("method")["value"]
         gap = numbers[row.method] - numbers[setting["than"]]
         agrees = (gap > 0) == bool(row.value)
         yield {"check": f"{row.artefact}: {row.method} above {setting['than']}, {setting['in']}", "printed": row.value,
@@ -412,7 +414,7 @@ def orders(frame):
 
 def extremes(frame):
     """For `published.audit`: "if the ranks are same in every dimension, the value is 1, otherwise -1" (metric "otherwise")
-    against (3) for the best, the least wrong and the worst list of four."""
+    against (3) for two neighbours of four exchanged."""
     import torch
 
     for row in frame[frame["metric"] == "otherwise"].itertuples():

@@ -5,6 +5,7 @@ import pandas
 import pytest
 from matplotlib.pyplot import close
 
+from alnb import published
 from alnb.drawn import learning_to_rank as drawn
 from tests.result_frames import results
 
@@ -83,6 +84,13 @@ def test_figure_5_has_a_line_a_module_and_two_that_need_none():
     assert {"l2r", "l2r_exact", "ll4al", "entropy (l2r)", "-log p_max (l2r)"} <= lines
     others = drawn.fig_5(FRAME[FRAME["method"] != "l2r"])
     assert "-log p_max (l2r_exact)" in others.alt
+
+
+def test_figure_5_stands_beside_what_is_printed():
+    one = drawn.ranks_beside(FRAME, published.published("l2r-al", "Fig. 5"))
+    assert "l2r: 0.977 printed, 0.710 here, -log p_max 0.800" in one.alt
+    assert "l2r_exact: 0.700 here" in one.alt
+    assert one.data.set_index("method").loc["l2r", "n"] == 2
 
 
 def test_the_sorters_table_has_lists_held_out_and_real_ones():
