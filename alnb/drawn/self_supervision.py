@@ -88,7 +88,7 @@ def simsiam_5(results) -> Drawing | None:
         ax.set(xlabel="epoch", ylabel=name)
     axes[0].set_ylim(-1.05, 0.05)
     axes[2].set_ylim(0, max(1.1, float(rows["spread"].max()) * 1.05))
-    axes[1].legend(fontsize=8)
+    axes[0].legend(fontsize=8, loc="upper right")
     ends = rows.sort_values("epoch").groupby("method", sort=False).last()
     first = rows[rows["epoch"] == 0].groupby("method")["knn"].mean()
     parts = [
