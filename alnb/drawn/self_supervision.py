@@ -230,7 +230,10 @@ def pretraining_gain_5(results, family: str = "few") -> Drawing | None:
     ax.set(xlabel=PERCENT, ylabel="pre-trained less scratch, points of area")
     _log(ax, table["percent"])
     ax.legend(fontsize=8)
-    figures.note(fig, f"Paired by seed, {figures.seeds(tests)}; bar: 95 % t interval.")
+    most = int(table["seeds"].max())
+    bars = "; bar: 95 % t interval" if most > 1 else ", so no interval"
+    figures.note(fig, f"Paired by seed, {most} seed{'s' * (most > 1)}{bars}.")
+    tests = tests[tests["percent"].isin(table["percent"]) & tests["training"].isin(("", "scratch"))]
     parts = [f"{r.percent:g} %, {r.method} {r.gain:+.1f}{_between(r)}" for r in table.itertuples()]
     about = "Area under the curve on frozen pre-trained features less that from scratch, points, on"
     said = f"{about} {_datasets(tests)}: {'; '.join(parts)}."
