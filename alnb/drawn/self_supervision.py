@@ -135,7 +135,7 @@ def _regimes(results, family: str) -> Drawing | None:
         ax.locator_params(axis="x", nbins=4)
     axes[0][0].set_ylabel("test accuracy, %")
     _legend(fig, arms, look, there)
-    figures.note(fig, f"As many labels in each cycle as at first. Mean of {figures.seeds(tests)}.")
+    figures.note(fig, f"As many labels in each cycle as at first. Mean of {_seeds(tests)}.")
     return Drawing(fig, tests, _said(tests, budgets), tests)
 
 
@@ -159,7 +159,7 @@ def _said(tests, budgets) -> str:
             ends = some.groupby("method", sort=False)["value"].mean().sort_values(ascending=False)
             told = ", ".join(f"{arm} {value:.1f}" for arm, value in ends.items())
             parts.append(f"{percent:g} % a cycle, {TRAININGS[kind]}, at {some['labelled'].iloc[0]} labels: {told}")
-    about = f"Lines of test accuracy in % against labels on {_datasets(tests)}, mean of {figures.seeds(tests)}."
+    about = f"Lines of test accuracy in % against labels on {_datasets(tests)}, mean of {_seeds(tests)}."
     return f"{about} {'; '.join(parts)}."
 
 
@@ -189,7 +189,7 @@ def gains_5(results, family: str = "few") -> Drawing | None:
         _log(ax, table["percent"])
     axes[0][0].set_ylabel("gain on Random, points of area")
     _legend(fig, arms, look, [])
-    figures.note(fig, f"Paired by seed, {figures.seeds(tests)}; bar: 95 % t interval; shaded: a second Random's.")
+    figures.note(fig, f"Paired by seed, {_seeds(tests)}; bar: 95 % t interval; shaded: a second Random's.")
     parts = [
         f"{TRAININGS[r.training]}, {r.percent:g} %, {r.method} {r.gain:+.2f}{_between(r)}" for r in table.itertuples()
     ]
@@ -435,6 +435,13 @@ def _ticks(ax, values, axis: str = "x") -> None:
     line.set_major_locator(FixedLocator(values))
     line.set_major_formatter(FixedFormatter([f"{value:g}" for value in values]))
     line.set_minor_locator(NullLocator())
+
+
+def _seeds(tests) -> str:
+    """Of a family: which arms, and which trainings, ran on fewer."""
+    arms, trainings = tests["method"], tests["training"].map(TRAININGS)
+    few = tests.groupby("training")["seed"].nunique().nunique() > 1
+    return figures.seeds(tests.assign(method=trainings if few else arms))
 
 
 def _between(row) -> str:
