@@ -88,7 +88,7 @@ def simsiam_5(results) -> Drawing | None:
         ax.set(xlabel="epoch", ylabel=name)
     axes[0].set_ylim(-1.05, 0.05)
     axes[2].set_ylim(0, max(1.1, float(rows["spread"].max()) * 1.05))
-    axes[1].legend(fontsize=8)
+    axes[0].legend(fontsize=8, loc="upper right")
     ends = rows.sort_values("epoch").groupby("method", sort=False).last()
     first = rows[rows["epoch"] == 0].groupby("method")["knn"].mean()
     parts = [
@@ -135,7 +135,7 @@ def _regimes(results, family: str) -> Drawing | None:
         ax.locator_params(axis="x", nbins=4)
     axes[0][0].set_ylabel("test accuracy, %")
     _legend(fig, arms, look, there)
-    figures.note(fig, f"As many labels in each cycle as at first. Mean of {figures.seeds(tests)}.")
+    figures.note(fig, f"As many labels in each cycle as at first. Mean of {_seeds(tests)}.")
     return Drawing(fig, tests, _said(tests, budgets), tests)
 
 
@@ -159,7 +159,7 @@ def _said(tests, budgets) -> str:
             ends = some.groupby("method", sort=False)["value"].mean().sort_values(ascending=False)
             told = ", ".join(f"{arm} {value:.1f}" for arm, value in ends.items())
             parts.append(f"{percent:g} % a cycle, {TRAININGS[kind]}, at {some['labelled'].iloc[0]} labels: {told}")
-    about = f"Lines of test accuracy in % against labels on {_datasets(tests)}, mean of {figures.seeds(tests)}."
+    about = f"Lines of test accuracy in % against labels on {_datasets(tests)}, mean of {_seeds(tests)}."
     return f"{about} {'; '.join(parts)}."
 
 
@@ -189,7 +189,7 @@ def gains_5(results, family: str = "few") -> Drawing | None:
         _log(ax, table["percent"])
     axes[0][0].set_ylabel("gain on Random, points of area")
     _legend(fig, arms, look, [])
-    figures.note(fig, f"Paired by seed, {figures.seeds(tests)}; bar: 95 % t interval; shaded: a second Random's.")
+    figures.note(fig, f"Paired by seed, {_seeds(tests)}; bar: 95 % t interval; shaded: a second Random's.")
     parts = [
         f"{TRAININGS[r.training]}, {r.percent:g} %, {r.method} {r.gain:+.2f}{_between(r)}" for r in table.itertuples()
     ]
@@ -230,7 +230,10 @@ def pretraining_gain_5(results, family: str = "few") -> Drawing | None:
     ax.set(xlabel=PERCENT, ylabel="pre-trained less scratch, points of area")
     _log(ax, table["percent"])
     ax.legend(fontsize=8)
-    figures.note(fig, f"Paired by seed, {figures.seeds(tests)}; bar: 95 % t interval.")
+    most = int(table["seeds"].max())
+    bars = "; bar: 95 % t interval" if most > 1 else ", so no interval"
+    figures.note(fig, f"Paired by seed, {most} seed{'s' * (most > 1)}{bars}.")
+    tests = tests[tests["percent"].isin(table["percent"]) & tests["training"].isin(("", "scratch"))]
     parts = [f"{r.percent:g} %, {r.method} {r.gain:+.1f}{_between(r)}" for r in table.itertuples()]
     about = "Area under the curve on frozen pre-trained features less that from scratch, points, on"
     said = f"{about} {_datasets(tests)}: {'; '.join(parts)}."
@@ -432,6 +435,13 @@ def _ticks(ax, values, axis: str = "x") -> None:
     line.set_major_locator(FixedLocator(values))
     line.set_major_formatter(FixedFormatter([f"{value:g}" for value in values]))
     line.set_minor_locator(NullLocator())
+
+
+def _seeds(tests) -> str:
+    """Of a family: which arms, and which trainings, ran on fewer."""
+    arms, trainings = tests["method"], tests["training"].map(TRAININGS)
+    few = tests.groupby("training")["seed"].nunique().nunique() > 1
+    return figures.seeds(tests.assign(method=trainings if few else arms))
 
 
 def _between(row) -> str:

@@ -73,6 +73,7 @@ def test_a_panel_a_budget_and_a_line_a_training_and_arm():
     assert [len(ax.lines) for ax in one.figure.axes] == [2, 6]
     assert "10 % a cycle, linear head, pre-trained, at 900 labels: random 81.0, entropy 80.5" in one.alt
     assert "from scratch, at 900 labels: random 70.0, entropy 70.0" in one.alt
+    assert "mean of 2 seeds (from scratch: 1)" in one.alt
     assert {line.get_linestyle() for line in one.figure.axes[1].lines} == {"-", ":", "--"}
     assert drawn.fig_5_4(FRAME).rows["dataset"].unique().tolist() == ["features-20"]
     assert drawn.fig_5_4(FRAME[FRAME["race"] != "many 1%"]) is None
