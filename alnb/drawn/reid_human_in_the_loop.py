@@ -212,6 +212,10 @@ def cost(results, race: str, metric: str = "mAP") -> Drawing | None:
     full = own[own["method"] == statistics.CEILING]
     if len(full):
         levels["all labels"] = full[metric].mean()
+    whole = _tests(results, "images", statistics.BASELINES[0])
+    if whole is not None and set(whole["dataset"]) == set(own["dataset"]):
+        last = whole[whole["cycle"] == whole["cycle"].max()]
+        levels[f"random, whole boxes ({int(last['labelled'].max()):,} pairs)"] = last[metric].mean()
     for word, level in levels.items():
         fig.axes[0].axhline(level, color="0.5", ls="--", lw=0.9)
         fig.axes[0].annotate(word, (1, level), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
