@@ -134,7 +134,7 @@ def fig_4(results, race: str) -> Drawing | None:
     k = _questions(rows)
     figures.note(fig, f"{figures.seeds(rows)}; {k} questions a query." + " Bars: one standard deviation." * several)
     parts = [f"{int(c)}: rank 1 {r['rank 1']:.1f}, mAP {r['mAP']:.1f}" for c, r in means.iterrows()]
-    about = f"Rank 1 and mAP in per cent of DRAL on {_datasets(rows)} by iteration, mean of {figures.seeds(rows)}"
+    about = f"Rank 1 and mAP in per cent of DRAL on {_datasets(rows)} by iteration, {_mean_of(rows)}"
     said = f"{about}. {'; '.join(parts)}."
     return Drawing(fig, rows, said, rows)
 
@@ -212,6 +212,10 @@ def cost(results, race: str, metric: str = "mAP") -> Drawing | None:
     full = own[own["method"] == statistics.CEILING]
     if len(full):
         levels["all labels"] = full[metric].mean()
+    whole = _tests(results, "images", statistics.BASELINES[0])
+    if whole is not None and set(whole["dataset"]) == set(own["dataset"]):
+        last = whole[whole["cycle"] == whole["cycle"].max()]
+        levels[f"random, whole boxes ({int(last['labelled'].max()):,} pairs)"] = last[metric].mean()
     for word, level in levels.items():
         fig.axes[0].axhline(level, color="0.5", ls="--", lw=0.9)
         fig.axes[0].annotate(word, (1, level), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
@@ -257,7 +261,7 @@ def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | 
         )
     figures.beside_axes(fig, list(rows["method"].unique()))
     figures.note(fig, standard.means(means) + " Grey: the network is fine-tuned, and distances are new.")
-    about = f"Lines against questions asked, to {means[x].max()}, on {_datasets(rows)}, mean of {figures.seeds(rows)}. "
+    about = f"Lines against questions asked, to {means[x].max()}, on {_datasets(rows)}, {_mean_of(rows)}. "
     return Drawing(fig, means, about + "; ".join(said) + ".", rows)
 
 
@@ -331,6 +335,10 @@ def _printed(printed, dataset: str, metric: str, method: str, k_max: str | None)
     part = printed[(printed["dataset"] == dataset) & (printed["metric"] == metric) & (printed["method"] == method)]
     values = [v for v, text in zip(part["value"], part["setting"]) if published.settings(text).get("k_max") == k_max]
     return values[0] if values else float("nan")
+
+
+def _mean_of(rows) -> str:
+    return f"mean of {figures.seeds(rows)}" if rows["seed"].nunique() > 1 else "one seed"
 
 
 def _datasets(rows) -> str:

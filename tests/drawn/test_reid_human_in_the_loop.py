@@ -105,6 +105,14 @@ def test_the_cost_has_the_other_questions_as_lines_of_their_own_and_both_levels(
     assert "from 0 to 100" in one.alt
 
 
+def test_the_other_budget_is_a_level_where_it_ran_on_the_same_data():
+    one = FRAME[(FRAME["method"] == "random") & (FRAME["kind"] == "test")].assign(
+        race="images", labelled=4000, mAP=17.0
+    )
+    assert "random, whole boxes (4,000 pairs): 17.0." in drawn.cost(pandas.concat([FRAME, one]), "market").alt
+    assert "whole boxes" not in drawn.cost(pandas.concat([FRAME, one.assign(dataset="other")]), "market").alt
+
+
 def test_the_rewards_are_means_of_fifths_of_a_block(capsys):
     one = drawn.rewards(FRAME, "market")
     own = one.data[(one.data["method"] == "dral") & (one.data["seed"] == 0)]

@@ -56,7 +56,8 @@ def test_a_step_is_the_gradient_of_the_huber_loss_clipped(name, theirs):
     with torch.no_grad():
         following = plain(kept["states"][e, t + 1].float())
         y = [
-            float(kept["rewards"][i, j]) + (0.99 * max(following[n, k].item() for k in range(3) if kept["there"][i, j + 1, k]) if j == 0 else 0)
+            float(kept["rewards"][i, j])
+            + (0.99 * max(following[n, k].item() for k in range(3) if kept["there"][i, j + 1, k]) if j == 0 else 0)
             for n, (i, j) in enumerate(zip(e.tolist(), t.tolist()))
         ]  # fmt: skip
     value = plain(kept["states"][e, t].float())[range(8), kept["actions"][e, t]]
