@@ -333,6 +333,13 @@ def test_what_no_arm_can_be_is_refused(race, said):
         scal.grid(race, **TINY)
 
 
+def test_imagenets_weights_are_looked_for_before_anything_starts(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(BadRequest, match="are not in torch's cache"):
+        scal.prepare(Run(scal.STUDY.name, DATA, "spatial", 0), print)
+    scal.prepare(run(), print)
+
+
 def test_an_arm_is_named_by_its_options_and_flip_needs_the_same_training():
     race = {"dataset": DATA, "seeds": 2, "arms": ["channel_critic(value='joint')", "flip", "channel(seeds=1)"]}
     runs = scal.grid(race, **TINY)
