@@ -409,9 +409,12 @@ def share_inside(maps, mask):
 
 
 def measured(run: Run, network, critics, data, device: str) -> list[dict]:
-    """Rows about the attention of test images: kind "attention" (a site: share of attention and of the signal inside person
-    and accessories, and `own_share`, in percent), "quality" (an image: its V and its shares, means over the sites), "critic" (Spearman's
-    rank correlation of these V with the shares) and "critic site" (the same of each site's own)."""
+    """Rows about the attention of test images, shares in percent.
+
+    "attention", a site: share of attention and of the signal inside person and accessories, and `own_share`. "quality", an
+    image: its V and its shares, means over the sites. "critic": Spearman's rank correlation of these V with the shares;
+    "critic site": the same of each site's own.
+    """
     import torch
 
     from alnb.datasets import reid
