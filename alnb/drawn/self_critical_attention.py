@@ -186,13 +186,19 @@ def _inside(results, race, arms) -> str:
     rows = _kind(results, race, "attention")
     if rows is None:
         return ""
-    means = rows[rows["method"].isin(arms)].groupby("method", sort=False)[["person", "area"]].mean()
-    parts = [f"{arm} {means.loc[arm, 'person']:.1f} %" for arm in arms if arm in means.index]
+    columns = [name for name in ("person", "area", "own") if name in rows]
+    means = rows[rows["method"].isin(arms)].groupby("method", sort=False)[columns].mean()
+    there = [arm for arm in arms if arm in means.index]
+    parts = [f"{arm} {means.loc[arm, 'person']:.1f} %" for arm in there]
     where, box = (
         "Of the attention, mean of the sites and all seeds, falls on the person",
         f"{means['area'].mean():.1f} % of a box",
     )
-    return f"{where}: {', '.join(parts)}; the person is {box}."
+    text = f"{where}: {', '.join(parts)}; the person is {box}."
+    if "own" not in means or means["own"].isna().all():
+        return text
+    own = [f"{arm} {means.loc[arm, 'own']:.1f} %" for arm in there]
+    return f"{text} Of A's variance is the image's own, not the same for all: {', '.join(own)}."
 
 
 # --- does V measure the quality of attention? -----------------------------------------------------------------------------------

@@ -409,9 +409,12 @@ def share_inside(maps, mask):
 
 
 def measured(run: Run, network, critics, data, device: str) -> list[dict]:
-    """Rows about the attention of test images: kind "attention" (a site: share of attention and of the signal inside person
-    and accessories, in percent), "quality" (an image: its V and its shares, means over the sites), "critic" (Spearman's
-    rank correlation of these V with the shares) and "critic site" (the same of each site's own)."""
+    """Rows about the attention of test images, shares in percent.
+
+    "attention", a site: share of attention and of the signal inside person and accessories, and `own_share`. "quality", an
+    image: its V and its shares, means over the sites. "critic": Spearman's rank correlation of these V with the shares;
+    "critic site": the same of each site's own.
+    """
     import torch
 
     from alnb.datasets import reid
@@ -432,16 +435,13 @@ def measured(run: Run, network, critics, data, device: str) -> list[dict]:
         "signal": torch.stack([share_inside(one, person) for one in signal], 1),
     }
     area = person.float().mean((1, 2))
-    about = {"area": 100 * area.mean().item(), "images": len(chosen)}
-    rows = [
-        {
-            "kind": "attention",
-            "site": site + 1,
-            **{k: 100 * v[:, site].mean().item() for k, v in shares.items()},
-            **about,
-        }
-        for site in range(len(maps))
-    ]
+    rows, area_of_all = [], 100 * area.mean().item()
+    for site, A in enumerate(seen.A):
+        inside = {name: 100 * value[:, site].mean().item() for name, value in shares.items()}
+        own = {} if A is None else {"own": 100 * own_share(A)}
+        rows.append(
+            {"kind": "attention", "site": site + 1, **inside, **own, "area": area_of_all, "images": len(chosen)}
+        )
     if V is None:
         return rows
     whole = {name: torch.cat([value.mean(1, keepdim=True), value], 1) for name, value in shares.items()}
@@ -459,6 +459,14 @@ def measured(run: Run, network, critics, data, device: str) -> list[dict]:
     for i in range(len(chosen)):
         rows.append({"kind": "quality", "image": int(chosen[i]), **{k: v[i].item() for k, v in columns.items()}})
     return rows
+
+
+def own_share(A) -> float:
+    """Which share of the variance of attentions (B, ...) is the image's own: 0 where all images get the same weights, 1 where
+    no place (or channel) has a weight of its own that they share."""
+    A = A.flatten(1).double()
+    total = A.var(correction=0)
+    return (A.var(0, correction=0).mean() / total).item() if total > 0 else math.nan
 
 
 def spearman(a, b) -> float:

@@ -45,7 +45,10 @@ def frame():
                 continue
             has = "spatial_" in method
             for site in range(1, 6):
-                rows.append(about | {"kind": "attention", "site": site, "person": 30.0 + 2 * has, "area": 27.0})
+                rows.append(
+                    about
+                    | {"kind": "attention", "site": site, "person": 30.0 + 2 * has, "area": 27.0, "own": 4.0 + has}
+                )
                 rows.append(about | {"kind": "gradient", "site": site, "epoch": 1, "J_cls": 10.0**-site, "J_tri": 1.0,
                                      **({"J_cri": 0.01} if has else {})})  # fmt: skip
             for number in range(3):
@@ -101,6 +104,7 @@ def test_fig_4_shows_both_attentions_of_each_pair_and_says_where_they_are():
         one = drawn.fig_4(FRAME, images)
         assert len(one.figure.axes) == 3 * 6
         assert "spatial 30.0 %, spatial_critic 32.0 %; the person is 27.0 % of a box" in one.alt
+        assert "not the same for all: spatial 4.0 %, spatial_critic 5.0 %" in one.alt
         assert [len(ax.images) for ax in one.figure.axes[:3]] == ([1, 2, 2] if images else [0, 1, 1])
     (map_,) = one.figure.axes[1].images
     assert map_.get_array()[0, :3].tolist() == pytest.approx([0, 1 / 99, 2 / 99])

@@ -225,6 +225,15 @@ def test_shares_inside_a_mask_by_hand():
     assert scal.share_inside(maps, mask).tolist() == pytest.approx([1.5 / 8])
 
 
+def test_how_much_of_an_attention_is_the_images_own():
+    same = torch.rand(1, 1, 4, 2).expand(5, 1, 4, 2)
+    assert scal.own_share(same) == pytest.approx(0)
+    of_images = torch.rand(5, 1, 1, 1).expand(5, 1, 4, 2)
+    assert scal.own_share(of_images) == pytest.approx(1)
+    assert scal.own_share(torch.tensor([[[[0.0, 2.0]]], [[[2.0, 4.0]]]])) == pytest.approx(0.5)  # 1 of 2, by hand
+    assert math.isnan(scal.own_share(torch.ones(3, 2, 1, 1)))
+
+
 def test_spearman_is_scipys_and_says_when_nothing_varies():
     from scipy.stats import spearmanr
 
@@ -331,6 +340,13 @@ def test_what_cannot_be_is_refused(changed, said):
 def test_what_no_arm_can_be_is_refused(race, said):
     with pytest.raises(BadRequest, match=said):
         scal.grid(race, **TINY)
+
+
+def test_imagenets_weights_are_looked_for_before_anything_starts(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(BadRequest, match="are not in torch's cache"):
+        scal.prepare(Run(scal.STUDY.name, DATA, "spatial", 0), print)
+    scal.prepare(run(), print)
 
 
 def test_an_arm_is_named_by_its_options_and_flip_needs_the_same_training():
