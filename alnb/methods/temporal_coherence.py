@@ -385,7 +385,8 @@ def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
     links = errors.graph.edges[(errors.graph.edges < len(footage.boxes)).all(1)]
     for order, one in (("in time", errors), ("shuffled", in_order(estimate(mixed, rules), place))):
         for row in against_truth(footage, truth, one.graph, (one.labels == FP) | (one.labels == FN), links):
-            gain = {"gain_precision": row["precision"] - row["chance"]} if "precision" in row and one is errors else {}
+            own = one is errors and row["sort"] == "all"  # what nothing is said of is no better than chance
+            gain = {"gain_precision": row.get("precision", row["chance"]) - row["chance"]} if own else {}
             rows.append({"kind": "errors", "cycle": now.cycle, "order": order, **row, **gain})
     return rows + (shown(footage, truth, errors) if now.cycle == 0 else []), {}
 

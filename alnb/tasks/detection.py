@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -513,11 +514,12 @@ class Seen:
 
 
 def pretrain(task: Detection):
-    """A detector trained on `pretraining_frames` random frames of another set of assets, 0: all."""
+    """A detector trained on `pretraining_frames` random frames of another set of assets that hold an object, 0: all of them."""
     import torch
 
-    o, rng = task.options, torch_stream(task.run.seed, "initial pool")
-    chosen = torch.randperm(task.size, generator=rng)[: o.pretraining_frames or None].sort().values.tolist()
+    most = task.options.pretraining_frames or task.size
+    order = torch.randperm(task.size, generator=torch_stream(task.run.seed, "initial pool")).tolist()
+    chosen = list(itertools.islice((i for i in order if len(task.reel[i].boxes)), most))
     return task.train(chosen, task.labels(chosen, {}), 0)[0]
 
 

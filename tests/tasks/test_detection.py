@@ -229,6 +229,14 @@ def test_every_arm_starts_from_one_detector_of_another_world():
     assert all(run.options.start == "last" for run in runs)
 
 
+def test_pretraining_takes_frames_that_hold_an_object(monkeypatch):
+    task = Detection(run(ch2.PRETRAINED, videos=6, frames=4, pretraining_frames=5))
+    monkeypatch.setattr(task, "train", lambda samples, labels, cycle: (samples, None))
+    chosen = detection.pretrain(task)
+    assert len(set(chosen)) == 5
+    assert all(len(task.reel[i].boxes) for i in chosen)
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
