@@ -4,14 +4,36 @@ Every box is a pure function of (world, identity, camera, frame): it does not de
 order, or how many.
 
 What makes it hard, and what a method can use
-- siblings: identities come in groups of one to four that share build, hair colour and clothes, and differ in details:
-  what they carry, hat, shoes, hair, a logo.
-- cameras: each has its own cast, gamma, light, blur, noise, compression and background, and a direction that people
-  mostly walk in.
+- siblings: in market half of the people belong to groups of two to four that share build, hair colour and clothes, and differ in
+  details: what they carry (never the same), hat, scarf, shoes, hair, a logo.
+- cameras: each has its own cast, gamma, light, blur, noise, compression and street, and a direction that people mostly
+  walk in.
 - views: from the front a logo is seen and a backpack is two straps; from behind it is the other way round.
 - passages: a person's boxes of one walk past one camera are near-duplicates, numbered as one track.
 - occluders and second pedestrians cover or crowd; a detector's boxes are shifted and scaled.
-- junk (boxes that hold a third of somebody) and distractors (less of somebody, or nobody) in the gallery.
+- junk (a third to two thirds of a right box: IoU 0.2 to 0.5) and distractors (less) in the gallery, as Market defines
+  them.
+
+Presets stand in for a benchmark each: market, duke (eight cameras; more coats and grey, other streets), cuhk01 (two
+views of two boxes each), cuhk03 with labelled (tight) and detected boxes of the same people. The nulls take a mechanism
+away: no siblings; nobody hidden or crowded. `pedestrians-tiny` is for smoke tests.
+
+How hard it is: tuned with plain cross entropy alone (`reid_small` from scratch, Adam 3.5e-3, one epoch of warm-up, then
+a cosine, batch 64, crop of 4, flip; cosine distance of z with the flip test), on the development seed 1000 of world and
+training, blind to attention, triplets and selection. Per cent, and CPU seconds of the training on one core:
+
+    preset                 people  boxes  epochs  rank 1  rank 5   mAP  seconds
+    market                    150  2,613      20    54.4    77.6  46.7       42
+    market, more people       450  7,911      10    67.4    84.6  60.3       62
+    market-no-siblings        150  2,613      15    75.5    88.6  62.1       31
+    duke                      150  2,365      15    42.2    62.8  37.7       28
+    cuhk01                    200    800      30    53.8    79.4  64.0       19
+    cuhk03-labelled           300  1,819      18    51.5    73.0  60.8       26
+    cuhk03-detected           300  1,819      18    44.5    66.0  53.2       25
+    market-no-occluders       150  2,613      15    64.3    87.3  59.5       30
+Of market's wrong nearest boxes three quarters are of the query's own camera, half are siblings, a tenth distractors.
+With three times the siblings' share and twice the casts rank 1 was 13. One seed each, 427 to 526 queries (cuhk01 320,
+cuhk03 200): two points, three there, are noise.
 """
 
 from __future__ import annotations
@@ -55,19 +77,20 @@ class Preset:
 
 
 _MARKET = Preset("six cameras before a market", 1)
-_CUHK03 = Preset("two cameras of a campus", 4, cameras=2, train=140, test=120, seen=(2, 2), frames=(4, 6), again=0.0,
-                 junk=0.0, distractors=0.0, winter=0.4, grey=0.35)  # fmt: skip
+_CUHK03 = Preset("two cameras of a campus", 4, cameras=2, train=300, test=100, seen=(2, 2), frames=(2, 4), again=0.0,
+                 siblings=0.1, occluded=0.1, crowded=0.1, cast=0.03, junk=0.0, distractors=0.0, winter=0.4,
+                 grey=0.3)  # fmt: skip
 PRESETS = {
     "pedestrians-market": _MARKET,
     "pedestrians-market-no-siblings": replace(_MARKET, siblings=0.0, title=_MARKET.title + ", no two alike"),
     "pedestrians-market-no-occluders": replace(_MARKET, occluded=0.0, crowded=0.0, title=_MARKET.title + ", nobody hidden"),
-    "pedestrians-duke": Preset("eight cameras of a campus", 2, cameras=8, seen=(2, 5), frames=(2, 5), occluded=0.35,
-                               crowded=0.25, cast=0.06, grey=0.6, winter=0.7, junk=0.0, distractors=0.25),
+    "pedestrians-duke": Preset("eight cameras of a campus", 2, cameras=8, seen=(2, 5), frames=(2, 5), occluded=0.3,
+                               crowded=0.25, cast=0.05, grey=0.5, winter=0.6, junk=0.0, distractors=0.25),
     "pedestrians-cuhk01": Preset("two cameras, two boxes each", 3, cameras=2, train=200, test=160, seen=(2, 2), frames=(2, 2),
                                  again=0.0, jitter=0.02, occluded=0.1, crowded=0.15, junk=0.0, distractors=0.0,
                                  grey=0.3, both=False),
-    "pedestrians-cuhk03-labelled": replace(_CUHK03, jitter=0.02, title=_CUHK03.title + ", tight boxes"),
-    "pedestrians-cuhk03-detected": replace(_CUHK03, jitter=0.08, title=_CUHK03.title + ", a detector's boxes"),
+    "pedestrians-cuhk03-labelled": replace(_CUHK03, jitter=0.01, title=_CUHK03.title + ", tight boxes"),
+    "pedestrians-cuhk03-detected": replace(_CUHK03, jitter=0.05, title=_CUHK03.title + ", a detector's boxes"),
     "pedestrians-tiny": replace(_MARKET, stream=5, cameras=3, train=24, test=20, seen=(2, 3), frames=(2, 3), siblings=0.15,
                                 occluded=0.1, crowded=0.15, cast=0.04, title="three cameras, few people, for smoke tests"),
 }  # fmt: skip
@@ -665,8 +688,8 @@ COUNTS = {
     "pedestrians-market-no-occluders": (2_594, 2_025),
     "pedestrians-duke": (2_372, 1_838),
     "pedestrians-cuhk01": (800, 320),
-    "pedestrians-cuhk03-labelled": (1_405, 961),
-    "pedestrians-cuhk03-detected": (1_405, 961),
+    "pedestrians-cuhk03-labelled": (1_803, 407),
+    "pedestrians-cuhk03-detected": (1_803, 407),
     "pedestrians-tiny": (183, 142),
 }  # fmt: skip
 COUNTS |= {"pedestrians-market-small": (1_033, 1_014), "pedestrians-duke-small": (1_535, 498), "pedestrians-tiny-source": (135, 56)}

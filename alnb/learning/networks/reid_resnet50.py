@@ -10,7 +10,7 @@ from alnb.errors import BadRequest
 from alnb.learning.networks._neck import Necked
 
 INPUT = "images"
-COST = (900.0, 300.0)
+COST = (310.0, 92.0)  # at 256 x 128
 
 
 class ReIDResNet50(Necked):
