@@ -524,7 +524,7 @@ def examples(run: Run, network, data, device: str) -> list[dict]:
 # --- the study: runs ------------------------------------------------------------------------------------------------------
 
 PART_SECONDS = 200  # a step, as it is planned
-PLACES = {"reid_small": 64 * 32, "reid_resnet50": 384 * 192}  # pixels that a network's COST is of
+PLACES = {"reid_small": 64 * 32, "reid_resnet50": 256 * 128}  # pixels that a network's COST is of
 
 
 def device() -> str:
