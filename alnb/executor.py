@@ -201,10 +201,11 @@ class _Driver:
         self.again: set[str] = set()  # done runs whose tensors are needed and do not verify
         self.outcome.done = [run for run in wanted if store.read(run).done]
         # what a finished run needed is not looked at again
-        missing = with_needs(run for run in wanted if run not in self.outcome.done)
+        done, asked = set(self.outcome.done), set(wanted)
+        missing = with_needs(run for run in wanted if run not in done)
         self.queue = [
             run for run in missing
-            if not store.read(run).done and (run in wanted or not records.starts_from(run))
+            if not store.read(run).done and (run in asked or not records.starts_from(run))
         ]  # fmt: skip
 
     def prepare(self) -> None:

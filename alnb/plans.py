@@ -278,7 +278,8 @@ def standing(runs: list[Run], profile: str, store: Store) -> Standing:
         else:
             missing.append(run)
             failed += [run] if progress.error else []
-    todo = [run for run in with_needs(missing) if run in missing or not _there(run, store)]
+    absent = set(missing)
+    todo = [run for run in with_needs(missing) if run in absent or not _there(run, store)]
     seconds = sum(study(run.study).seconds(run) * (1 - len(store.read(run).steps) / run.steps) for run in todo)
     lacking = {}
     for name in sorted({run.dataset for run in todo}):

@@ -27,6 +27,7 @@ import hashlib
 import importlib
 import inspect
 import operator
+import os
 import pickle
 import re
 import sys
@@ -251,12 +252,22 @@ def _known(name):
     )
 
 
+FOLDERS = ("acquisition", "methods")
+
+
 def _entries():
-    package = Path(__file__).parent.parent
+    package = os.path.dirname(os.path.dirname(__file__))
+    folders = [f"{package}/{name}" for name in FOLDERS]
+    return _listed(package, *(os.stat(folder).st_mtime_ns for folder in folders if os.path.isdir(folder)))
+
+
+@functools.lru_cache(maxsize=1)
+def _listed(package, *changed):
+    """What the folders hold, read again where a file came or went."""
     entries = {}
-    for folder in ("acquisition", "methods"):
-        for path in sorted((package / folder).glob("*.py")):
-            for entry in _read(path, f"alnb.{folder}.{path.stem}", path.stat().st_mtime_ns):
+    for name in FOLDERS:
+        for path in sorted(Path(package, name).glob("*.py")):
+            for entry in _read(path, f"alnb.{name}.{path.stem}", path.stat().st_mtime_ns):
                 if entry.name in entries:
                     both = f"{entries[entry.name].module} and {entry.module}"
                     raise BadRequest(f"two strategies are named {entry.name!r}, in {both}; accepted: one")
