@@ -86,8 +86,9 @@ function render({ model, el }) {
 
   root.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    const choice = (model.get("asked").choices || []).findIndex(({ key }) => key === event.key.toLowerCase());
-    if (choice < 0 && event.key !== "u") return;
+    const pressed = event.key.toLowerCase();
+    const choice = (model.get("asked").choices || []).findIndex(({ key }) => key === pressed);
+    if (choice < 0 && pressed !== "u") return;
     event.preventDefault();
     event.stopPropagation(); // or JupyterLab takes it for a command
     choice < 0 ? undo() : answer(choice);

@@ -14,6 +14,7 @@ import anywidget
 import traitlets
 
 from alnb.conversation import ASKING, DONE, FAILED, THINKING, Conversation, conversation
+from alnb.errors import BadRequest
 from alnb.runs import Question, Run
 from alnb.store import Store
 
@@ -23,8 +24,8 @@ FOLDER = Path(__file__).parent
 class Annotator(anywidget.AnyWidget):
     """Asks the questions of `runs`, one run after the other, until all are done.
 
-    `asked` is what the browser draws: number, text, images, choices; the browser sends back the number it answers, so that a
-    second click on the same question counts for nothing.
+    `asked` is what the browser draws: number (of the run and of the question), text, images, choices; the browser sends back
+    the number it answers, so that a second click on the same question counts for nothing.
     """
 
     _esm = FOLDER / "annotate.js"
@@ -38,14 +39,29 @@ class Annotator(anywidget.AnyWidget):
 
     def __init__(self, runs: list[Run], store: Store | None = None):
         super().__init__()
-        self.runs, self.store, self.talk, self._at = list(runs), store or Store(), None, 0
+        self.runs, self.store, self._at = list(runs), store or Store(), 0
+        self.talk: Conversation | None = None
         self._drawing = threading.RLock()  # the study answers from another thread
+        self._passed: list[str] = []  # why runs were passed over
         self.on_msg(self._heard)
         self._open()
 
     def _open(self) -> None:
-        self.talk: Conversation = conversation(self.runs[self._at], self.store, self._changed)
-        self._changed()
+        """The first run, from here on, that can be asked; what another process asks is passed over."""
+        with self._drawing:  # a question may come before the conversation is ours to draw
+            while True:
+                last = self._at + 1 == len(self.runs)
+                try:
+                    self.talk = conversation(self.runs[self._at], self.store, self._changed)
+                except BadRequest as error:
+                    self._passed.append(str(error))
+                    if last:
+                        self.status, self.message = FAILED, f"Stopped: {'; '.join(self._passed)}"
+                        return
+                else:
+                    if last or self.talk.status != DONE:
+                        return self._draw(self.talk)
+                self._at += 1
 
     def _heard(self, _, content: dict, buffers) -> None:
         """An answer, by its place among the choices, or the wish to take the last one back."""
@@ -53,10 +69,10 @@ class Annotator(anywidget.AnyWidget):
         if content.get("undo"):
             talk.undo()
             return
-        question = talk.question()
-        if question is not None and 0 <= int(content["choice"]) < len(question.choices):
+        question, (run, _, number) = talk.question(), str(content["number"]).partition("/")
+        if question is not None and run == talk.run.key[:8] and 0 <= int(content["choice"]) < len(question.choices):
             seconds = max(0.0, float(content.get("seconds", 0)))
-            talk.answer(int(content["number"]), question.choices[int(content["choice"])][2], seconds)
+            talk.answer(int(number), question.choices[int(content["choice"])][2], seconds)
 
     def _changed(self) -> None:
         with self._drawing:
@@ -67,21 +83,22 @@ class Annotator(anywidget.AnyWidget):
         if talk.status == DONE and self._at + 1 < len(self.runs):
             self._at += 1
             return self._open()
+        notes = "".join(f" ({note})" for note in (*self._passed, talk.said) if note)
         of = f" (run {self._at + 1} of {len(self.runs)})" if len(self.runs) > 1 else ""
         with self.hold_sync():
             if talk.status == ASKING:
-                self.asked = drawn(talk.question(), talk.number)
+                self.asked = drawn(talk.question(), f"{talk.run.key[:8]}/{talk.number}")
             self.given, self.share, self.undoable = talk.given, talk.share, talk.given > talk.finished
             self.message = {
                 ASKING: f"{talk.given} answered{of}",
                 THINKING: f"{talk.given} answered{of}; the model is learning from them",
                 DONE: f"Done: {talk.given} answered. Run the cell of the grid again to draw the results.",
                 FAILED: f"Stopped: {talk.why}",
-            }.get(talk.status, f"{talk.given} answered, all kept. Run this cell again to go on.")
+            }.get(talk.status, f"{talk.given} answered, all kept. Run this cell again to go on.") + notes
             self.status = talk.status
 
 
-def drawn(question: Question, number: int) -> dict:
+def drawn(question: Question, number: str) -> dict:
     """A question as JSON for the browser, its images as PNG."""
     from PIL import Image
 

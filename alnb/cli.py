@@ -149,6 +149,7 @@ def compute(options) -> int:
 
     made, store = _plan(options), Store()
     runs = _retraining(made, options.selections) if options.selections else made.runs
+    plans.check_answerable(runs)
     now = plans.standing(runs, made.profile, store)
     runnable = [r for r in now.missing if not plans.lacks(r, now.lacking, store)]
     for text in now.lacking.values():

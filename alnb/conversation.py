@@ -88,8 +88,8 @@ class Conversation:
     """Holds one run while a person answers it.
 
     status: "asking" (`query` waits for an answer; `number` counts the questions put), "thinking", "done", "failed" (`why`),
-    "closed". `given` answers were kept so far, `labelled` of them in steps that are finished. on_change() is called, from
-    another thread, whenever these change.
+    "closed". `given` answers were kept so far, `finished` of them in steps that are finished; `said`: what a person should know
+    of them. on_change() is called, from another thread, whenever these change.
 
     BadRequest for a run whose study asks nothing question by question, that needs a run which is not done, or that another
     process holds.
@@ -99,7 +99,7 @@ class Conversation:
         self.run, self.store, self.on_change = run, store or Store(), on_change
         if study(run.study).talk is None:
             raise BadRequest(f"{run.study} asks nothing question by question")
-        self.status, self.why, self.query, self.number = THINKING, "", None, 0
+        self.status, self.why, self.said, self.query, self.number = THINKING, "", "", None, 0
         self._answers: list[dict] = []  # of the current step, as they are kept
         self._behind = 0  # how many of them the step has been told
         self._guard, self._changed = threading.RLock(), threading.Condition()
@@ -143,7 +143,8 @@ class Conversation:
             if self.status != ASKING or number != self.number:
                 return False
             line = {"query": self.query, "answer": answer, "seconds": round(seconds, 2), "at": _now()}
-            self.store.append_asked(self.run, len(self._progress.steps), line)
+            if not self._kept(line):
+                return False
             self._answers.append(line)
             self._behind = len(self._answers)
             self._set(THINKING)
@@ -155,7 +156,8 @@ class Conversation:
         with self._guard:
             if self.status != ASKING or not self._answers:
                 return False
-            self.store.append_asked(self.run, len(self._progress.steps), {"undo": True, "at": _now()})
+            if not self._kept({"undo": True, "at": _now()}):
+                return False
             self._answers.pop()
             self._behind = 0
             self._set(THINKING)
@@ -163,11 +165,25 @@ class Conversation:
             self._pipe.send(("task", self._task))
         return True
 
+    def _kept(self, line: dict) -> bool:
+        try:
+            self.store.append_asked(self.run, len(self._progress.steps), line)
+        except OSError as error:
+            self._end(FAILED, f"the answer could not be kept ({error.strerror or error}); those before it are")
+            return False
+        return True
+
     def wait(self, timeout: float = 60.0) -> str:
         """The status once the study thinks no longer."""
         with self._changed:
             self._changed.wait_for(lambda: self.status != THINKING, timeout)
         return self.status
+
+    def __enter__(self) -> Conversation:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
 
     def close(self) -> None:
         """Let go of the run; it goes on with the next conversation."""
@@ -193,20 +209,21 @@ class Conversation:
         self._pipe.send(("task", self._task))
 
     def _listen(self) -> None:
-        try:
-            while True:
+        while True:
+            try:
                 kind, value = self._pipe.recv()
-                with self._guard:
-                    if self.status not in (ASKING, THINKING):
-                        return
+            except (EOFError, OSError):
+                kind, value = "gone", None
+            with self._guard:
+                if self.status not in (ASKING, THINKING):
+                    return
+                if kind == "gone":
+                    return self._end(FAILED, "its process ended; what was answered is kept")
+                try:
                     (self._asked if kind == "asked" else self._step)(value)
-        except (EOFError, OSError):
-            with self._guard:
-                if self.status in (ASKING, THINKING):
-                    self._end(FAILED, "its process ended; what was answered is kept")
-        except Exception as error:  # of the store: a full disk
-            with self._guard:
-                self._end(FAILED, f"{type(error).__name__}: {error}; what was answered is kept")
+                except Exception as error:  # of the store: a full disk
+                    what = getattr(error, "strerror", None) or error
+                    return self._end(FAILED, f"{type(error).__name__}: {what}; what was answered is kept")
 
     def _asked(self, query: Any) -> None:
         if self._behind < len(self._answers):
@@ -216,7 +233,8 @@ class Conversation:
                 return self._pipe.send(("answer", known["answer"]))
             self.store.forget_asked(self.run, len(self._progress.steps), self._behind)
             left = len(self._answers) - self._behind
-            warnings.warn(f"{self.run}: {left} answers are to other questions; asked again", stacklevel=2)
+            self.said = f"{left} answers are to other questions; asked again"
+            warnings.warn(f"{self.run}: {self.said}", stacklevel=2)
             del self._answers[self._behind :]
         self.query, self.number = query, self.number + 1
         self._set(ASKING)
@@ -226,7 +244,7 @@ class Conversation:
         if "error" in result:
             self.store.write_error(self.run, {"step": index, **result})
             return self._end(FAILED, result["what"])
-        told = [{name: line[name] for name in ("seconds", "at")} for line in self._answers]
+        told = [{name: line[name] for name in ("query", "seconds", "at")} for line in self._answers]
         result["provenance"]["answered"] = told
         self.store.write(self.run, index, result, self._progress)
         self._answers = []
@@ -240,7 +258,10 @@ class Conversation:
             self.query = None
         with self._changed:
             self._changed.notify_all()
-        self.on_change()
+        try:
+            self.on_change()
+        except Exception as error:  # of whoever looks on: the answers are not concerned
+            warnings.warn(f"{self.run}: {type(error).__name__}: {error}", stacklevel=2)
 
     def _end(self, status: str, why: str = "") -> None:
         self.why = why
@@ -282,13 +303,13 @@ def conversation(run: Run, store: Store | None = None, on_change: Callable[[], N
     return there
 
 
-def first_question(run: Run, store: Store | None = None) -> Question:
-    """What whoever answers `run` is asked first. BadRequest where it needs a run that is not done."""
+def first_question(run: Run, store: Store | None = None) -> Question | None:
+    """What whoever answers `run` is asked first, None where nothing is. BadRequest where it needs a run that is not done."""
     talk = study(run.study).talk(run, State(needs=_started_from(run, store or Store()), carry=run.carry))
     seed_globals(run, 0)
-    query = next(talk)
+    query = next(talk, None)
     talk.close()
-    return study(run.study).question(run, query)
+    return None if query is None else study(run.study).question(run, query)
 
 
 @atexit.register

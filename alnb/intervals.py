@@ -168,17 +168,20 @@ def verdict(difference: Difference, band: float = math.nan, direction: str = "hi
     In this order: the whole interval strictly inside (-band, band): "equivalent", *even if it excludes 0*, because an
     effect shown to be smaller than what matters is not the claimed one; wholly on the claimed side of 0: "holds"; on
     the other: "reversed"; else, and without an interval (n < 2): "cannot be told". Ends that touch 0 or the band do
-    not count. No band (NaN): never equivalent. direction: "higher" or "lower", what the claim says of the method.
+    not count. No band (NaN): never equivalent. direction: "higher" or "lower", what the claim says of the method, or "equal":
+    then it "holds" where it would be equivalent, and is "reversed" where the whole interval lies beyond the band.
     """
-    if direction not in ("higher", "lower"):
-        raise BadRequest(f"direction is higher or lower; given {direction!r}")
+    if direction not in ("higher", "lower", "equal"):
+        raise BadRequest(f"direction is higher, lower or equal; given {direction!r}")
     if band < 0:
         raise BadRequest(f"a band of equivalence is not negative; given {band}")
     low, high = difference.low, difference.high
     if direction == "lower":
         low, high = -high, -low
     if -band < low and high < band:
-        return "equivalent"
+        return "holds" if direction == "equal" else "equivalent"
+    if direction == "equal":
+        return "reversed" if low > band or high < -band else "cannot be told"
     if low > 0:
         return "holds"
     return "reversed" if high < 0 else "cannot be told"

@@ -54,7 +54,7 @@ class Notebook:
         self.config, self.store = plans.config(made.name), Store()
         self.failed: dict[Run, str] = {}
         self.waiting: list[Run] = []
-        self._grid: list[Run] = []
+        self._grid: dict[str, list[Run]] = {}
         self.folder = plans.figures_folder() / made.label
         self._began, self._computed, self._reruns, self._ran = time.time(), 0, {}, {}
         workers = os.environ.get("ALNB_CLUSTER") or f"{default_workers()} worker" + "s" * (default_workers() > 1)
@@ -67,13 +67,15 @@ class Notebook:
         traceback and kept in `failed`; what cannot run for want of data is named. Raises if nothing is there to draw.
         """
         self._check_defined(runs)
-        self._grid = list(runs)
+        if oracle is None:
+            plans.check_answerable(runs)
+        self._grid |= {race: [run for run in runs if run.race == race] for race in {run.race for run in runs}}
         before = plans.standing(runs, self.plan.profile, self.store)
         runnable = [] if drawing_only() else [r for r in before.missing if not plans.lacks(r, before.lacking, self.store)]
         self._announce(runs, before, runnable, workers or default_workers())
         outcome = self._drive(runnable, workers, oracle) if runnable else None
-        if outcome and outcome.waiting:
-            self.waiting = [run for run in runs if run in outcome.waiting]
+        self.waiting = [run for run in runs if outcome and run in outcome.waiting]
+        if self.waiting:
             who = " and ".join(sorted({run.options.annotator for run in self.waiting}))
             count = f"{len(self.waiting)} runs wait" if len(self.waiting) > 1 else "1 run waits"
             print(f"{count} for {who}'s answers: nb.annotate(race) asks")
@@ -116,7 +118,7 @@ class Notebook:
         from alnb import annotate
         from alnb.conversation import first_question
 
-        runs = [run for run in self._grid if run.race == race and study(run.study).question]
+        runs = [run for run in self._grid.get(race, ()) if study(run.study).question]
         if not runs:
             print(f"nothing is asked in the race {race!r}: it is left out, or the grid has not run")
             return None
@@ -126,7 +128,16 @@ class Notebook:
         who = runs[0].options.annotator
         truth = "the dataset's own labels answer; name an annotator to be asked"
         print(f"{who} answers in JupyterLab" if todo else truth if who == TRUTH else "all questions are answered")
-        self.show(annotate.still(first_question(runs[0], self.store)))
+        for run in todo or runs:
+            try:
+                question = first_question(run, self.store)
+            except BadRequest as error:
+                print(f"no picture of the first question: {error}")
+                return None
+            if question is not None:
+                self.show(annotate.still(question))
+                return None
+        print(f"no arm of the race {race!r} asks question by question")
         return None
 
     def race(self, name: str, race: str = ""):

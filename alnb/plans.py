@@ -23,7 +23,7 @@ from typing import Any
 from alnb import REPOSITORY, datasets, records
 from alnb.errors import BadRequest
 from alnb.races import WORDS
-from alnb.runs import Run, coerce, study, with_needs
+from alnb.runs import TRUTH, WAIT, Run, coerce, study, truth, with_needs
 from alnb.store import Store
 
 PROFILES = {  # from the quickest to the paper's own; a YAML may name others
@@ -287,6 +287,14 @@ def standing(runs: list[Run], profile: str, store: Store) -> Standing:
         if state in ("missing", "damaged"):
             lacking[name] = text
     return Standing(done, recorded, failed, missing, seconds, lacking)
+
+
+def check_answerable(runs: Iterable[Run]) -> None:
+    """BadRequest for runs that a person is to answer whose study has no way to ask one."""
+    for run in runs:
+        if truth(run, []) is WAIT and study(run.study).question is None:
+            raise BadRequest(f"{run.study} cannot ask {run.options.annotator}: expected annotator = {TRUTH!r}, or an oracle "
+                             "that answers, nb.run(..., oracle=...)")  # fmt: skip
 
 
 def _there(run: Run, store: Store) -> bool:

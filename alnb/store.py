@@ -121,7 +121,7 @@ class Store:
         here, are set aside, with a warning."""
         progress = self._read_on(run, Progress())
         if progress.steps:
-            progress.steps[-1] = progress.steps[-1] | {"state": progress.state}
+            progress.steps[-1] = progress.steps[-1] | {"state": _whole({}, {"state": progress.state})}
         progress.error = self._json(self.folder(run) / "error.json")
         return progress
 
@@ -300,7 +300,7 @@ class Store:
                 found = found[:-1] if one.get("undo") else [*found, {name: one[name] for name in ASKED}]
             except (ValueError, KeyError, AttributeError):
                 warnings.warn(f"{path}: line {n + 1} is unreadable; it and what follows is asked again", stacklevel=2)
-                self._write(path.with_name(path.name + ".damaged"), path.read_bytes())
+                self._aside(path)
                 lines = [*lines[:n], b"damaged"]
                 break
         if lines[-1]:
@@ -308,17 +308,29 @@ class Store:
         return found
 
     def append_asked(self, run: Run, index: int, line: dict) -> None:
-        """Keep one answer, at once. Raises OSError if it cannot be kept."""
-        with open(self._asked_path(run, index), "ab") as file:
-            file.write(canonical(line) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Keep one answer, at once. Raises OSError if it cannot be kept: then the log is as it was."""
+        with open(self._asked_path(run, index), "ab", buffering=0) as file:
+            size = file.tell()
+            try:
+                body = canonical(line) + b"\n"
+                if file.write(body) < len(body):
+                    raise OSError("the answer could not be written to its end")
+                os.fsync(file.fileno())
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(file.fileno(), size)
+                raise
 
     def forget_asked(self, run: Run, index: int, kept: int) -> None:
-        """Keep the first `kept` answers of a step; the others are set aside."""
+        """Keep the first `kept` answers of a step; all are set aside first."""
         path, lines = self._asked_path(run, index), self.asked(run, index)[:kept]
-        os.replace(path, path.with_name(path.name + ".damaged"))
+        self._aside(path)
         self._write(path, b"".join(canonical(line) + b"\n" for line in lines))
+
+    def _aside(self, path: Path) -> None:
+        """A copy of a log that is about to lose lines, under a name of its own."""
+        names = (path.with_name(f"{path.name}.damaged{n or ''}") for n in range(1000))
+        self._write(next(name for name in names if not name.exists()), path.read_bytes())
 
     def write_error(self, run: Run, error: dict) -> None:
         self._write(self.folder(run) / "error.json", json.dumps(error, indent=1).encode())
@@ -363,7 +375,8 @@ def frame(pairs):
             timings = step["provenance"].get("timings", {})
             rows += [about | {"step": step["index"], "kind": "timing", **timings}] if timings else []
             answered = step["provenance"].get("answered", ())
-            rows += [about | {"step": step["index"], "kind": "answer", "seconds": one["seconds"]} for one in answered]
+            said = {"step": step["index"], "kind": "answer"}
+            rows += [about | said | {"asked": json.dumps(one["query"]), "seconds": one["seconds"]} for one in answered]
     columns = ["study", "dataset", "world", "race", "method", "seed", "key", "network", "step", "kind"]
     return pandas.DataFrame(rows) if rows else pandas.DataFrame(columns=columns)
 

@@ -31,7 +31,7 @@ def test_claims_are_complete_and_hold_no_verdict(notebook):
     assert table["id"].is_unique
     assert "verdict" not in table
     assert table["kind"].isin(["primary", "secondary"]).all()
-    assert table["direction"].isin(["higher", "lower"]).all()
+    assert table["direction"].isin(["higher", "lower", "equal"]).all()
     assert (table[["quote", "place", "metric", "race", "method"]] != "").all().all()
     assert (table["planned_seeds"] >= 2).all()
     assert (table["planned_world_seeds"].dropna() >= 2).all()

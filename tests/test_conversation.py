@@ -175,6 +175,42 @@ def test_answers_to_other_questions_are_asked_again(store):
     talk.close()
 
 
+def test_the_log_that_loses_lines_is_set_aside_whole_each_time(store):
+    run = toy_talk.run(annotator="ann")
+    talk = Conversation(run, store)
+    go_on(talk, at_most=2)
+    talk.wait()
+    talk.close()
+    path = store.folder(run) / "0000.asked.jsonl"
+    whole = path.read_bytes()
+    store.forget_asked(run, 0, 1)
+    assert len(store.asked(run, 0)) == 1
+    store.forget_asked(run, 0, 0)
+    assert store.asked(run, 0) == []
+    kept = [other.read_bytes() for other in sorted(path.parent.glob("*.damaged*"))]
+    assert kept == [whole, whole.splitlines(keepends=True)[0]]
+
+
+def test_a_full_disk_at_the_end_of_a_block_is_called_by_its_name(store, monkeypatch):
+    run = toy_talk.run(annotator="ann")
+    talk = Conversation(run, store)
+    go_on(talk, at_most=2)
+    talk.wait()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "write", full)
+        talk.answer(talk.number, True)
+        assert talk.wait() == "failed"
+    assert "No space left on device; what was answered is kept" in talk.why
+    talk = Conversation(run, store)
+    assert talk.wait() == "asking"
+    assert talk.finished == 3
+    talk.close()
+
+
 def test_an_answer_is_taken_back_within_its_step_alone(tmp_path, store):
     run = toy_talk.run(annotator="ann")
     talk = Conversation(run, store)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import special, stats
 
-from alnb import acquisition, cycle, races, records
+from alnb import acquisition, cycle, plans, races, records
 from alnb.cycle import Pool
 from alnb.errors import BadRequest
 from alnb.executor import drive
@@ -198,6 +198,12 @@ def test_an_oracle_that_gives_too_few_answers_or_an_impossible_class_is_refused(
     assert "expected 0 to 9" in outcome.failed[run[0]]
     outcome = drive(run, Store(tmp_path / "c"), workers=1, oracle=lambda r, q: None, say=str)
     assert "asks asked: give `drive` an oracle" in outcome.failed[run[0]]
+
+
+def test_a_notebook_refuses_a_person_where_nobody_could_ask():
+    plans.check_answerable(grid(["random"]))
+    with pytest.raises(BadRequest, match="label_dispersion cannot ask ann: expected annotator = 'truth'"):
+        plans.check_answerable(grid(["random"], annotator="ann"))
 
 
 def test_a_run_that_nobody_answers_yet_is_parked_and_goes_on_with_the_answers(tmp_path):

@@ -518,6 +518,8 @@ def test_verdict_reads_the_interval(low, high, said):
     opposite = {"holds": "reversed", "reversed": "holds"}.get(said, said)
     assert verdict(interval(low, high), 0.3, "lower") == opposite
     assert verdict(interval(-high, -low), 0.3) == opposite
+    equal = "holds" if said == "equivalent" else "reversed" if low > 0.3 else "cannot be told"
+    assert verdict(interval(low, high), 0.3, "equal") == verdict(interval(-high, -low), 0.3, "equal") == equal
 
 
 def test_without_a_band_nothing_is_equivalent():

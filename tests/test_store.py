@@ -136,6 +136,20 @@ def test_a_store_of_yesterday_whose_steps_hold_the_whole_state_is_read_and_goes_
     assert set(files(store)) == set(today)
 
 
+def test_what_was_read_stays_as_it_was_while_the_run_goes_on(tmp_path):
+    store, run = Store(tmp_path / "s"), toy_study.runs([0], rounds=4)[0]
+    drive([run], store, workers=1, oracle=toy_study.human)
+    whole = [store.read(run).until(n).state for n in range(1, 6)]
+    for path in store.folder(run).glob("000[1-4].json"):
+        path.unlink()
+    progress = store.read(run)
+    while progress.steps[-1]["index"] < 4:
+        n = len(progress.steps)
+        step = dict(store.read(run).steps[-1]) | {"rows": [], "queries": [], "blobs": {}, "done": n == 4, "provenance": {}}
+        store.write(run, n, step | {"state": whole[n]}, progress)
+    assert [progress.until(n).state for n in range(1, 6)] == whole
+
+
 def test_a_step_holds_what_it_adds_and_is_verified_once(tmp_path, monkeypatch):
     looked = []
     verified = Store._verified
