@@ -148,16 +148,19 @@ class Notebook:
         written = {key: self.parameters[key] for key, p in plans.parameters(self.name).items() if p.kind is dict}
         strategies = {*acquisition.catalogue(), *acquisition.local}
         ran = [run.race for run in self.plan.runs if run.method.partition("@")[0] in strategies]
-        races = [key for key in written if key in ran]  # those in which strategies race, in the order of the cell
+        # those in which strategies race, in the order of the cell; "few 1%" is one that the cell's `few` makes
+        races = [key for key in written if any(name.partition(" ")[0] == key for name in ran)]
         race = race or next(iter(races), "")
         if race not in races:
             raise BadRequest(f"{self.name} has no race {race!r} at {self.profile}: it has {', '.join(races) or 'none'}")
         own = resolved(race, written) | {"arms": list(dict.fromkeys(["random", name])), "more": {}}
-        alone = {other: own if other == race else {} for other in written}
-        results = self.run(plans.method(self.name).grid(**self.parameters | alone))
-        for drawn in (standard.race, standard.gains, standard.overview):
-            if (drawing := drawn(results, race)) is not None:
-                self.show(drawing)
+        of_race = lambda name: name.partition(" ")[0] == race
+        runs = plans.method(self.name).grid(**self.parameters | {race: own})
+        results = self.run([run for run in runs if of_race(run.race)])
+        for made in dict.fromkeys(filter(of_race, results["race"])):
+            for drawn in (standard.race, standard.gains, standard.overview):
+                if (drawing := drawn(results, made)) is not None:
+                    self.show(drawing)
         return results
 
     def show(self, drawing) -> None:

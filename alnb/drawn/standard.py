@@ -278,7 +278,8 @@ def beside(results, printed: pandas.DataFrame, **options) -> Drawing | None:
         f"{r.method}: {r.published} printed for {r.dataset}, {r.ours:.{max(2, figures.places([r.ours]))}f} here on {r.ran_on}"
         for r in there.itertuples()
     ]
-    absent = ", ".join(dict.fromkeys(table.loc[table["n"] == 0, "method"])) or "none"
+    missing = table.loc[(table["n"] == 0) & ~table["method"].isin(there["method"]), "method"]
+    absent = ", ".join(dict.fromkeys(missing)) or "none"
     rows = rows[rows["dataset"].isin(there["ran_on"])]
     return Drawing(
         fig, table, f"{name} as printed beside these runs. {'; '.join(parts)}. Not run here: {absent}.", rows
