@@ -176,6 +176,15 @@ def test_ledger_computes_each_setting_from_its_own_data():
     assert table["level"].tolist() == pytest.approx([0.95, 0.95, 0.975, 0.95])  # families of two, one, one
 
 
+def test_the_arm_that_is_repeated_need_not_be_random():
+    frame = noisy({"dispersion": 3, "margin": 1, "margin(again=1)": 1}, 4, np.random.default_rng(5), race="few")
+    asked = pd.DataFrame([claim(comparator="margin", placebo="", null_race="")])
+    (row,) = ledger(frame, asked, repeated=("margin", "margin(again=1)")).itertuples()
+    expected = paired(frame, "margin(again=1)", "margin")
+    assert (row.aa_difference, row.aa_low, row.aa_high) == (expected.mean, expected.low, expected.high)
+    assert math.isnan(ledger(frame, asked)["aa_difference"].iloc[0])
+
+
 def test_a_claim_that_plans_no_stand_in_has_no_row_there():
     asked = pd.DataFrame([claim(planned_world_seeds=math.nan, null_race="")])
     rng = np.random.default_rng(0)
