@@ -372,14 +372,16 @@ def _looks(epochs: int) -> list[int]:
 
 
 def evaluated(run: Run, network, data, device: str) -> dict:
-    """The row of kind "test": retrieval by the cosine of z, of the image or of image and mirror image."""
+    """The row of kind "test": retrieval by the cosine of z, of the image or of image and mirror image, whose mean has the
+    direction of their sum. SCAL sec. 3.4: "the cosine distance"."""
     from alnb.learning.reid import extract
     from alnb.metrics.reid import evaluate
 
     mean, std = scaled_by(run, data)
     look = dict(mean=mean, std=std, device=device, flip=arm_of(run).flip)
     query, gallery = (extract(network, boxes.images, **look) for boxes in (data.query, data.gallery))
-    found = evaluate(query, gallery, data.ids, data.cameras, single_shot=data.protocol.single_shot)
+    rules = dict(distance="cosine", single_shot=data.protocol.single_shot)
+    found = evaluate(query, gallery, data.ids, data.cameras, **rules)
     return {"kind": "test", "cycle": 1, "labelled": len(data.train), **{m.name: found[m.name] for m in METRICS}}
 
 
@@ -612,7 +614,7 @@ def prepare(run: Run, say) -> None:
 
 
 STUDY = Study(
-    "self_critical_attention", 1, step, Settings, steps, seconds, lambda dataset: METRICS, check=check, prepare=prepare,
+    "self_critical_attention", 2, step, Settings, steps, seconds, lambda dataset: METRICS, check=check, prepare=prepare,
 )  # fmt: skip
 
 RACES = ("market", "null")

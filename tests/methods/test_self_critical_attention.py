@@ -292,6 +292,46 @@ def test_flip_is_the_same_training_tested_with_mirror_images(done):
     assert "network" not in store.final(runs[2]).blobs  # nobody starts from it
 
 
+def test_retrieval_is_by_the_cosine_and_by_nothing_else(monkeypatch):
+    """SCAL 3.4. The lengths of z, a factor for each image, change no ranking; and the scores are those of angles computed and
+    ranked here, one query after the other. By Euclid's distance both are others."""
+    from sklearn.metrics import average_precision_score
+
+    data, arm = reid.load(DATA, size=(32, 16)), "label_smoothing"
+    network = scal.untrained(run(arm), 24)[0].eval()
+    found = scal.evaluated(run(arm), network, data, "cpu")
+
+    embed = network.embed
+    mean, std = (torch.tensor(one).view(3, 1, 1) for one in (data.mean, data.std))
+
+    def z(boxes):
+        x = (boxes.images.float() / 255 - mean) / std
+        with torch.no_grad():
+            both = (embed(x) + embed(x.flip(3))) / 2
+        return both.double().numpy()
+
+    query, gallery = z(data.query), z(data.gallery)
+    scores = {"cosine": [], "euclidean": []}
+    for i, q in enumerate(query):
+        same = data.gallery.ids == data.query.ids[i]
+        there = (~(same & (data.gallery.cameras == data.query.cameras[i])) & (data.gallery.ids >= 0)).numpy()
+        angle = gallery @ q / np.linalg.norm(gallery, axis=1) / np.linalg.norm(q)
+        for name, near in (("cosine", angle), ("euclidean", -np.linalg.norm(gallery - q, axis=1))):
+            if same.numpy()[there].any():
+                scores[name].append(average_precision_score(same.numpy()[there], near[there]))
+    assert found["mAP"] == pytest.approx(100 * np.mean(scores["cosine"]), abs=0.02)
+    assert abs(found["mAP"] - 100 * np.mean(scores["euclidean"])) > 0.1  # so the test can tell
+
+    def longer(x):
+        return embed(x) * (1 + 50 * x.square().mean((1, 2, 3))[:, None])
+
+    monkeypatch.setattr(network, "embed", longer)
+    again = scal.evaluated(run(arm), network, data, "cpu")
+    assert {m.name: again[m.name] for m in scal.METRICS} == pytest.approx(
+        {m.name: found[m.name] for m in scal.METRICS}, abs=0.02
+    )
+
+
 @pytest.mark.parametrize("arm", ["label_smoothing", "channel_permuted"])
 def test_a_training_in_parts_is_the_whole_bit_for_bit(arm, monkeypatch, tmp_path):
     frames = []
