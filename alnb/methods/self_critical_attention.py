@@ -736,9 +736,7 @@ def counted(frame):
         yield published.compared(row, rows.nunique(), note, more=setting["group"])
 
 
-QUERIES_APART = (
-    "market-1501",
-)  # counted by its authors without the queries, which are drawn by hand and no detections
+QUERIES_APART = ("market-1501",)  # whose queries are drawn by hand, no detections, and not among its official count
 
 
 def statistics_of_data(frame):
