@@ -90,7 +90,8 @@ def deviation(half_width: float, n: int = PILOT_SEEDS, level: float = LEVEL) -> 
 # --- what the results say -----------------------------------------------------------------------------------
 
 
-def ledger(frame, claims, level: float = LEVEL, last: int | None = None, special: Mapping[str, Callable] | None = None):
+def ledger(frame, claims, level: float = LEVEL, last: int | None = None, special: Mapping[str, Callable] | None = None,
+           repeated: tuple[str, str] = BASELINES):  # fmt: skip
     """One row per claim and setting, with the verdict that the results give today; the claims hold none.
 
     frame: results of one profile. claims: `read(notebook)`. Settings: "real data" or "world", which of the two the rows
@@ -111,6 +112,7 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None, special
 
     A difference keeps its sign, method - comparator; `direction` is what the source says of that number. Beside each
     difference between two arms stands the A/A arm of the same race, random_again - random, with its plain interval.
+    repeated: another pair, where Random is no arm: (an arm, the same arm with all chance drawn anew).
     excludes_half: whether the interval shows that the difference is less than half of the published effect; None where
     nothing is published or there is no interval.
 
@@ -137,7 +139,7 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None, special
         gaps = [one["gap"] for one in members]
         for one, gap, p in zip(members, holm_intervals(gaps, level), holm([gap.p for gap in gaps])):
             one["gap"], one["p_holm"] = gap, float(p)
-    return pd.DataFrame([_row(one, values[one["metric"]], dropped, level) for one in asked], columns=_LEDGER)
+    return pd.DataFrame([_row(one, values[one["metric"]], dropped, level, repeated) for one in asked], columns=_LEDGER)
 
 
 def _family(one) -> str:
@@ -211,12 +213,12 @@ def _contrast(claim, setting, values, frame, level):
     return claim | about | {"gap": paired(part, method, comparator, metric, level), "p_holm": math.nan}
 
 
-def _row(one, values, dropped, level):
+def _row(one, values, dropped, level, repeated):
     gap, nan = one["gap"], math.nan
     said = verdict(gap, one["band"], one["direction"]) if gap.n else "not run"
     said += INTERIM * (0 < gap.n < one["planned"])
     part = values[values["race"] == one["race"]]
-    again = paired(part, *reversed(BASELINES), one["metric"], level) if one["comparator"] else difference([])
+    again = paired(part, *reversed(repeated), one["metric"], level) if one["comparator"] else difference([])
     concerned = [run for run in dropped if run["race"] == one["race"]]
     missing = [left_out(run) for run in concerned if run["method"] in (one["method"], one["comparator"])]
     notes = [one["note"]] * bool(one["note"])

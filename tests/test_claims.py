@@ -33,7 +33,8 @@ def test_claims_are_complete_and_hold_no_verdict(notebook):
     assert table["kind"].isin(["primary", "secondary"]).all()
     assert table["direction"].isin(["higher", "lower", "equal"]).all()
     assert (table[["quote", "place", "metric", "race", "method"]] != "").all().all()
-    assert (table["planned_seeds"] >= 2).all()
+    assert (table["planned_seeds"].dropna() >= 2).all()
+    assert table[["planned_seeds", "planned_world_seeds"]].notna().any(axis=1).all()
     assert (table["planned_world_seeds"].dropna() >= 2).all()
     assert (table["null_race"] == "")[table["planned_world_seeds"].isna()].all()
     for one in table.itertuples():
@@ -49,7 +50,7 @@ def test_the_power_of_a_claim_is_that_of_its_pilot_at_the_planned_seeds(notebook
         members = family if one.kind == "primary" else 1
         sd = claims.deviation(one.pilot_half_width)
         for share, written in ((1, one.power), (0.5, one.power_half)):
-            power = claims.power(share * one.published_effect, sd, int(one.planned_seeds), members)
+            power = claims.power(share * one.published_effect, sd, one.planned_seeds, members)
             assert written == pytest.approx(power, abs=5e-4, nan_ok=True), one.id
 
 
@@ -175,11 +176,32 @@ def test_ledger_computes_each_setting_from_its_own_data():
     assert table["level"].tolist() == pytest.approx([0.95, 0.95, 0.975, 0.95])  # families of two, one, one
 
 
+def test_the_arm_that_is_repeated_need_not_be_random():
+    frame = noisy({"dispersion": 3, "margin": 1, "margin(again=1)": 1}, 4, np.random.default_rng(5), race="few")
+    asked = pd.DataFrame([claim(comparator="margin", placebo="", null_race="")])
+    (row,) = ledger(frame, asked, repeated=("margin", "margin(again=1)")).itertuples()
+    expected = paired(frame, "margin(again=1)", "margin")
+    assert (row.aa_difference, row.aa_low, row.aa_high) == (expected.mean, expected.low, expected.high)
+    assert math.isnan(ledger(frame, asked)["aa_difference"].iloc[0])
+
+
 def test_a_claim_that_plans_no_stand_in_has_no_row_there():
     asked = pd.DataFrame([claim(planned_world_seeds=math.nan, null_race="")])
     rng = np.random.default_rng(0)
     assert len(ledger(noisy(ARMS, 2, rng, world=True, race="few"), asked)) == 0
     assert ledger(noisy(ARMS, 2, rng, race="few"), asked)["setting"].tolist() == ["real data", "placebo"]
+
+
+def test_a_claim_that_only_a_world_can_test_has_no_row_on_real_data_and_counts_in_no_family_there():
+    asked = pd.DataFrame(
+        [claim(placebo="", null_race=""), claim("c2", planned_seeds=math.nan, placebo="", null_race="")]
+    )
+    real, world = (noisy(ARMS, 3, np.random.default_rng(0), world=world, race="few") for world in (False, True))
+    table = ledger(real, asked).set_index("id")
+    assert table.loc["c1", "setting"] == "real data"
+    assert table.loc["c1", "level"] == pytest.approx(0.95)  # a family of one
+    assert "c2" not in table.index
+    assert ledger(world, asked).set_index(["id", "setting"]).loc[("c2", "world"), "planned"] == 12
 
 
 def test_results_without_races_are_refused():

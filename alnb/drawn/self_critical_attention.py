@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from alnb import figures, statistics
+from alnb.acquisition import parse_arm, write_arm
 from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
 from alnb.intervals import difference
@@ -15,12 +16,14 @@ from alnb.methods.self_critical_attention import ARMS, BEFORE, MAP, example_pair
 
 NOTHING = "no runs at this profile"
 SHOWN = ("mAP", "rank 1")
+AGAIN = " again: the same arm with all chance drawn anew (A/A), so its gain is chance alone."
 COLLAPSED = 0.05  # a deviation of the reward in a batch below which nothing is left to learn from
 SHARES = {
     "rho_person": "person",
     "rho_accessory": "accessories",
     "rho_lift": "person, over its area",
     "rho_area": "area alone",
+    "beyond_area": "person less area alone",
 }
 
 # --- the data -----------------------------------------------------------------------------------------------------------------
@@ -69,7 +72,7 @@ def data_8(data, people: int = 4) -> Drawing | None:
 
 def table_5(results, printed, race: str = "market") -> Drawing | None:
     """Table 5: each component's mAP and rank 1, printed and here, and what it adds to the arm before it, paired by seed with
-    95 % t intervals. The placebos stand below."""
+    95 % t intervals. The placebos stand below; an A/A arm ("again") is compared with the arm that it repeats."""
     import pandas
 
     rows = _kind(results, race, "test")
@@ -77,9 +80,7 @@ def table_5(results, printed, race: str = "market") -> Drawing | None:
         return standard.left_out(race, NOTHING)
     found = []
     for arm in _in_order(rows["method"].unique()):
-        plain = plain_arm(arm)
-        before = next((b for b in (arm.replace(plain, BEFORE.get(plain, "-")), BEFORE.get(plain, "-"))
-                       if (rows["method"] == b).any()), "")  # fmt: skip
+        before = next((name for name in _before(arm) if (rows["method"] == name).any()), "")
         one = {"arm": arm, "over": before}
         for metric in SHOWN:
             theirs = printed[printed["metric"] == metric].set_index("method")["value"]
@@ -102,9 +103,18 @@ def table_5(results, printed, race: str = "market") -> Drawing | None:
             table[f"{metric} gain"], table[f"{metric} gain low"], table[f"{metric} gain high"])]  # fmt: skip
     fig = figures.table(shown, decimals=1)
     figures.note(fig, f"%. Here: mean and deviation over {figures.seeds(rows)}; gain over the arm in `over`, paired by seed "
-                      "(95 % t interval). No deviation is printed.")  # fmt: skip
+                      f"(95 % t interval). No deviation is printed.{AGAIN * ('again=' in ' '.join(table['arm']))}")  # fmt: skip
     parts = [_said(one) for one in found]
     return Drawing(fig, table, f"Table of the ablation on {_datasets(rows)}. {'; '.join(parts)}.", rows)
+
+
+def _before(arm: str) -> list[str]:
+    """What an arm is compared with, the first of these that ran: the very arm that it repeats, or the one it adds to, with
+    the same options or with none."""
+    name, options = parse_arm(arm)
+    if options.pop("again", 0):
+        return [write_arm(name, options)]
+    return [write_arm(BEFORE[name], options), BEFORE[name]] if name in BEFORE else []
 
 
 def _said(one) -> str:
@@ -206,12 +216,14 @@ def _inside(results, race, arms) -> str:
 
 def critic(results, race: str = "market") -> Drawing | None:
     """V of test images against the share of their attention that falls on the person, one seed; and Spearman's rank
-    correlation of V with that share, with that on accessories, and with what could explain it, over the seeds."""
+    correlation of V with that share, with that on accessories, and with what could explain it, over the seeds. Last what
+    the ledger tests: how much more V follows the attention than the area."""
     import pandas
 
     rows, images = _kind(results, race, "critic"), _kind(results, race, "quality")
     if rows is None:
         return standard.left_out(race, "no critic ran on a world, which knows where its people are")
+    rows = rows.assign(beyond_area=rows["rho_person"] - rows["rho_area"])
     arms = _in_order(rows["method"].unique())
     fig, axes = figures.subplots(1, 2, figsize=(9.4, 3.8), width_ratios=[1, 1.2])
     looks, found = figures.looks(arms), []
@@ -232,13 +244,15 @@ def critic(results, race: str = "market") -> Drawing | None:
                 axes[1].errorbar(gap.mean, y, xerr=reach, capsize=2, ms=5, ls="none", **style)
     axes[0].set(xlabel="attention on the person, %", ylabel="V, mean of the sites")
     axes[0].legend(fontsize=8)
+    table = pandas.DataFrame(found)
+    wide = max(1.0, 1.05 * table["rho"].abs().max())  # a difference of two correlations may reach 2
     axes[1].axvline(0, color=PALETTE[0], lw=1)
     axes[1].set(xlabel="rank correlation with V", yticks=range(len(SHARES)), yticklabels=SHARES.values(),
-                ylim=(len(SHARES) - 0.5, -0.5), xlim=(-1, 1))  # fmt: skip
-    table = pandas.DataFrame(found)
+                ylim=(len(SHARES) - 0.5, -0.5), xlim=(-wide, wide))  # fmt: skip
     several = bool(table["seeds"].max() > 1)
     figures.note(fig, f"Left: seed {int(seed)}. Right: {figures.seeds(rows)}{', bar: 95 % t interval' * several}. "
-                      "Area alone: V against the person's share of the box, with no attention at all.")  # fmt: skip
+                      "Area alone: V against the person's share of the box, with no attention at all. "
+                      "Last: the difference of the two, which is what the ledger tests.")  # fmt: skip
     parts = [
         f"{arm}: {', '.join(map(_rho, table[table['method'] == arm].dropna(subset='rho').itertuples()))}"
         for arm in arms

@@ -98,6 +98,26 @@ def test_table_5_pairs_each_arm_with_the_one_before_it():
     assert "spatial_critic: mAP 48.3 ± 2.5 (88.9 printed), +0.3 (-2.2 to +2.8) on spatial (printed +1.3)" in one.alt
 
 
+def test_the_arm_that_repeats_another_is_compared_with_it():
+    """A/A: its gain is what chance gives, not what the component gives over the arm before it."""
+    joint, parts = "spatial_critic(value='joint')", [FRAME]
+    for arm, like, gap in (
+        ("triplet", "label_smoothing", -3.0),
+        ("label_smoothing(again=1)", "label_smoothing", 0.5),
+        ("spatial_critic(value='joint', again=2)", joint, 0.25),
+    ):
+        part = FRAME[(FRAME["method"] == like) & (FRAME["kind"] == "test")]
+        parts.append(part.assign(method=arm, mAP=part["mAP"] + gap))
+    one = drawn.table_5(pandas.concat(parts), TABLE)
+    table = one.data.set_index("arm")
+    assert table.loc["label_smoothing", "over"] == "triplet"
+    assert table.loc["label_smoothing(again=1)", "over"] == "label_smoothing"
+    assert table.loc["label_smoothing(again=1)", "mAP gain"] == pytest.approx(0.5)
+    assert table.loc["spatial_critic(value='joint', again=2)", "over"] == joint
+    assert drawn.AGAIN in one.figure.get_supxlabel()
+    assert drawn.AGAIN not in drawn.table_5(FRAME, TABLE).figure.get_supxlabel()
+
+
 def test_fig_4_shows_both_attentions_of_each_pair_and_says_where_they_are():
     data = reid.load("pedestrians-tiny")
     for images in (data, None):
@@ -116,6 +136,8 @@ def test_the_critic_is_correlated_over_the_seeds():
     assert table.loc[("spatial_critic", "person"), "rho"] == pytest.approx(0.4)
     assert table.loc[("spatial_critic", "person, over its area"), "seeds"] == 0  # V or the share did not vary
     assert "spatial_critic: person +0.40 (-0.87 to +1.67), accessories +0.10" in one.alt
+    assert table.loc[("spatial_critic", "person less area alone"), "rho"] == pytest.approx(0.4 - 0.25)
+    assert [t.get_text() for t in one.figure.axes[1].get_yticklabels()] == list(drawn.SHARES.values())
     assert "spatial_permuted: person +0.30, " in one.alt  # one seed, no interval
 
 
