@@ -192,18 +192,17 @@ def errors_2(results, race: str = "roads") -> Drawing | None:
             label = "as many at random" if order == "in time" else None
             ax.hlines(chance, at[0] - 0.19, at[0] + 0.19, color="black", lw=1.2, label=label, zorder=3)
             ax.bar(at, mean.fillna(0), 0.36, color=colour, label=f"frames {order}", yerr=reach, capsize=2)
-            parts.append(
-                f"{name}, frames {order}: "
-                + ", ".join(f"{m} {mean[m]:.2f}" for m in MEASURES if mean[m] == mean[m])
-                + (f", precision of as many at random {chance:.2f}" if chance == chance else "")
-            )
+            told = [f"{m} {mean[m]:.2f}" for m in MEASURES if mean[m] == mean[m]]
+            told += [f"precision of as many at random {chance:.2f}"] * bool(chance == chance)
+            parts.append(f"{name}, frames {order}: {', '.join(told) or 'none'}")
         counts = own.loc[own["order"] == "in time", "true"].sum()
         rank = own.loc[own["order"] == "in time", "rank"].mean()
+        ranked = f"{rank:.2f}" if rank == rank else "not defined"
         ax.set(
-            xticks=range(4), ylim=(0, 1), title=f"{name} ({counts:.0f})", xlabel=f"rank correlation a frame: {rank:.2f}"
+            xticks=range(4), ylim=(0, 1), title=f"{name} ({counts:.0f})", xlabel=f"rank correlation a frame: {ranked}"
         )
         ax.set_xticklabels(["precision", "recall", "of those\nthat flicker", "of those\nthat persist"], fontsize=9)
-        parts.append(f"rank correlation {rank:.2f}")
+        parts.append(f"rank correlation {ranked}")
     axes[0].set_ylabel("share")
     axes[0].legend(fontsize=8)
     figures.note(

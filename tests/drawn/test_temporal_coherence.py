@@ -81,7 +81,10 @@ def test_estimates_are_pooled_over_cycles():
 
 def test_nothing_estimated_is_no_division():
     rows = FRAME[FRAME["kind"] == "errors"].assign(estimated=0, right=0, true=0, rank=np.nan)
-    assert "at random" not in drawn.errors_2(rows).alt
+    said = drawn.errors_2(rows).alt
+    assert "at random" not in said
+    assert "nan" not in said
+    assert "false positives, frames in time: none" in said
 
 
 def test_chance_is_weighted_as_the_precision_beside_it_and_of_its_own_order():
