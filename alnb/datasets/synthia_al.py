@@ -14,6 +14,8 @@ a labelled box is the hull of one id, that id less one is its track, else -1. Th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -66,24 +68,43 @@ class Recorded:
         height, width = rgb.shape[:2]
         classes, boxes = labels(self.folder / "labels_kitti" / f"{stem}.txt")
         boxes, kept = clipped(boxes, width, height)
-        boxes, classes = boxes[kept], classes[kept]
-        depth, semantics, ids = (self._other(each, stem) for each in ("Depth", "SemSeg", "InstanceSeg"))
-        if depth is not None:
-            depth = (5000 * _number(depth).astype(np.float64) / (2**24 - 1)).astype(np.float32)
-        if semantics is not None:
-            table = np.full(256, 255, np.uint8)
-            for number, training_id in SEMANTICS[self.semantics].items():
-                table[number] = training_id
-            semantics = table[semantics[..., 0]]
-        tracks = None
-        if ids is not None:
-            ids = _number(ids)
-            tracks = np.array([_owner(ids, box) for box in boxes], np.int64).reshape(-1)
-        return Frame(rgb, boxes, classes, tracks, instances=ids, semantics=semantics, depth=depth)
+        return Stored(rgb, boxes[kept], classes[kept], lambda what: self._other(what, stem), SEMANTICS[self.semantics])
 
     def _other(self, what: str, stem: str) -> np.ndarray | None:
         path = self.folder / what / f"{stem}.png"
         return FOLDERS.picture(path, "RGB") if path.parent.is_dir() else None
+
+
+class Stored(Frame):
+    """A frame of which depth, semantics, instances and tracks are decoded when they are first asked for: training and choosing
+    need pictures and boxes alone. read(folder) -> that picture (H, W, 3), None without the folder; table: of SEMANTICS."""
+
+    def __init__(self, rgb, boxes, classes, read: Callable[[str], np.ndarray | None], table: Mapping[int, int]):
+        super().__init__(rgb, boxes, classes)
+        for name in ("tracks", "instances", "semantics", "depth"):
+            del self.__dict__[name]  # else its None would hide what is decoded
+        self._read, self._table = read, table
+
+    @cached_property
+    def depth(self):
+        coded = self._read("Depth")
+        return None if coded is None else (5000 * _number(coded).astype(np.float64) / (2**24 - 1)).astype(np.float32)
+
+    @cached_property
+    def semantics(self):
+        coded, table = self._read("SemSeg"), np.full(256, 255, np.uint8)
+        table[list(self._table)] = list(self._table.values())
+        return None if coded is None else table[coded[..., 0]]
+
+    @cached_property
+    def instances(self):
+        coded = self._read("InstanceSeg")
+        return None if coded is None else _number(coded)
+
+    @cached_property
+    def tracks(self):
+        ids = self.instances
+        return None if ids is None else np.array([_owner(ids, box) for box in self.boxes], np.int64).reshape(-1)
 
 
 def _number(rgb):

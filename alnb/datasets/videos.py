@@ -18,7 +18,7 @@ from alnb.datasets import Info, Missing, info
 
 @dataclass(eq=False)
 class Frame:
-    """One frame and what is known about it; None: the dataset does not say.
+    """One frame and what is known about it; None: the dataset does not say. What is costly to read may be read when asked for.
 
     Boxes are x0 y0 x1 y1 in pixels, half open: the box of a single pixel (u, v) is u v u+1 v+1. Flow is (x, y).
     """

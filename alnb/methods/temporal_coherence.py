@@ -159,7 +159,7 @@ def by_flow(footage: Footage, reach: int):
     """
     import numpy as np
 
-    D, (width, height) = len(footage.boxes), footage.size
+    D, sizes = len(footage.boxes), footage.sizes
     boxes, where = np.full((D, 2 * reach, 4), np.nan), np.full((D, 2 * reach), -1)
     for direction in (1, -1):
         at, box = footage.frame.copy(), footage.boxes.astype(float)
@@ -172,7 +172,7 @@ def by_flow(footage: Footage, reach: int):
             box[d] += np.tile(v, 2)
             at[d] += direction
             centre = centre + v
-            alive[d] = ((centre >= 0) & (centre <= (width, height))).all(1)  # not a number: not inside
+            alive[d] = ((centre >= 0) & (centre <= sizes[at[d]])).all(1)  # not a number: not inside
             d = np.flatnonzero(alive)
             slot = m if direction > 0 else reach + m
             boxes[d, slot], where[d, slot] = box[d], at[d]
@@ -427,6 +427,19 @@ def shown(footage: Footage, truth, errors: Errors) -> list[dict]:
     ]  # fmt: skip
 
 
+def seconds_a_batch(frame):
+    """Per run (race, dataset, world, method, seed), the seconds that choosing a batch took, the detector's look at the pool among
+    them: their sum over its batches, as records hold no more than sums."""
+    about = ["race", "dataset", "world", "method", "seed"]
+    frame = frame.reindex(columns=list(dict.fromkeys([*frame, "choosing"])))
+    batches = frame[frame["kind"] == "asked"].groupby(about).size()
+    took = frame[frame["kind"] == "timing"].groupby(about)["choosing"].sum(min_count=1)
+    return (took / batches).dropna()
+
+
+SPECIAL = {"timing.a_batch": seconds_a_batch}  # metrics of the claims (claims.ledger)
+
+
 # --- the study ------------------------------------------------------------------------------------------------------------------
 
 PRETRAINED = "pretrained"
@@ -485,9 +498,15 @@ def check(run: Run) -> None:
     races.check_cycles(run, detection.pool_size(run))
 
 
+def prepare(run: Run, say) -> None:
+    """BadRequest, before anything starts, where weights, or what a strategy that tracks detections needs, are not there."""
+    chooses = run.method not in (PRETRAINED, cycle.ALL, cycle.FIRST)
+    detection.prepare(run, chooses and "rules" in acquisition.describe(run.method).parameters)
+
+
 STUDY = Study(
     "temporal_coherence", 1, step, Settings, steps, seconds,
-    Detection.metrics, lambda dataset: Detection.offers, check,
+    Detection.metrics, lambda dataset: Detection.offers, check, prepare=prepare,
 )  # fmt: skip
 
 INHERITED = (

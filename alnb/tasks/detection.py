@@ -1,8 +1,9 @@
 """Object detection in the frames of videos: a detector that goes on from the last cycle's weights, AP, boxes as the cost.
 
-A sample is a frame. The dataset numbers the frames of its training videos one video after the other; `rows` says which of them
-the pool holds. Targets move with their image (`Frames`). What strategies see is in `OFFERS`: the detections of candidates and
-of their neighbours, labelled ones too, and how the image moves between frames.
+A sample is a frame whose annotation is complete; others are tracked through, never asked for, trained or tested on. The dataset
+numbers the frames of its training videos one video after the other; `rows` says which of them the pool holds. Targets move with
+their image (`Frames`). What strategies see is in `OFFERS`: the detections of candidates and of their neighbours, labelled ones
+too, and how the image moves between frames.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import functools
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from alnb import datasets
@@ -34,7 +35,7 @@ OFFERS = {
 
 SOURCE = "source"  # the needed run whose detector ours starts from
 NEIGHBOURS = 3  # frames before and after a candidate that are looked at too
-KEPT_BYTES = 3 << 30  # of frames a process keeps; others are read or drawn again
+KEPT_BYTES = 3 << 30  # of frames and their flow a process keeps; others are read, drawn or estimated again
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,10 @@ class Settings(TrainingSettings):
 
 
 def check(settings: Settings, dataset: str) -> None:
-    """BadRequest for a detector, a training or a part of the videos that cannot be."""
+    """BadRequest for a detector, a training, a part of the videos or a source that cannot be."""
     from alnb.learning import detectors
 
+    datasets.check_task(dataset, "detection")
     detectors.cost(settings.network)
     check_recipe(settings)
     least = {"videos": 0, "frames": 0, "test_every": 1, "height": 0, "batch": 1, "smallest_batch": 1, "pretraining_frames": 0,
@@ -85,7 +87,45 @@ def check(settings: Settings, dataset: str) -> None:
             "fasterrcnn_small has no COCO weights and resizes nothing: give it pretraining on a world, height = 0"
         )
     if settings.pretraining not in ("", "coco"):
-        datasets.info(settings.pretraining)
+        check_source(settings.pretraining, dataset)
+
+
+def check_source(source: str, dataset: str) -> None:
+    """BadRequest for a source whose detector does not fit `dataset`, or that shows the very videos whose labels are to be asked."""
+    from alnb.worlds import roads
+
+    datasets.check_task(source, "detection")
+    if source == dataset or roads.same_streets(source, dataset):
+        raise BadRequest(
+            f"pretraining = {source!r} has the videos of {dataset}, labels and all: expected a world of others"
+        )
+    ours, theirs = datasets.info(dataset).classes, datasets.info(source).classes
+    if ours != theirs:
+        raise BadRequest(f"pretraining = {source!r} has {theirs} classes, {dataset} has {ours}: expected as many")
+
+
+def prepare(run: Run, tracks: bool) -> None:
+    """BadRequest, before anything starts, for what is not installed or not there: COCO's weights, and where the run tracks
+    detections, OpenCV or a flow that the data has itself."""
+    from alnb.learning import detectors
+
+    o = run.options
+    if o.pretraining == "coco":
+        detectors.check_coco(o.network)
+    if not tracks:
+        return
+    if o.flow == "dis":
+        _opencv()
+    elif not _has_flow(run.dataset):
+        raise BadRequest(NO_FLOW.format(run.dataset))
+
+
+NO_FLOW = "{} has no optical flow of its own: give flow = 'dis'"
+
+
+@functools.lru_cache(maxsize=8)
+def _has_flow(name: str) -> bool:
+    return datasets.load(name).train[0].frame(0).flow is not None
 
 
 # --- what strategies see --------------------------------------------------------------------------------------------------------
@@ -95,8 +135,9 @@ def check(settings: Settings, dataset: str) -> None:
 class Footage:
     """F frames in the order of their videos and times, and the D detections in them. NumPy arrays.
 
-    video, time, row (F,): row of the candidate, -1 for another frame. size: (width, height) of a frame. Detections: frame (D,),
-    boxes (D, 4) x0 y0 x1 y1 in pixels, classes (D,), scores (D,), probabilities (D, 1 + C), the background first.
+    video, time, row (F,): row of the candidate, -1 for another frame. size: (width, height) of all frames, or (F, 2) of each.
+    Detections: frame (D,), boxes (D, 4) x0 y0 x1 y1 in pixels, classes (D,), scores (D,), probabilities (D, 1 + C), the
+    background first.
     motion(frames (n,), direction 1 or -1, points (n, 2)) -> (n, 2) pixels that the image moves there to the next frame, or to
     the one before.
     """
@@ -104,13 +145,20 @@ class Footage:
     video: Any
     time: Any
     row: Any
-    size: tuple[int, int]
+    size: Any
     frame: Any
     boxes: Any
     classes: Any
     scores: Any
     probabilities: Any
     motion: Callable[[Any, int, Any], Any]
+
+    @property
+    def sizes(self):
+        """(F, 2) width and height of each frame."""
+        import numpy as np
+
+        return np.broadcast_to(self.size, (len(self.video), 2))
 
     def goes_on(self, frame, direction: int):
         """(n,) bool: whether the frame after (before) `frame` (n,) is here and of the same video, right after (before) it."""
@@ -153,7 +201,8 @@ class Truth:
 
 class Reel:
     """The frames of videos, drawn or read when they are first wanted, and kept while there is room: the first `most` of each, one
-    in `every`, of `spread` videos, 0: all. video, time, rows (n,): which they are, rows as the dataset numbers them."""
+    in `every`, of `spread` videos, 0: all. video, time, rows (n,): which they are, rows as the dataset numbers them. complete (c,):
+    those whose every object is annotated."""
 
     def __init__(self, videos, most: int = 0, every: int = 1, spread: int = 0):
         import numpy as np
@@ -166,8 +215,10 @@ class Reel:
         self.video = np.repeat(np.array(chosen, dtype=int), [len(t) for t in times])
         self.time = np.concatenate([*times, np.empty(0, int)]).astype(int)
         self.rows = starts[self.video] + self.time if whole else self.time
+        known = [np.asarray(self.videos[i].complete, dtype=bool)[t] for i, t in zip(chosen, times)]
+        self.complete = np.flatnonzero(np.concatenate([*known, np.empty(0, bool)]))
+        self.sizes = np.zeros((len(self), 2), dtype=int)  # (width, height), of those that were looked at
         self._kept, self._bytes = {}, 0
-        self.flows: dict[tuple[int, int], Any] = {}  # (frame, direction): estimated once, for all cycles
 
     def __len__(self):
         return len(self.time)
@@ -175,6 +226,7 @@ class Reel:
     def __getitem__(self, i: int) -> Shot:
         if i not in self._kept:
             shot = Shot.of(self.videos[self.video[i]].frame(int(self.time[i])))
+            self.sizes[i] = shot.image.shape[:0:-1]
             if (self._bytes + shot.bytes) > KEPT_BYTES:
                 return shot
             self._bytes += shot.bytes
@@ -184,15 +236,16 @@ class Reel:
 
 @dataclass
 class Shot:
-    """What is kept of a frame: image (3, H, W) uint8 tensor, boxes (m, 4), classes (m,), tracks (m,), -1 where the data has
-    none; the flow to the next and to the last frame (H, W, 2) in half precision, computed when first asked for, None where the
-    data has none."""
+    """What is kept of a frame: image (3, H, W) uint8 tensor, boxes (m, 4), classes (m,), and when first asked for: tracks (m,), -1
+    where the data has none; the flow to the next and to the last frame (H, W, 2) in half precision, None where the data has
+    none; what was `estimated` in its place, by direction."""
 
     image: Any
     boxes: Any
     classes: Any
-    tracks: Any
+    known: Callable[[], Any]  # the data's tracks, or None
     motion: Callable[[int], Any] | None
+    estimated: dict[int, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, frame) -> Shot:
@@ -201,8 +254,14 @@ class Shot:
 
         image = torch.from_numpy(np.ascontiguousarray(frame.rgb.transpose(2, 0, 1)))
         boxes, classes = np.asarray(frame.boxes, np.float32).reshape(-1, 4), np.asarray(frame.classes, np.int64)
-        tracks = np.full(len(boxes), -1) if frame.tracks is None else frame.tracks
-        return cls(image, boxes, classes, tracks, frame.flow)
+        return cls(image, boxes, classes, lambda: frame.tracks, frame.flow)
+
+    @functools.cached_property
+    def tracks(self):
+        import numpy as np
+
+        known = self.known()
+        return np.full(len(self.boxes), -1) if known is None else known
 
     @functools.cached_property
     def forward(self):
@@ -214,7 +273,7 @@ class Shot:
 
     @property
     def bytes(self) -> int:
-        return 12 * self.image.numel()  # roughly, with what its flow is computed from
+        return 12 * self.image.numel()  # roughly, with its flow both ways and what that is computed from
 
 
 def sampled(flow, points):
@@ -283,14 +342,15 @@ def pool_size(run: Run) -> int:
     o = run.options
     if not o.videos and not o.frames:
         return datasets.info(run.dataset).train
-    return len(_reels(run.dataset, o.videos, o.frames, o.test_every)[0])
+    return len(_reels(run.dataset, o.videos, o.frames, o.test_every)[0].complete)
 
 
 # --- the task ---------------------------------------------------------------------------------------------------------------------
 
 
 class Detection:
-    """One run's videos and detector (see tasks.Task). Samples are positions in the pool."""
+    """One run's videos and detector (see tasks.Task). Samples are positions in the pool, `frames` (size,) their places in the
+    reel, which holds the frames between them too."""
 
     offers: Mapping[str, str] = OFFERS
     recorded: frozenset[str] = frozenset()
@@ -306,7 +366,8 @@ class Detection:
         self.source = state.needs.get(SOURCE) if state else None
         o = self.options
         self.reel, self.test = _reels(run.dataset, o.videos, o.frames, o.test_every)
-        self.rows, self.size = self.reel.rows, len(self.reel)
+        self.frames = self.reel.complete
+        self.rows, self.size = self.reel.rows[self.frames], len(self.frames)
         self.classes = datasets.info(run.dataset).classes
 
     def labels(self, samples: Sequence[int], answers: Mapping[int, Any]):
@@ -323,13 +384,13 @@ class Detection:
                     )
                 known.append((given[:, :4].astype(np.float32), given[:, 4].astype(np.int64)))
             else:
-                shot = self.reel[int(sample)]
+                shot = self.reel[int(self.frames[sample])]
                 known.append((shot.boxes, shot.classes))
         return known
 
     def cost(self, samples: Sequence[int]) -> dict[str, float]:
         """{"boxes": that were drawn}."""
-        return {"boxes": sum(len(self.reel[int(sample)].boxes) for sample in samples)}
+        return {"boxes": sum(len(self.reel[int(self.frames[sample])].boxes) for sample in samples)}
 
     def build(self, cycle: int):
         """The detector before a label of this dataset: the source's, COCO's or a fresh one."""
@@ -350,7 +411,7 @@ class Detection:
         from alnb.learning.train import train
 
         network = self.build(cycle) if start is None else start
-        feed = Frames(self.reel, samples, *zip(*labels), self.device)
+        feed = Frames(self.reel, self.frames[list(samples)].tolist(), *zip(*labels), self.device)
         names = [f"{name}, member {member}" if member else name for name in ("data order", "augmentation")]
         order, augment = (torch_stream(self.run.seed, name, cycle) for name in names)
         trained = train(network, feed, recipe(self.options), loss=total, order=order, augment=augment)
@@ -366,15 +427,20 @@ class Detection:
         return network.to(self.device).eval()
 
     def detect(self, network, reel, samples):
-        """The detections of `samples`: place (D,) among them, boxes (D, 4), classes (D,), scores (D,), probabilities (D, 1 + C)."""
+        """The detections of `samples` of a reel: place (D,) among them, boxes (D, 4), classes (D,), scores (D,), probabilities
+        (D, 1 + C). Frames of one size are looked at together."""
         import numpy as np
         import torch
 
         began, found = time.perf_counter(), []
         for part in np.array_split(np.asarray(samples, dtype=int), max(1, -(-len(samples) // 16))):
-            if len(part):
-                images = torch.stack([reel[int(i)].image for i in part]).to(self.device).float() / 255
-                found += network.detect(images, self.options.threshold)
+            images = [reel[int(i)].image for i in part]
+            of = {}
+            for shape in dict.fromkeys(image.shape for image in images):
+                same = [i for i, image in enumerate(images) if image.shape == shape]
+                batch = torch.stack([images[i] for i in same]).to(self.device).float() / 255
+                of |= zip(same, network.detect(batch, self.options.threshold))
+            found += [of[i] for i in range(len(images))]
         place = np.repeat(np.arange(len(found)), [len(one.boxes) for one in found])
         empty = {"boxes": (0, 4), "classes": (0,), "scores": (0,), "probabilities": (0, self.classes + 1)}
         arrays = [
@@ -385,14 +451,14 @@ class Detection:
         return place, *arrays
 
     def samples(self, footage: Footage):
-        """(F,) pool positions of its frames."""
+        """(F,) places in the reel of its frames."""
         import numpy as np
 
         place = lambda about: about.video * (int(self.reel.time.max()) + 1) + about.time
         return np.searchsorted(place(self.reel), place(footage))
 
     def truth(self, reel, samples) -> Truth:
-        """The objects in `samples`; `frame` is their place among them."""
+        """The objects in `samples` of a reel; `frame` is their place among them."""
         import numpy as np
 
         shots = [reel[int(i)] for i in samples]
@@ -404,7 +470,7 @@ class Detection:
         """{"AP": mean over the classes of the test set}."""
         from alnb.metrics.detection import average_precision
 
-        samples = range(len(self.test))
+        samples = self.test.complete
         truth, timings = self.truth(self.test, samples), dict(self.timings)
         place, boxes, classes, scores, _ = self.detect(network, self.test, samples)
         self.timings = timings  # "detecting" is the pool's
@@ -415,7 +481,7 @@ class Detection:
         return Seen(self, model, candidates, labelled)
 
     def motion(self, samples):
-        """`Footage.motion` for frames that are places in `samples`."""
+        """`Footage.motion` for frames that are places in `samples` of the pool's reel."""
         import numpy as np
 
         def move(frames, direction, points):
@@ -429,21 +495,26 @@ class Detection:
     def _flow(self, sample: int, direction: int):
         shot = self.reel[sample]
         if self.options.flow == "dis":
-            if (sample, direction) not in self.reel.flows:
-                self.reel.flows[sample, direction] = _dis(shot.image, self.reel[sample + direction].image)
-            return self.reel.flows[sample, direction]
+            if direction not in shot.estimated:  # kept for all cycles where its frame is
+                shot.estimated[direction] = _dis(shot.image, self.reel[sample + direction].image)
+            return shot.estimated[direction]
         flow = shot.forward if direction > 0 else shot.backward
         if flow is None:
-            raise BadRequest(f"{self.run.dataset} has no optical flow of its own: give flow = 'dis'")
+            raise BadRequest(NO_FLOW.format(self.run.dataset))
         return flow
 
 
-def _dis(a, b):
-    """(H, W, 2) OpenCV's dense inverse search from image a to b, (3, H, W) uint8."""
+def _opencv():
     try:
         import cv2
     except ImportError:
         raise BadRequest("flow = 'dis' wants OpenCV (opencv-python-headless), which is not installed") from None
+    return cv2
+
+
+def _dis(a, b):
+    """(H, W, 2) OpenCV's dense inverse search from image a to b, (3, H, W) uint8."""
+    cv2 = _opencv()
     grey = [cv2.cvtColor(image.permute(1, 2, 0).numpy(), cv2.COLOR_RGB2GRAY) for image in (a, b)]
     return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(*grey, None).astype("float16")
 
@@ -452,7 +523,8 @@ class Seen:
     """What `OFFERS` names, of one cycle's candidates, computed once when asked for."""
 
     def __init__(self, task: Detection, model, candidates, labelled):
-        self._task, self._model, self._candidates, self._labelled = task, model, candidates, list(labelled)
+        self._task, self._model = task, model  # candidates and labelled: places in the reel from here on
+        self._candidates, self._labelled = task.frames[candidates], task.frames[list(labelled)]
 
     def _of(self, what, samples):
         import torch
@@ -477,7 +549,7 @@ class Seen:
 
     @functools.cached_property
     def _samples(self):
-        """Pool positions of the candidates and of the frames of their videos that are near one, in order."""
+        """Places in the reel of the candidates and of the frames of their videos that are near one, in order."""
         import numpy as np
 
         reel, near = self._task.reel, set()
@@ -496,10 +568,11 @@ class Seen:
         import numpy as np
 
         task, samples = self._task, self._samples
-        row = np.full(task.size, -1)
+        row = np.full(len(task.reel), -1)
         row[self._candidates] = np.arange(len(self._candidates))
-        size = tuple(task.reel[0].image.shape[:0:-1])
         found = task.detect(self._model, task.reel, samples)
+        size = task.reel.sizes[samples]
+        size = tuple(size[0].tolist()) if (size == size[0]).all() else size
         about = task.reel.video[samples], task.reel.time[samples], row[samples], size
         return Footage(*about, *found, task.motion(samples))
 
@@ -519,7 +592,7 @@ def pretrain(task: Detection):
 
     most = task.options.pretraining_frames or task.size
     order = torch.randperm(task.size, generator=torch_stream(task.run.seed, "initial pool")).tolist()
-    chosen = list(itertools.islice((i for i in order if len(task.reel[i].boxes)), most))
+    chosen = list(itertools.islice((i for i in order if task.cost([i])["boxes"]), most))
     return task.train(chosen, task.labels(chosen, {}), 0)[0]
 
 

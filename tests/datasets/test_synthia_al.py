@@ -87,6 +87,22 @@ def test_types_in_any_case_boxes_cut_to_the_image_and_no_optional_folder(copy):
     assert (frame.depth, frame.semantics, frame.instances, frame.tracks) == (None,) * 4
 
 
+def test_training_decodes_the_picture_alone_and_the_rest_when_asked(copy, monkeypatch):
+    from alnb.tasks.detection import Shot
+
+    video, opened, real = read(copy).train[0], [], synthia_al.FOLDERS.picture
+    monkeypatch.setattr(
+        synthia_al.FOLDERS, "picture", lambda path, mode: opened.append(path.parent.name) or real(path, mode)
+    )
+    shot = Shot.of(video.frame(0))
+    assert opened == ["RGB"]
+    assert len(shot.tracks) == len(shot.boxes)
+    assert opened == ["RGB", "InstanceSeg"]
+    frame = video.frame(0)
+    assert (frame.depth.dtype, frame.semantics.dtype, frame.depth is frame.depth) == (np.float32, np.uint8, True)
+    assert opened == ["RGB", "InstanceSeg", "RGB", "Depth", "SemSeg"]
+
+
 def test_a_video_of_one_frame_and_a_frame_without_objects(copy):
     video = read(copy).train[0]
     for stem in video.stems[1:]:

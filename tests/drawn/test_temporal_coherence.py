@@ -81,7 +81,31 @@ def test_estimates_are_pooled_over_cycles():
 
 def test_nothing_estimated_is_no_division():
     rows = FRAME[FRAME["kind"] == "errors"].assign(estimated=0, right=0, true=0, rank=np.nan)
-    assert "precision of calling everything so: 0.20" in drawn.errors_2(rows).alt
+    said = drawn.errors_2(rows).alt
+    assert "at random" not in said
+    assert "nan" not in said
+    assert "false positives, frames in time: none" in said
+
+
+def test_chance_is_weighted_as_the_precision_beside_it_and_of_its_own_order():
+    """Two cycles of 30 and 10 calls with a chance of 0.1 and 0.5: at random 3 + 5 of 40 are right. Shuffled, 0.3 of all."""
+    first = FRAME[(FRAME["kind"] == "errors") & (FRAME["seed"] == 0)]
+    own = lambda cycle, estimated, chance: first.assign(cycle=cycle, estimated=estimated).assign(
+        chance=np.where(first["order"] == "shuffled", 0.3, chance)
+    )
+    one = drawn.errors_2(pandas.concat([own(0, 30, 0.1), own(1, 10, 0.5)]))
+    table = one.data[one.data["error"] == "fn"].set_index("order")
+    assert table.loc["in time", "chance"] == pytest.approx(0.2)
+    assert table.loc["shuffled", "chance"] == pytest.approx(0.3)
+    assert table.loc["in time", "precision"] == pytest.approx(12 / 40)
+    assert "frames in time: precision 0.30" in one.alt
+    assert one.alt.count("precision of as many at random 0.20") == one.alt.count("at random 0.30") == 2
+
+
+def test_costs_are_those_of_a_batch_where_a_record_holds_the_sum():
+    rows = FRAME[FRAME["method"] == "tc"]
+    twice = pandas.concat([rows, rows[rows["kind"] == "asked"].assign(cycle=1)])
+    assert "tc: 0.05 s beside 1.00 s of looking" in drawn.cost_2(twice).alt
 
 
 def test_the_race_of_the_two_randoms_and_the_costs(capsys):

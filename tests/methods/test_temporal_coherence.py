@@ -4,11 +4,13 @@ import dataclasses
 import itertools
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alnb import claims
 from alnb.acquisition import get
 from alnb.errors import BadRequest
 from alnb.methods import temporal_coherence as ch2
@@ -309,3 +311,39 @@ def test_shuffled_errors_are_told_in_order():
     told = ch2.in_order(ch2.estimate(mixed), place)
     assert told.graph.frame[: len(shots.frame)].tolist() == shots.frame.tolist()
     assert told.fp.tolist() == np.bincount(told.graph.frame[told.labels == FP], minlength=len(shots.video)).tolist()
+
+
+# --- the claims -----------------------------------------------------------------------------------------------------------------
+
+
+def test_claims_ask_what_their_quotes_say():
+    asked = claims.read("06_temporal_coherence").set_index("quote")
+    similar = asked[asked.index.str.contains("similar performance")]
+    assert similar["direction"].tolist() == ["equal", "equal"]
+    assert (similar["band"] > 0).all()
+    demanding = asked[asked.index.str.contains("computationally")].iloc[0]
+    assert (demanding["metric"], demanding["direction"]) == ("timing.a_batch", "higher")
+    assert demanding["metric"] in ch2.SPECIAL
+
+
+@pytest.mark.parametrize(("gap", "said"), [(0.0, "holds"), (0.05, "reversed"), (-0.05, "reversed")])
+def test_similar_is_neither_better_nor_worse(gap, said):
+    from alnb.intervals import difference, verdict
+
+    values = gap + np.array([-0.001, 0.0, 0.001])
+    one = claims.read("06_temporal_coherence").set_index("id").loc["thesis-2-4"]
+    assert verdict(difference(values), one["band"], one["direction"]) == said
+
+
+def test_seconds_of_a_batch_are_the_same_from_steps_and_from_a_record():
+    about = {"race": "roads", "dataset": "roads-tiny", "world": True, "seed": 0}
+    asked = [about | {"kind": "asked", "method": m} for m in ("tc", "random_r") for _ in range(2)]
+    steps = [about | {"kind": "timing", "method": "tc", "choosing": s} for s in (2.0, 4.0, np.nan)]
+    record = [about | {"kind": "timing", "method": "random_r", "choosing": 0.5}]
+    spent = ch2.seconds_a_batch(pandas.DataFrame(asked + steps + record)).droplevel(
+        ["race", "dataset", "world", "seed"]
+    )
+    assert spent.to_dict() == {"tc": 3.0, "random_r": 0.25}
+    assert ch2.seconds_a_batch(
+        pandas.DataFrame([about | {"kind": "timing", "method": "all_data", "seconds": 1.0}])
+    ).empty

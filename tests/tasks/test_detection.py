@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from alnb import acquisition, cycle, datasets
+from alnb.datasets.videos import Frame, Videos
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.learning import detectors
@@ -17,6 +18,8 @@ from alnb.runs import Run
 from alnb.store import Store
 from alnb.tasks import detection
 from alnb.tasks.detection import Detection, Frames, Reel, sampled
+from alnb.worlds import roads
+from tests.toy_footage import footage as footage_of
 
 TINY = {"videos": 2, "frames": 8, "test_every": 120, "network": "fasterrcnn_small", "epochs": 1, "batch": 4, "optimiser": "adam",
         "lr": 0.001, "initial": 4, "budget": 3, "cycles": 2, "threshold": 0.05}  # fmt: skip
@@ -197,6 +200,99 @@ def test_a_perfect_detector_has_an_average_precision_of_one(task, monkeypatch):
     assert task.evaluate(None) == {"AP": 1.0}
 
 
+# --- videos as they come: frames without annotation, several sizes, no flow -------------------------------------------------------
+
+
+class Film:
+    """A video whose frame t is `shade` + t all over, with one box that says t; the frames in `bare` are not annotated."""
+
+    def __init__(self, name, length, size, bare=(), shade=0):
+        self.name, self.length, self.size, self.shade = name, length, size, shade
+        self.complete = ~np.isin(np.arange(length), bare)
+
+    def frame(self, t):
+        wide, high = self.size
+        boxes = [[2, 3, 20 + t, 30]] * bool(self.complete[t])
+        rgb = np.full((high, wide, 3), self.shade + t, np.uint8)
+        return Frame(rgb, np.array(boxes, np.float32).reshape(-1, 4), np.zeros(len(boxes), np.int64))
+
+
+@pytest.fixture
+def films(monkeypatch):
+    train = [Film("a", 5, (96, 64), bare=[1, 2]), Film("b", 4, (64, 80), bare=[0], shade=100)]
+    test = [Film("c", 3, (64, 96), bare=[1]), Film("d", 2, (96, 64))]
+    data = Videos("roads-tiny", datasets.info("roads-tiny"), roads.CLASSES, train, test)
+    monkeypatch.setattr(datasets, "load", lambda name: data)
+    detection._reels.cache_clear()
+    yield Detection(run(videos=0, frames=9, test_every=1, flow="dis", threshold=0.0))
+    detection._reels.cache_clear()
+
+
+def test_frames_without_annotation_are_passed_but_never_asked_trained_or_tested_on(films, monkeypatch):
+    assert films.rows.tolist() == [0, 3, 4, 6, 7, 8]
+    assert detection.pool_size(films.run) == films.size == 6
+    assert films.cost(range(6)) == {"boxes": 6}
+    assert [boxes[0, 2] for boxes, _ in films.labels([1, 3], {})] == [23, 21]
+    trained = []
+    monkeypatch.setattr(Frames, "__init__", lambda self, reel, samples, *_: trained.extend(samples) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        films.train([1, 5], films.labels([1, 5], {}), 0)
+    assert trained == [3, 8]
+    tested = films.truth(films.test, films.test.complete)
+    assert tested.frame.tolist() == [0, 1, 2, 3]
+    perfect = tested.frame, tested.boxes, tested.classes, np.ones(4), None
+    looked = []
+    monkeypatch.setattr(films, "detect", lambda network, reel, samples: looked.extend(samples) or perfect)
+    assert films.evaluate(None) == {"AP": 1.0}
+    assert looked == [0, 2, 3, 4]
+
+
+def test_neighbours_without_annotation_are_tracked_through_and_each_frame_has_its_own_size(films):
+    candidates, labelled = np.array([5, 1]), [0]
+    view = cycle.View(films, untrained_of(films), 0, candidates, labelled, films.labels(labelled, {}), None, False)
+    footage = view.detections()
+    assert list(zip(footage.video.tolist(), footage.time.tolist())) == [(0, t) for t in range(5)] + [
+        (1, t) for t in range(4)
+    ]
+    assert footage.row.tolist() == [-1, -1, -1, 1, -1, -1, -1, -1, 0]
+    assert footage.sizes.tolist() == [[96, 64]] * 5 + [[64, 80]] * 4
+    assert films.samples(footage).tolist() == list(range(9))
+    assert (view.video.tolist(), view.time.tolist(), view.labelled_time.tolist()) == ([1, 0], [3, 3], [0])
+    tall = footage.frame >= 5
+    assert tall.any()
+    assert footage.boxes[tall, 2].max() <= 64
+    assert footage.boxes[tall, 3].max() > 64
+
+
+def test_frames_of_several_sizes_are_looked_at_as_each_alone(films):
+    network, mixed = untrained_of(films), [0, 5, 1, 6, 7]
+    place, boxes, *_ = films.detect(network, films.reel, mixed)
+    assert len(boxes) > 5
+    for n, i in enumerate(mixed):
+        own = films.detect(network, films.reel, [i])[1]
+        np.testing.assert_allclose(boxes[place == n], own, atol=1e-3)
+
+
+def test_a_box_leaves_the_image_where_its_own_frame_ends():
+    shots = footage_of(
+        [2, 2], [(0, [70, 10, 90, 30], 0), (2, [70, 10, 90, 30], 0)], size=np.repeat([[96, 64], [78, 64]], 2, 0)
+    )
+    assert ch2.by_flow(shots, 1)[1][:, 0].tolist() == [1, -1]
+
+
+@pytest.mark.parametrize(("room", "calls"), [(detection.KEPT_BYTES, 1), (0, 2)])
+def test_estimated_flow_is_kept_while_there_is_room_for_its_frame(films, monkeypatch, room, calls):
+    made = []
+    monkeypatch.setattr(detection, "KEPT_BYTES", room)
+    monkeypatch.setattr(
+        detection, "_dis", lambda a, b: made.append((int(a.max()), int(b.max()))) or np.zeros((64, 96, 2), np.float16)
+    )
+    move = films.motion(np.arange(9))
+    for _ in range(2):
+        move(np.array([3]), -1, np.array([[5.0, 5.0]]))
+    assert made == [(3, 2)] * calls
+
+
 # --- runs -------------------------------------------------------------------------------------------------------------------------
 
 
@@ -247,6 +343,11 @@ def test_pretraining_takes_frames_that_hold_an_object(monkeypatch):
         ({"pretraining": "coco"}, "no COCO weights"),
         ({"pretraining": "nowhere"}, "unknown dataset 'nowhere'"),
         ({"pretraining_lr": 0.0}, "pretraining_lr"),
+        ({"pretraining": "glyphs-10"}, "glyphs-10 is a dataset of classification, not of detection"),
+        ({"pretraining": "roads-vid"}, "pretraining = 'roads-vid' has 3 classes, roads-tiny has 4"),
+        ({"pretraining": "roads-tiny"}, "pretraining = 'roads-tiny' has the videos of roads-tiny"),
+        ({"pretraining": "roads-tiny-null"}, "pretraining = 'roads-tiny-null' has the videos of roads-tiny"),
+        ({"pretraining": "roads-full"}, "pretraining = 'roads-full' has the videos of roads-tiny"),
         ({"initial": 15}, "more than the pool's 16"),
         ({"initial_labels": "balanced"}, "a frame has no one class"),
         ({"flow": "magic"}, "flow = 'magic'"),
@@ -255,6 +356,33 @@ def test_pretraining_takes_frames_that_hold_an_object(monkeypatch):
 def test_what_cannot_be_is_refused_before_anything_is_drawn(wrong, said):
     with pytest.raises(BadRequest, match=said):
         ch2.grid({"dataset": "roads-tiny", "arms": ["random"]}, **TINY | wrong)
+
+
+def test_a_dataset_of_another_task_is_refused():
+    with pytest.raises(BadRequest, match="glyphs-10 is a dataset of classification, not of detection"):
+        ch2.grid({"dataset": "glyphs-10", "arms": ["random"]}, **TINY)
+
+
+def test_what_is_missing_is_said_before_anything_starts(tmp_path, monkeypatch):
+    """Only to the runs that it concerns: those that track, and those that start from COCO."""
+    lines = []
+    asked = ch2.grid({"dataset": "roads-tiny", "arms": ["random_r", "most_detections", "tc"]}, **TINY | {"flow": "dis"})
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    monkeypatch.setattr(detection, "_has_flow", lambda name: False)
+    prepared = lambda run: ch2.STUDY.prepare(run, lines.append)
+    for free in [*asked[:2], *asked[2].needs.values()]:
+        prepared(free)
+    with pytest.raises(BadRequest, match="wants OpenCV"):
+        prepared(asked[2])
+    with pytest.raises(BadRequest, match="roads-tiny has no optical flow of its own: give flow = 'dis'"):
+        prepared(run())
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(BadRequest, match="COCO weights are missing"):
+        prepared(run("random", network="fasterrcnn_resnet50_fpn", pretraining="coco"))
+    outcome = drive(asked[2:], Store(tmp_path / "store"), workers=1)
+    assert "wants OpenCV" in outcome.failed[asked[2]]
+    monkeypatch.undo()
+    assert detection._has_flow("roads-tiny")
 
 
 @pytest.mark.parametrize(
@@ -282,7 +410,6 @@ def test_a_plan_is_made_without_torch():
 
 def test_what_is_read_from_disk_is_a_pool_like_any_other(tmp_path, monkeypatch):
     """SYNTHIA-AL's layout has no flow: a run is trained and looked at, and what needs motion says how to have it."""
-    from alnb.worlds import roads
     from alnb.worlds.roads import disk
 
     preset = dataclasses.replace(roads.PRESETS["roads-tiny"], sequences=(1, 0, 0, 0, 1, 0), seconds=(0.5, 0.5))

@@ -375,6 +375,23 @@ def test_the_null_has_the_same_frames_in_no_order(world):
     assert len(near) < 0.15 * null.info.train
     source, t = null.train[3].frames[5]
     np.testing.assert_array_equal(null.train[3].frame(5).rgb, source.frame(t).rgb)
+
+
+def test_objects_of_two_videos_have_two_tracks_where_frames_are_mixed():
+    null, names = roads.load("roads-tiny-null"), {}
+    for shuffled in null.train[:4]:
+        for t, (video, at) in list(enumerate(shuffled.frames))[:12]:
+            mixed, own = shuffled.frame(t), video.frame(at)
+            np.testing.assert_array_equal(mixed.boxes, own.boxes)
+            for mine, theirs in zip(mixed.tracks.tolist(), own.tracks.tolist()):
+                assert names.setdefault(mine, (video.name, theirs)) == (video.name, theirs)
+                np.testing.assert_array_equal(mixed.instances == mine + 1, own.instances == theirs + 1)
+            np.testing.assert_array_equal(mixed.instances > 0, own.instances > 0)
+    assert len({theirs for _, theirs in names.values()}) < len(names)  # as their videos number them, some are the same
+
+
+def test_shuffled_videos_end():
+    null = roads.load("roads-tiny-null")
     with pytest.raises(IndexError):
         null.train[3].frame(null.train[3].length)
 

@@ -7,6 +7,7 @@ Each is one file of this folder, found by itself and read, not imported, until i
     build(classes, size, height, coco)      a torchvision FasterRCNN of `classes` classes and the background; size: (width,
                                             height) of a frame; height: what frames are resized to, 0: not; coco: from the
                                             weights that torchvision has of COCO
+    weights()                               optional: those weights, BadRequest where their file is not here
 """
 
 from __future__ import annotations
@@ -39,6 +40,15 @@ def cost(name: str) -> tuple[float, float]:
     if name not in _catalogue():
         raise BadRequest(f"network = {name!r}: expected one of {', '.join(map(repr, names()))}")
     return _catalogue()[name][1]
+
+
+def check_coco(name: str) -> None:
+    """BadRequest for a detector without COCO's weights, or where their file is not here."""
+    cost(name)
+    module = importlib.import_module(f"{__name__}.{name}")
+    if not hasattr(module, "weights"):
+        raise BadRequest(f"network = {name!r} has no COCO weights: give it pretraining on a world, or none")
+    module.weights()
 
 
 def build(name: str, classes: int, size: tuple[int, int], *, height: int = 0, coco: bool = False, generator):

@@ -5,23 +5,30 @@ from __future__ import annotations
 COST = (9000.0, 2500.0)
 
 
-def build(classes, size, height=0, coco=False):
+def weights():
+    """torchvision's weights of COCO, their file on disk; BadRequest where it is not: nothing is fetched unasked."""
     from pathlib import Path
 
     import torch
-    from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights, fasterrcnn_resnet50_fpn
-    from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+    from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
     from alnb.errors import BadRequest
+
+    coco = FasterRCNN_ResNet50_FPN_Weights.COCO_V1
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(coco.url).name
+    if not path.is_file():
+        raise BadRequest(f"COCO weights are missing: put {coco.url} at {path}")
+    return coco
+
+
+def build(classes, size, height=0, coco=False):
+    from torchvision.models.detection import fasterrcnn_resnet50_fpn
+    from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 
     wide, high = size
     resized = {"min_size": height or min(size), "max_size": 10**5 if height else max(wide, high)}
     if not coco:
         return fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=classes + 1, **resized)
-    weights = FasterRCNN_ResNet50_FPN_Weights.COCO_V1
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-    if not path.is_file():  # nothing is fetched unasked
-        raise BadRequest(f"COCO weights are missing: put {weights.url} at {path}")
-    model = fasterrcnn_resnet50_fpn(weights=weights, progress=False, **resized)  # reads that file
+    model = fasterrcnn_resnet50_fpn(weights=weights(), progress=False, **resized)  # reads that file
     model.roi_heads.box_predictor = FastRCNNPredictor(model.roi_heads.box_predictor.cls_score.in_features, classes + 1)
     return model

@@ -62,6 +62,7 @@ ORDER = list(TABLE)
 CLASSES = ("car", "pedestrian", "cyclist", "wheelchair")
 SPAWNED = ("pedestrian", "cyclist", "car", "wheelchair")  # Table 2.1's order of P(Pe/Cy/Ca/Wh)
 AREAS = ("city", "highway", "town")
+TRACKS = 1 << 16  # more than any video has objects
 
 
 @dataclass(frozen=True)
@@ -194,17 +195,20 @@ class Sequence:
 
 
 class Shuffled:
-    """A video whose frames come from anywhere in its split; each keeps its own flow and tracks."""
+    """A video whose frames come from anywhere in its split; each keeps its own flow, and tracks of its own: an object of one
+    source video, whose place in the split is `numbers[its name]`, never has the number of another's."""
 
-    def __init__(self, name, frames):
-        self.name, self.frames, self.length = name, frames, len(frames)
+    def __init__(self, name, frames, numbers):
+        self.name, self.frames, self.length, self.numbers = name, frames, len(frames), numbers
         self.complete = np.ones(self.length, bool)
 
     def frame(self, t: int) -> Frame:
         if not 0 <= t < self.length:
             raise IndexError(f"{self.name} has {self.length} frames, there is no frame {t}")
         video, at = self.frames[t]
-        return video.frame(at)
+        frame, first = video.frame(at), TRACKS * self.numbers[video.name]
+        instances = np.where(frame.instances > 0, frame.instances + first, 0).astype(frame.instances.dtype)
+        return replace(frame, tracks=frame.tracks + first, instances=instances)
 
     def decoys(self, t: int) -> tuple[np.ndarray, np.ndarray]:
         video, at = self.frames[t]
@@ -218,7 +222,8 @@ def _split(preset: Preset, test: bool) -> list:
         return made
     frames = [(video, t) for video in made for t in range(video.length)]
     order = iter(np.random.default_rng((preset.seed, 99, test)).permutation(len(frames)))
-    return [Shuffled(video.name, [frames[next(order)] for _ in range(video.length)]) for video in made]
+    numbers = {video.name: n for n, video in enumerate(made)}
+    return [Shuffled(video.name, [frames[next(order)] for _ in range(video.length)], numbers) for video in made]
 
 
 def make(preset: Preset, name: str = "roads") -> Videos:
@@ -238,6 +243,11 @@ def make(preset: Preset, name: str = "roads") -> Videos:
         raise BadRequest(f"assets = {preset.assets}: expected 0 or 1")
     names = CLASSES[: _classes(preset)]
     return Videos(name, _info(name, preset), names, _split(preset, False), _split(preset, True))
+
+
+def same_streets(a: str, b: str) -> bool:
+    """Whether two presets are drawn from one stream: the same videos, perhaps of another size or with their frames shuffled."""
+    return a in PRESETS and b in PRESETS and PRESETS[a].seed == PRESETS[b].seed
 
 
 def check_ordered(videos: Videos) -> None:
