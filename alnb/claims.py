@@ -149,13 +149,27 @@ def _family(one) -> str:
 
 
 def _arm(name: str, ran) -> str:
-    """The arm of `ran` that a claim calls `name`: that one, else the only one of its strategy with options. Random is the
-    plain one or none: with options it stands for another comparison."""
-    plain = name.partition("(")[0]
+    """The arm of `ran` that a claim calls `name`: that one, else the only one of its strategy ("vaal(steps=39062)" for "vaal"),
+    and where the claim names options, the only one that has these with other numbers (subset=5000 for subset=500; one
+    ablation is not another). Random is the plain one or none: with options it stands for another comparison."""
+    plain, options, _ = name.partition("(")
     if name in ran or plain in BASELINES:
         return name
     others = [arm for arm in ran if arm.partition("(")[0] == plain]
+    if options:
+        others = [arm for arm in others if _but_numbers(arm) == _but_numbers(name)]
     return others[0] if len(others) == 1 and others[0] != plain else name
+
+
+def _but_numbers(arm: str) -> dict:
+    """The options of an arm, of numbers only that they are some."""
+    from alnb.acquisition import parse_arm
+
+    try:
+        options = parse_arm(arm)[1]
+    except BadRequest:  # "ll4al(preset='yoo') retrained"
+        return {"": arm}
+    return {name: value if isinstance(value, str | bool) else None for name, value in options.items()}
 
 
 def _values(frame, metric, last, special):
