@@ -260,7 +260,10 @@ def test_no_arm_is_assumed():
     [
         (["vaal(steps=8)", "random"], 2),
         (["vaal(steps=8)", "vaal(steps=9)", "random"], 0),  # which of the two?
-        (["vaal", "vaal(steps=9)", "random"], 0),  # another arm of the race, which is not the one that is meant
+        (["vaal", "vaal(steps=9)", "random"], 2),  # the one with these options, if with other numbers
+        (["vaal", "random"], 0),
+        (["vaal(quirks=True)", "random"], 0),  # an ablation is not another
+        (["vaal", "vaal(steps=9, quirks=True)", "random"], 0),
     ],
 )
 def test_an_arm_with_other_options_stands_for_a_claims_where_it_is_the_only_one_of_its_strategy(ran, seeds):

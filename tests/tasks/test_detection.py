@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from alnb import acquisition, cycle, datasets
+from alnb import acquisition, cycle, datasets, plans, records
 from alnb.datasets.videos import Frame, Videos
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.learning import detectors
 from alnb.methods import temporal_coherence as ch2
-from alnb.runs import Run
+from alnb.runs import Run, with_needs
 from alnb.store import Store
 from alnb.tasks import detection
 from alnb.tasks.detection import Detection, Frames, Reel, sampled
@@ -323,6 +323,21 @@ def test_every_arm_starts_from_one_detector_of_another_world():
     assert (source.dataset, source.method, source.seed, source.options.epochs) == ("roads-assets", ch2.PRETRAINED, 0, 2)
     assert len(runs) == 8  # a further run of Random beside it
     assert all(run.options.start == "last" for run in runs)
+
+
+def test_the_kept_detector_is_what_laptop_and_world_start_from_and_finds_what_it_was_trained_to_find():
+    """On videos of its own world that it has not seen."""
+    sources = {profile: one for profile in ("smoke", "laptop", "world")
+               for run in plans.plan("06_temporal_coherence", profile).runs
+               for one in with_needs([run]) if one.method == ch2.PRETRAINED}  # fmt: skip
+    kept = sources["laptop"]
+    assert kept == sources["world"] != sources["smoke"]
+    assert records.starts_from(kept)
+    assert not records.starts_from(sources["smoke"])
+    task = Detection(dataclasses.replace(kept, settings={**kept.settings, "videos": 1, "frames": 1, "test_every": 12}))
+    network = task.build(0)
+    network.load_state_dict(records.final(kept).blobs["weights"])
+    assert task.evaluate(network)["AP"] > 0.2
 
 
 def test_pretraining_takes_frames_that_hold_an_object(monkeypatch):
