@@ -307,7 +307,11 @@ def human(results, pool, race: str = "human") -> Drawing | None:
         ax.plot(off + 1, heights[off] * 1.05, "kx", ms=6, ls="", label="not as labelled")
     ax.set(xlabel="question", ylabel="seconds" if timed else "", **({} if timed else {"yticks": []}))
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
-    took = f", {answers['seconds'].sum():.0f} seconds in all, {answers['seconds'].median():.1f} at the median" if timed else ""
+    took = (
+        f", {answers['seconds'].sum():.0f} seconds in all, {answers['seconds'].median():.1f} at the median"
+        if timed
+        else ""
+    )
     counts = ", ".join(f"{n} {word}" for word, n in answers["said"].value_counts().items())
     said = f"{len(answers)} questions: {counts}; {wrong} of {len(sure)} answers are not as labelled{took}."
     figures.note(fig, said if timed else f"{said} The dataset's own labels answered.")

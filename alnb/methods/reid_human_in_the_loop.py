@@ -432,7 +432,9 @@ def answered_in(rows: Sequence[Mapping]):
 def checked(answer) -> bool | str | None:
     """An answer: True, False, None for "cannot tell", or SKIPPED; BadRequest for anything else."""
     if answer is not None and answer != SKIPPED and not isinstance(answer, bool):
-        raise BadRequest(f"answer {answer!r}: expected true (one person), false (two), null (cannot tell) or {SKIPPED!r}")
+        raise BadRequest(
+            f"answer {answer!r}: expected true (one person), false (two), null (cannot tell) or {SKIPPED!r}"
+        )
     return answer
 
 
@@ -442,7 +444,12 @@ def question(run: Run, query: Sequence[int]) -> Question:
     images = [boxes.images[i].permute(1, 2, 0).cpu().numpy() for i in query]
     cameras = [int(boxes.cameras[i]) + 1 for i in query]
     captions = (f"query, camera {cameras[0]}", f"candidate, camera {cameras[1]}")
-    choices = (("s", "same person", True), ("d", "different", False), ("c", "cannot tell", None), ("k", "skip", SKIPPED))
+    choices = (
+        ("s", "same person", True),
+        ("d", "different", False),
+        ("c", "cannot tell", None),
+        ("k", "skip", SKIPPED),
+    )
     return Question("Do these two boxes show the same person?", tuple(zip(captions, images)), choices)
 
 
@@ -561,7 +568,9 @@ def _epochs(run: Run, task: Pairs, state: State, epochs: int, lr: float):
     end, rows = min(begin + EPOCHS_A_STEP, epochs), []
     for epoch in range(begin, end):
         rng = torch_stream(run.seed, f"{run.method} training", epoch)
-        rows.append({"kind": run.method, "epoch": epoch, "loss": task.train(network, task.epoch(epoch), optimiser, rng)})
+        rows.append(
+            {"kind": run.method, "epoch": epoch, "loss": task.train(network, task.epoch(epoch), optimiser, rng)}
+        )
     return network, optimiser, rows, end
 
 
@@ -691,7 +700,10 @@ def _alone(name: str, race: Mapping[str, Any]) -> dict | None:
     """The race with dral alone, on the seeds it has there: among the arms, else among `more`; None where it is in neither."""
     more = race.get("more") or {}
     plain = {key: value for key, value in race.items() if key != "more"}
-    for arms, fewer in ((race.get("arms", ()), {}), (more.get("arms", ()), {n: v for n, v in more.items() if n == "seeds"})):
+    for arms, fewer in (
+        (race.get("arms", ()), {}),
+        (more.get("arms", ()), {n: v for n, v in more.items() if n == "seeds"}),
+    ):
         learnt = [arm for arm in arms if arm.partition("(")[0].strip() == "dral"]
         if learnt and fewer:
             try:
@@ -733,7 +745,8 @@ def _runs(name: str, options: Mapping, dataset: str, seed: int, settings: Mappin
     own = {n: coerce(v, type(about.parameters[n]), f"{name}: {n}") for n, v in options.items() if n in about.parameters}
     if idle := sorted(_unused(about.needs) & (set(options) - set(own))):
         raise BadRequest(f"{arm}: {name} does not use {idle[0]}, so this would be the same arm again")
-    settings = {n: v for n, v in settings.items() if n not in OF_ALL} | {n: v for n, v in options.items() if n not in own}
+    settings = {n: v for n, v in settings.items() if n not in OF_ALL}
+    settings |= {n: v for n, v in options.items() if n not in own}
     if changed := {n: v for n, v in own.items() if v != about.parameters[n]}:
         settings["strategy"] = changed
     carry = acquisition.get(name) if "@" in about.name else None  # of a notebook cell: it travels by value

@@ -95,7 +95,9 @@ def check_source(source: str, dataset: str) -> None:
     """BadRequest for a source whose people are also those of `dataset`: their identities would be known before anything is
     asked. Worlds of one stream draw the same people (worlds.pedestrians.Preset), CUHK03-NP is one set of people cut out twice."""
     if source == dataset:
-        raise BadRequest(f"source = {source!r} is the dataset itself: its identities would be known before anything is asked")
+        raise BadRequest(
+            f"source = {source!r} is the dataset itself: its identities would be known before anything is asked"
+        )
     if _people(source) == _people(dataset):
         raise BadRequest(f"source = {source!r} shows the people of {dataset}, who would be known before anything is asked; "
                          "give one of other people")  # fmt: skip

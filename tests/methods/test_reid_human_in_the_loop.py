@@ -367,7 +367,10 @@ def test_what_nobody_can_tell_is_not_asked_again_and_what_was_skipped_is(ran):
         state = start(ran, run)
         state.index, state.rows, state.blobs = 1, first.rows, first.blobs
         second = []
-        answered(study(run.study).talk(run, state), lambda query, answer=answer, second=second: second.append(query) or answer)
+        answered(
+            study(run.study).talk(run, state),
+            lambda query, answer=answer, second=second: second.append(query) or answer,
+        )
         if not again:
             assert not {frozenset(query) for query in second} & set(pairs)
 
@@ -379,7 +382,9 @@ def test_a_person_who_answers_as_the_labels_leaves_the_rows_of_the_labels(ran, m
     assert drive([hers], ran.store, workers=1).waiting == [hers]
     task, talk = Pairs(run), conversations.Conversation(hers, ran.store)
     seen = talk.wait() and talk.question()
-    assert [picture.shape for _, picture in seen.images] == [(64, 32, 3)] * 2  # as they are, not as the network sees them
+    assert [picture.shape for _, picture in seen.images] == [
+        (64, 32, 3)
+    ] * 2  # as they are, not as the network sees them
     while talk.wait() == "asking":
         talk.answer(talk.number, task.truth(talk.query), seconds=2.0)
     assert talk.status == "done"
@@ -476,7 +481,13 @@ def test_a_race_that_cannot_be_is_refused(race, said):
 
 
 def test_an_option_that_an_arm_uses_is_taken():
-    arms = ["dral(agent_lr=0.1)", "dral_frozen(seen='row')", "similarity_greedy(thred=0.1)", "random(m=0.1)", "random(tune_lr=0.1)"]
+    arms = [
+        "dral(agent_lr=0.1)",
+        "dral_frozen(seen='row')",
+        "similarity_greedy(thred=0.1)",
+        "random(m=0.1)",
+        "random(tune_lr=0.1)",
+    ]
     assert len(dral.grid(RACE | {"arms": arms}, **TINY)) == 5
 
 
@@ -519,7 +530,9 @@ def test_further_questions_are_asked_of_dral_alone_wherever_it_stands():
     more = {"arms": ["dral", "nearest"], "seeds": 1}
     runs = dral.grid(market=RACE | {"seeds": 2, "arms": ["random"], "more": more}, costs=[2], **TINY)
     assert [(run.method, run.seed) for run in runs if run.race == "market, K = 2"] == [("dral", 0)]
-    runs = dral.grid(market=RACE | {"seeds": 2, "arms": ["dral"], "more": {"arms": ["nearest"], "seeds": 1}}, costs=[2], **TINY)
+    runs = dral.grid(
+        market=RACE | {"seeds": 2, "arms": ["dral"], "more": {"arms": ["nearest"], "seeds": 1}}, costs=[2], **TINY
+    )
     assert [(run.method, run.seed) for run in runs if run.race == "market, K = 2"] == [("dral", 0), ("dral", 1)]
     with pytest.raises(BadRequest, match="market: more: seeds"):
         dral.grid(market=RACE | {"arms": ["random"], "more": more | {"seeds": "two"}}, costs=[2], **TINY)
@@ -624,11 +637,20 @@ def test_the_shortfall_is_against_all_labels_of_the_same_seed():
 def test_around_four_per_cent_falling_holds_of_a_small_shortfall_and_of_no_other(short, said):
     import pandas
 
-    about = {"race": "market", "dataset": "d", "world": True, "kind": "test", "cycle": 2}
+    about = {
+        "study": "reid_human_in_the_loop",
+        "race": "market",
+        "dataset": "d",
+        "world": True,
+        "kind": "test",
+        "cycle": 2,
+    }
     rows = [about | {"method": m, "seed": s, "rank 1": v + s / 100 * (m == "dral")}
             for s in range(10) for m, v in (("all_data", 60.0), ("dral", 60.0 - short))]  # fmt: skip
     asked = claims.read(NOTEBOOK).query("id == 'dral-8'")
-    (row,) = claims.ledger(pandas.DataFrame(rows).assign(mAP=1.0, labelled=1, share=1.0), asked, special=dral.SPECIAL).itertuples()
+    (row,) = claims.ledger(
+        pandas.DataFrame(rows).assign(mAP=1.0, labelled=1, share=1.0), asked, special=dral.SPECIAL
+    ).itertuples()
     assert row.verdict == said
 
 
