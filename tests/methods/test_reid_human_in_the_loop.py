@@ -1,6 +1,7 @@
 """DRAL: its equations against hand-worked numbers and plain loops, its loop against other ways to answer, its audit."""
 
 import dataclasses
+import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -667,3 +668,12 @@ def test_each_claim_can_be_finished_at_the_profile_it_plans(profile, planned):
             arms = {claim.method, claim.comparator} | ({claim.placebo} if name == claim.race else set())
             assert arms - {""} <= set(race["arms"]), (claim.id, name)
         assert "shortfall" not in claim.metric or "all_data" in resolved(claim.race, asked)["arms"]
+
+
+def test_the_prose_says_nothing_that_a_parameter_or_a_run_decides():
+    """How many questions a person is asked is a parameter; who gets the most reward is in the figure."""
+    cells = json.loads((Path(published.DATA).parent / "notebooks" / f"{NOTEBOOK}.ipynb").read_text())["cells"]
+    text = {cell["id"]: "".join(cell["source"]) for cell in cells}
+    assert "Thirty" not in text["human-md"]
+    assert "helps most" not in text["limits-md"]
+    assert "as many updates. Only" not in text["table5-md"]
