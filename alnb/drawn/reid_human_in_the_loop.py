@@ -12,6 +12,7 @@ from alnb.methods.reid_human_in_the_loop import RANKS, priced, reciprocal, simil
 PRINTED = {"market": "market-1501", "duke": "dukemtmc-reid", "cuhk01": "cuhk01"}  # what a race stands beside
 AGENT, NOTHING = "dral", "no runs at this profile"
 METRICS = ("mAP", *RANKS)
+EQUAL = f"{statistics.CEILING}, an arm's updates"  # the control of the upper bound
 PARTS = 5  # of a block, in the curves of rewards
 
 # --- the data ---------------------------------------------------------------------------------------------------------------------
@@ -163,7 +164,8 @@ def table_5(results, printed) -> Drawing | None:
         pairs = zip(table[f"{metric}, printed"], table[metric])
         shown[f"{metric}: printed | ours"] = [(f"{a:g}" if a == a else "-") + f" | {b:.1f}" for a, b in pairs]
     fig = figures.table(shown)
-    figures.note(fig, "ours: mean over the seeds, per cent. source_only: the printed Baseline; all_data: UpperBound.")
+    figures.note(fig, "ours: mean over the seeds, per cent. source_only: the printed Baseline; all_data: UpperBound; "
+                 f"{EQUAL}: its control, no bound.")  # fmt: skip
     parts = []
     for r in found:
         beside = f", printed {r['mAP, printed']:g} and {r['rank 1, printed']:g} for {r['stands beside']}"
@@ -190,6 +192,10 @@ def _lines(results, race: str):
     full = own[own["method"] == statistics.CEILING]
     if len(full):
         yield statistics.CEILING, 0, full
+        control = standard.chosen(results, race)
+        control = control[(control["kind"] == "equal updates") & control["key"].isin(full["key"])]
+        if len(control):
+            yield EQUAL, 0, control.assign(labelled=full["labelled"].iloc[0])
 
 
 def cost(results, race: str, metric: str = "mAP") -> Drawing | None:
@@ -301,7 +307,11 @@ def human(results, pool, race: str = "human") -> Drawing | None:
         ax.plot(off + 1, heights[off] * 1.05, "kx", ms=6, ls="", label="not as labelled")
     ax.set(xlabel="question", ylabel="seconds" if timed else "", **({} if timed else {"yticks": []}))
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
-    took = f", {answers['seconds'].sum():.0f} seconds in all, {answers['seconds'].median():.1f} at the median" if timed else ""
+    took = (
+        f", {answers['seconds'].sum():.0f} seconds in all, {answers['seconds'].median():.1f} at the median"
+        if timed
+        else ""
+    )
     counts = ", ".join(f"{n} {word}" for word, n in answers["said"].value_counts().items())
     said = f"{len(answers)} questions: {counts}; {wrong} of {len(sure)} answers are not as labelled{took}."
     figures.note(fig, said if timed else f"{said} The dataset's own labels answered.")

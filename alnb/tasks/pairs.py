@@ -68,12 +68,15 @@ def check(o: Settings, dataset: str) -> None:
     datasets.check_task(dataset, reid.TASK)
     if o.network not in (known := [name for name in networks.names("images") if name.startswith("reid_")]):
         raise BadRequest(f"network = {o.network!r}: expected one of {', '.join(map(repr, known))}")
+    if o.weights == "imagenet" and o.network != "reid_resnet50":
+        raise BadRequest(f"network {o.network!r} has no weights of ImageNet; accepted: weights = 'random'")
     reid.check_size((o.height, o.width))
     least = {
         "source_epochs": 1,
         "people": 2,
         "boxes": 2,
         "tune_steps": 0,
+        "jitter": 0,
         "tune_queries": 1,
         "positives": 1,
         "negatives": 1,
@@ -86,6 +89,35 @@ def check(o: Settings, dataset: str) -> None:
     for name in ("source_lr", "tune_lr", "margin"):
         if getattr(o, name) <= 0:
             raise BadRequest(f"{name} = {getattr(o, name)}: expected more than 0")
+
+
+def check_source(source: str, dataset: str) -> None:
+    """BadRequest for a source whose people are also those of `dataset`: their identities would be known before anything is
+    asked. Worlds of one stream draw the same people (worlds.pedestrians.Preset), CUHK03-NP is one set of people cut out twice."""
+    if source == dataset:
+        raise BadRequest(
+            f"source = {source!r} is the dataset itself: its identities would be known before anything is asked"
+        )
+    if _people(source) == _people(dataset):
+        raise BadRequest(f"source = {source!r} shows the people of {dataset}, who would be known before anything is asked; "
+                         "give one of other people")  # fmt: skip
+
+
+def _people(dataset: str):
+    """What two datasets of the same people have in common."""
+    from alnb.worlds import pedestrians
+
+    if dataset in pedestrians.PRESETS:
+        return pedestrians.PRESETS[dataset].stream
+    return dataset.removesuffix("-labelled").removesuffix("-detected")
+
+
+def prepare(run: Run, say) -> None:
+    """BadRequest where ImageNet's weights are wanted and not there, before anything starts."""
+    if run.options.weights == "imagenet":
+        from alnb.learning.encoders import torchvision
+
+        torchvision.weights("resnet50")
 
 
 def metrics(dataset: str) -> tuple[Metric, ...]:
@@ -230,13 +262,10 @@ class Pairs:
         own = {"weights": o.weights} if o.weights != "random" else {}
         return networks.build(o.network, classes, 3, generator=init, **own).to(self.device)
 
-    def restore(self, weights: dict) -> Any:
-        """The network of these weights; a head for other identities is left behind."""
-        classes = self.boxes.identities
-        network = self.build(classes)
-        own = {name: value for name, value in weights.items() if not name.startswith("head.")}
-        if weights["head.weight"].shape[0] == classes and self.run.method == SOURCE:
-            own = weights
+    def restore(self, weights: dict, head: bool = False) -> Any:
+        """The network of these weights. head: with the head, which is of the same identities; else that is left behind."""
+        network = self.build(self.boxes.identities)
+        own = weights if head else {name: value for name, value in weights.items() if not name.startswith("head.")}
         missing = network.load_state_dict(own, strict=False)
         if missing.unexpected_keys:
             raise BadRequest(f"these weights are of another network: they hold {missing.unexpected_keys[0]}")

@@ -97,6 +97,16 @@ def test_table_5_is_in_the_papers_order_and_beside_its_numbers(capsys):
     assert "no runs" in capsys.readouterr().out
 
 
+def test_table_5_shows_the_upper_bounds_control_and_nothing_else_does():
+    full = FRAME[FRAME["method"] == "all_data"]
+    both = pandas.concat([FRAME, full.assign(kind="equal updates", labelled=None, mAP=12.0)])
+    one = drawn.table_5(both, published.published("dral", "Table 5"))
+    assert one.data["method"].tolist()[-2:] == ["all_data", "all_data, an arm's updates"]
+    assert (one.data["mAP"].tolist()[-2:], one.data["answers"].tolist()[-2:]) == ([30.0, 12.0], [1000, 1000])
+    assert "all_data, an arm's updates (1000 answers) mAP 12.0, rank 1 40.0" in one.alt
+    assert "all labels: 30.0." in drawn.cost(both, "market").alt
+
+
 def test_the_cost_has_the_other_questions_as_lines_of_their_own_and_both_levels():
     one = drawn.cost(FRAME, "market")
     assert set(one.data["method"]) == {"dral", "random", "dral, K = 3"}
