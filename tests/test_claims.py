@@ -33,9 +33,9 @@ def test_claims_are_complete_and_hold_no_verdict(notebook):
     assert table["kind"].isin(["primary", "secondary"]).all()
     assert table["direction"].isin(["higher", "lower", "equal"]).all()
     assert (table[["quote", "place", "metric", "race", "method"]] != "").all().all()
-    assert (table["planned_seeds"].dropna() >= 2).all()
-    assert table[["planned_seeds", "planned_world_seeds"]].notna().any(axis=1).all()
-    assert (table["planned_world_seeds"].dropna() >= 2).all()
+    planned = table[["planned_seeds", "planned_world_seeds"]]
+    assert planned.notna().any(axis=1).all()  # a row may be of real data alone, or of a stand-in alone
+    assert (planned.isna() | (planned >= 2)).all().all()
     assert (table["null_race"] == "")[table["planned_world_seeds"].isna()].all()
     for one in table.itertuples():
         if one.pilot_half_width > one.published_effect:
@@ -50,7 +50,10 @@ def test_the_power_of_a_claim_is_that_of_its_pilot_at_the_planned_seeds(notebook
         members = family if one.kind == "primary" else 1
         sd = claims.deviation(one.pilot_half_width)
         for share, written in ((1, one.power), (0.5, one.power_half)):
-            power = claims.power(share * one.published_effect, sd, one.planned_seeds, members)
+            if one.planned_seeds != one.planned_seeds:  # of a stand-in alone
+                assert written != written, one.id
+                continue
+            power = claims.power(share * one.published_effect, sd, int(one.planned_seeds), members)
             assert written == pytest.approx(power, abs=5e-4, nan_ok=True), one.id
 
 

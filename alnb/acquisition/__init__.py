@@ -15,7 +15,8 @@ owes its caller (exactly `budget` distinct rows, no NaN, ties settled by the sha
 one place, `Strategy.choose`. There is no list to edit: the catalogue is read from the sources, unimported.
 
 What can be chosen about a strategy is a keyword-only argument with a literal default (`*, passes=50`); an arm of a
-race sets it by name, `bald(passes=20)` (see `parse_arm`).
+race sets it by name, `bald(passes=20)` (see `parse_arm`); `least={"passes": 1}` beside the needs lets a grid refuse what
+is below, before anything runs.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import pickle
 import re
 import sys
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,8 +163,12 @@ def score(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, sourc
     return functools.partial(_strategy, _named(name, "score"), "score", needs, oracle, source, True)
 
 
-def select(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = "", nested: bool = False):
-    """Decorator of `f(view, budget, rng) -> rows` of the candidates, best first. `nested`: see `Strategy`."""
+def select(
+    name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = "", nested: bool = False,
+    least: Mapping[str, float] = {},
+):  # fmt: skip
+    """Decorator of `f(view, budget, rng) -> rows` of the candidates, best first. `nested`: see `Strategy`. `least`: the
+    smallest value of options, read from the source of alnb's own strategies (`Entry.check`)."""
     return functools.partial(_strategy, _named(name, "select"), "select", needs, oracle, source, nested)
 
 
@@ -188,6 +194,13 @@ class Entry:
     source: str
     nested: bool
     parameters: dict
+    least: dict
+
+    def check(self, options: dict) -> None:
+        """BadRequest for an option under the least that the strategy can do with."""
+        for name, low in self.least.items():
+            if name in options and not options[name] >= low:
+                raise BadRequest(f"{self.name}: {name} = {options[name]!r}; accepted: from {low}")
 
 
 def parse_arm(arm: str) -> tuple[str, dict]:
@@ -222,7 +235,7 @@ def describe(name: str) -> Entry:
     """Needs, oracle mark, kind and citation of a strategy; BadRequest for an unknown name."""
     if found := _find_local(name):
         facts = (found.kind, found.needs, found.oracle, found.source, found.nested, found.parameters)
-        return Entry(found.label, found.function.__module__, *facts)
+        return Entry(found.label, found.function.__module__, *facts, {})
     return _entries()[_known(name)]
 
 
@@ -297,7 +310,7 @@ def _read(path, module, changed):
                 needs = _names(given.get("needs", ()))
                 nested = kind == "score" or given.get("nested", False)
                 facts = (given.get("oracle", False), given.get("source", ""), nested, options)
-                found.append(Entry(name, module, kind, needs, *facts))
+                found.append(Entry(name, module, kind, needs, *facts, given.get("least", {})))
     return found
 
 

@@ -10,7 +10,13 @@ from alnb.errors import BadRequest
 SMALLEST = 8  # px, the shorter side of an image
 
 
-@select("latent_k_center", needs=("images",), source="SRAAL, algorithm 1", nested=True)
+@select(
+    "latent_k_center",
+    needs=("images",),
+    source="SRAAL, algorithm 1",
+    nested=True,
+    least={"first": 1, "steps": 0, "batch": 2, "width": 1, "latent": 1, "beta": 0, "lr": 0},
+)
 def latent_k_center(
     view,
     budget,

@@ -25,6 +25,7 @@ SMALLEST = 8  # px, the shorter side of an image
     needs=("images", "labelled_images"),
     source="Sinha, Ebrahimi, Darrell, Variational adversarial active learning, ICCV 2019",
     nested=True,
+    least={"steps": 1, "batch": 2, "width": 1, "latent": 1, "beta": 0, "adversary": 0, "lr": 0},
 )
 def vaal(
     view,

@@ -12,12 +12,14 @@ import math
 from alnb import figures, statistics
 from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
-from alnb.methods.self_supervision import correlation, thresholds
-from alnb.methods.simsiam import COLLAPSED
+from alnb.methods.self_supervision import both_ends, correlation, thresholds
+from alnb.methods.simsiam import COLLAPSED, SIMSIAM
 
 TRAININGS = {"": "linear head, pre-trained", "svm": "SVM, pre-trained", "scratch": "from scratch"}
+SEEN = {"efficientnet-lite0": "ImageNet labels", "torchvision": "ImageNet labels", "given": "given features"}
 LINES = {"": "-", "svm": ":", "scratch": "--"}
 LEARNERS = ("entropy", "margin", "k_center", "vaal", "svm_min_margin")  # strategies that a threshold is asked of
+NULL = "-null"  # the end of a world's name in which there is no structure to be found
 PERCENT = "labels first, and a cycle, % of the pool"
 NOTHING = "no runs at this profile"
 
@@ -72,11 +74,17 @@ def views_5(data, samples, policy) -> Drawing | None:
 
 
 def simsiam_5(results) -> Drawing | None:
-    """Loss, k-NN accuracy and spread of the codes after each epoch: a line an arm. A spread of 0 is collapse."""
+    """Loss, k-NN accuracy and spread of the codes after each epoch: a line an arm, and a dataset where there are several. A
+    spread of 0 is collapse; that of the plain arm's first seed, which heads stand on, is said in a line of its own."""
     rows = _race(results, "pretraining")
     rows = rows[rows["kind"] == "pretraining"] if len(rows) else rows
     if rows.empty:
         return standard.left_out("pretraining", NOTHING)
+    if rows["dataset"].nunique() > 1:
+        rows = rows.assign(method=rows["method"].astype(object) + ", " + rows["dataset"].astype(object))
+    again = rows.drop_duplicates("key").groupby(["method", "seed"]).cumcount()  # one arm and seed on another pool
+    more = rows["key"].map(dict(zip(rows.loc[again.index, "key"], again)))
+    rows = rows.assign(method=rows["method"].where(more == 0, rows["method"].astype(object) + ", another pool"))
     panels = {"loss": "loss, eq. 5.1", "knn": "k-NN accuracy, %", "spread": "spread of the codes"}
     fig, axes = figures.subplots(1, 3, figsize=(10.2, 3.3))
     arms = list(rows["method"].unique())
@@ -98,9 +106,23 @@ def simsiam_5(results) -> Drawing | None:
         * bool(ends.loc[arm, "spread"] < COLLAPSED)
         for arm in arms
     ]
-    figures.note(fig, "k-NN uses every label, to watch: it chooses nothing. Spread: 1 over the sphere, 0 collapsed.")
-    said = f"Lines against epochs of pre-training on {_datasets(rows)}. {'; '.join(parts)}."
+    lost = _collapsed(rows)
+    for words in lost:
+        print(f"pretraining: {words}: heads on it see the same of every image")
+    figures.note(fig, "k-NN uses every label, to watch: it chooses nothing. Spread: 1 over the sphere, 0 collapsed."
+                      + f" Collapsed: {'; '.join(lost)}." * bool(lost))  # fmt: skip
+    said = f"Lines against epochs of pre-training on {_datasets(rows)}. {'; '.join([*parts, *lost])}."
     return Drawing(fig, rows, said, rows)
+
+
+def _collapsed(rows) -> list[str]:
+    """The encoders of heads whose codes are one, in words."""
+    plain = rows[rows["method"].str.partition(",")[0] == SIMSIAM]
+    lost = []
+    for (dataset, _), part in plain[plain["seed"] == plain["seed"].min()].groupby(["dataset", "key"], sort=False):
+        end = part.sort_values("epoch")["spread"].iloc[-1]
+        lost += [f"the encoder of the heads on {dataset} has collapsed, spread {end:.2f}"] * bool(end < COLLAPSED)
+    return lost
 
 
 # --- budgets ----------------------------------------------------------------------------------------------------------
@@ -123,7 +145,7 @@ def _regimes(results, family: str) -> Drawing | None:
     if tests is None:
         return standard.left_out(family, NOTHING)
     budgets, arms = sorted(tests["percent"].unique()), list(dict.fromkeys(tests["method"]))
-    look, there = figures.looks(arms), [kind for kind in TRAININGS if (tests["training"] == kind).any()]
+    look = figures.looks(arms)
     width = min(11.0, 2.6 + 2.4 * len(budgets))
     fig, axes = figures.subplots(1, len(budgets), figsize=(width, 3.9), sharey=True, squeeze=False)
     for ax, percent in zip(axes[0], budgets):
@@ -134,31 +156,43 @@ def _regimes(results, family: str) -> Drawing | None:
         ax.set(xlabel="labels", title=f"{percent:g} %")
         ax.locator_params(axis="x", nbins=4)
     axes[0][0].set_ylabel("test accuracy, %")
-    _legend(fig, arms, look, there)
+    _legend(fig, arms, look, _trainings(tests))
     figures.note(fig, f"As many labels in each cycle as at first. Mean of {_seeds(tests)}.")
     return Drawing(fig, tests, _said(tests, budgets), tests)
+
+
+def _trainings(tests) -> dict[str, str]:
+    """TRAININGS that ran, in words: of a head on an encoder that is not SimSiam's, what that one has seen."""
+    found = {}
+    for kind in TRAININGS:
+        networks = tests.loc[tests["training"] == kind, "network"]
+        if len(networks):
+            encoder = str(networks.iloc[0]).partition(" on ")[2].partition(",")[0].partition(":")[0]
+            words = TRAININGS[kind]
+            found[kind] = words.replace("pre-trained", SEEN[encoder]) if encoder in SEEN else words
+    return found
 
 
 def _last(part, kind: str) -> int:
     return int(statistics.horizon(part[part["training"] == kind]))
 
 
-def _legend(fig, arms, look, trainings) -> None:
+def _legend(fig, arms, look, trainings: dict[str, str]) -> None:
     from matplotlib.lines import Line2D
 
     marks = [Line2D([], [], **look[arm] | {"linestyle": "none"}, ms=5, label=arm) for arm in arms]
-    marks += [Line2D([], [], color="0.3", ls=LINES[kind], label=TRAININGS[kind]) for kind in trainings]
+    marks += [Line2D([], [], color="0.3", ls=LINES[kind], label=name) for kind, name in trainings.items()]
     fig.legend(handles=marks, loc="outside right center", fontsize=8, frameon=False)
 
 
 def _said(tests, budgets) -> str:
-    parts = []
+    parts, names = [], _trainings(tests)
     for percent in budgets:
         for kind, some in tests[tests["percent"] == percent].groupby("training", sort=False):
             some = some[some["cycle"] == _last(some, kind)]
             ends = some.groupby("method", sort=False)["value"].mean().sort_values(ascending=False)
             told = ", ".join(f"{arm} {value:.1f}" for arm, value in ends.items())
-            parts.append(f"{percent:g} % a cycle, {TRAININGS[kind]}, at {some['labelled'].iloc[0]} labels: {told}")
+            parts.append(f"{percent:g} % a cycle, {names[kind]}, at {some['labelled'].iloc[0]} labels: {told}")
     about = f"Lines of test accuracy in % against labels on {_datasets(tests)}, mean of {_seeds(tests)}."
     return f"{about} {'; '.join(parts)}."
 
@@ -172,7 +206,8 @@ def gains_5(results, family: str = "few") -> Drawing | None:
     table = gains(tests, ["percent", "training"])
     if table.empty:
         return standard.left_out(family, "Random and another arm share no seed at this profile")
-    kinds = [kind for kind in TRAININGS if (table["training"] == kind).any()]
+    names = _trainings(tests)
+    kinds = [kind for kind in names if (table["training"] == kind).any()]
     arms = [arm for arm in dict.fromkeys(table["method"]) if arm not in statistics.BASELINES]
     look = figures.looks([*arms, "random_again"])
     fig, axes = figures.subplots(
@@ -185,21 +220,21 @@ def gains_5(results, family: str = "few") -> Drawing | None:
         for place, arm in enumerate(arms):
             _interval_line(ax, part[part["method"] == arm], "percent", look[arm], place - (len(arms) - 1) / 2)
         ax.axhline(0, color="0.2", lw=0.8)
-        ax.set(xlabel=PERCENT, title=TRAININGS[kind])
+        ax.set(xlabel=PERCENT, title=names[kind])
         _log(ax, table["percent"])
     axes[0][0].set_ylabel("gain on Random, points of area")
-    _legend(fig, arms, look, [])
+    _legend(fig, arms, look, {})
     figures.note(fig, f"Paired by seed, {_seeds(tests)}; bar: 95 % t interval; shaded: a second Random's.")
     parts = [
-        f"{TRAININGS[r.training]}, {r.percent:g} %, {r.method} {r.gain:+.2f}{_between(r)}" for r in table.itertuples()
+        f"{names[r.training]}, {r.percent:g} %, {r.method} {r.gain:+.2f}{_between(r)}" for r in table.itertuples()
     ]
     said = f"Gain on Random in area under the curve, points, on {_datasets(tests)}: {'; '.join(parts)}."
     return Drawing(fig, table, said, tests)
 
 
 def pretraining_gain_5(results, family: str = "few") -> Drawing | None:
-    """What pre-training gains: the area under the curve on frozen features less that of the same strategy from scratch,
-    paired by seed, against the budget."""
+    """What pre-training gains: the area under the curve on frozen features less that of the same strategy from scratch, over
+    the cycles that both reached, paired by seed, against the budget."""
     import pandas
 
     tests = _family(results, family)
@@ -209,7 +244,11 @@ def pretraining_gain_5(results, family: str = "few") -> Drawing | None:
     for percent, part in tests.groupby("percent"):
         if not {"", "scratch"} <= set(part["training"]):
             continue
-        both = {kind: _ends(part[part["training"] == kind]) for kind in ("", "scratch")}
+        own = part.drop(columns="value")
+        ends = both_ends(*(own[own["training"] == kind] for kind in ("", "scratch")))
+        if ends is None:
+            continue
+        both = dict(zip(("", "scratch"), ends))
         for arm in [arm for arm in both[""]["method"].unique() if (both["scratch"]["method"] == arm).any()]:
             sides = [ends[ends["method"] == arm].assign(method=kind or "head") for kind, ends in both.items()]
             gap = statistics.paired(pandas.concat(sides).assign(race="both"), "head", "scratch")
@@ -241,8 +280,9 @@ def pretraining_gain_5(results, family: str = "few") -> Drawing | None:
 
 
 def table_5_1(results, printed) -> Drawing | None:
-    """Table 5.1: each strategy's accuracy at the most labels that ran, pre-trained and from scratch, beside the printed one.
-    No difference to these is given: data, network and budgets are another's, unless this is the profile `paper`."""
+    """Table 5.1: each strategy's accuracy at the most labels that its training ran with (column `labels`: a training that
+    ran with fewer stands there with fewer), pre-trained and from scratch, beside the printed one. No difference to these is
+    given: data, network and budgets are another's, unless this is the profile `paper`."""
     import pandas
 
     from alnb import published
@@ -252,11 +292,10 @@ def table_5_1(results, printed) -> Drawing | None:
         tests = _family(results, family)
         if tests is None:
             continue
-        top = tests.groupby("training")["percent"].max().min()  # the largest budget that every training has
-        for kind in TRAININGS:
-            part = tests[(tests["training"] == kind) & (tests["percent"] == top)]
-            if part.empty:
-                continue
+        names = _trainings(tests)
+        for kind in names:
+            part = tests[tests["training"] == kind]
+            part = part[part["percent"] == part["percent"].max()]
             part = part[part["cycle"] == _last(part, kind)]
             used.append(part)
             there = printed[(printed["dataset"] == dataset) & (printed["metric"] == "accuracy")]
@@ -264,7 +303,7 @@ def table_5_1(results, printed) -> Drawing | None:
             there = there[[published.settings(text)["training"] == wanted for text in there["setting"]]]
             by = dict(zip(there["method"], there["value"]))
             for arm, values in part.groupby("method", sort=False)["value"]:
-                parts.append({"printed for": dataset, "ran on": part["dataset"].iloc[0], "training": TRAININGS[kind],
+                parts.append({"printed for": dataset, "ran on": part["dataset"].iloc[0], "training": names[kind],
                               "arm": arm, "printed": by.get(arm.partition("(")[0], float("nan")), "ours": values.mean(),
                               "sd": values.std(), "labels": int(part["labelled"].iloc[0]), "seeds": len(values)})  # fmt: skip
     if not parts:
@@ -273,7 +312,7 @@ def table_5_1(results, printed) -> Drawing | None:
     fig = figures.table(table, decimals=1)
     figures.note(fig, "Accuracy, %. Printed: 25,000 labels of CIFAR. ours: mean of the seeds, sd their deviation.")
     said = "; ".join(
-        f"{r['arm']}, {r['training']}, on {r['ran on']}: {r['ours']:.1f}"
+        f"{r['arm']}, {r['training']}, on {r['ran on']}, {r['labels']:,} labels: {r['ours']:.1f}"
         + (f", printed {r['printed']:.1f} for {r['printed for']}" if r["printed"] == r["printed"] else "")
         for r in parts
     )
@@ -286,7 +325,8 @@ def table_5_1(results, printed) -> Drawing | None:
 def fig_5_6(results) -> Drawing | None:
     """Fig. 5.6: left, the gain of one strategy on Random against labels a class, a line a dataset; right, where it crosses 0
     (methods.self_supervision.crossing) against the number of classes, for each strategy; bars: where the ends of the gains'
-    intervals cross. A point outside the shade: no crossing within the budgets that ran."""
+    intervals cross, none with one seed; hollow: a null world. A point outside the shade: no crossing within the budgets that
+    ran."""
     rows = _by_class(results)
     if rows is None:
         return standard.left_out("classes", NOTHING)
@@ -299,20 +339,22 @@ def fig_5_6(results) -> Drawing | None:
     look, shown = figures.looks(arms), arms[0]
     least, most = table["per_class"].min(), table["per_class"].max()
     fig, (left, right) = figures.subplots(1, 2, figsize=(10.2, 3.9))
-    for place, (name, part) in enumerate(table[table["method"] == shown].groupby("classes")):
-        line = {"color": PALETTE[1 + place], "marker": "o", "label": f"{name} classes"}
+    for place, (name, part) in enumerate(table[table["method"] == shown].groupby("dataset", sort=False)):
+        null = name.endswith(NULL)
+        line = {"color": PALETTE[(1 + place) % len(PALETTE)], "marker": "o", "label": name, "ls": ":" if null else "-"}
         _interval_line(left, part, "per_class", line, place)
     left.axhline(0, color="0.2", lw=0.8)
     left.set(xlabel="labels a class, first and a cycle", ylabel=f"{shown}: gain on Random, points of area")
     _log(left, table["per_class"])
     left.legend(fontsize=8)
     for place, arm in enumerate(arms):
-        part = found[found["method"] == arm]
-        x = part["classes"] * (1 + 0.05 * (place - (len(arms) - 1) / 2))
-        y = part["budget"].clip(least / 1.6, most * 1.6)
-        low, high = part["low"].clip(least / 1.6, most * 1.6), part["high"].clip(least / 1.6, most * 1.6)
-        right.errorbar(x, y, yerr=[y - low.clip(upper=y), high.clip(lower=y) - y], capsize=3, ms=6, lw=1,
-                       label=arm, **look[arm] | {"linestyle": "none"})  # fmt: skip
+        for null, part in found[found["method"] == arm].groupby(found["dataset"].str.endswith(NULL)):
+            x = part["classes"] * (1 + 0.05 * (place - (len(arms) - 1) / 2)) * (1.3 if null else 1)
+            y = part["budget"].clip(least / 1.6, most * 1.6)
+            low, high = (part[end].fillna(part["budget"]).clip(least / 1.6, most * 1.6) for end in ("low", "high"))
+            filled = {"label": f"{arm}, null world", "markerfacecolor": "none"} if null else {"label": arm}
+            right.errorbar(x, y, yerr=[y - low.clip(upper=y), high.clip(lower=y) - y], capsize=3, ms=6, lw=1,
+                           **look[arm] | {"linestyle": "none"} | filled)  # fmt: skip
     right.axhspan(least, most, color=figures.GREY, alpha=0.10, lw=0)
     right.set(
         yscale="log", xlabel="classes", ylabel="labels a class from which on it gains", ylim=(least / 2, most * 2)
@@ -320,10 +362,12 @@ def fig_5_6(results) -> Drawing | None:
     _log(right, found["classes"])
     _ticks(right, sorted(table["per_class"].unique()), "y")
     right.legend(fontsize=8)
-    figures.note(fig, f"Paired by seed, {figures.seeds(rows)}; bars from 95 % t intervals. Shaded: budgets that ran; a point "
-                      "outside: no crossing there.")  # fmt: skip
-    told = [f"{r.method}, {r.classes} classes: {_where(r.budget, least, most)}, {_where(r.low, least, most)} to "
-            f"{_where(r.high, least, most)}" for r in found.itertuples()]  # fmt: skip
+    bars = "no bars, one seed has no interval" if found["low"].isna().all() else "bars from 95 % t intervals"
+    figures.note(fig, f"Paired by seed, {figures.seeds(rows)}; {bars}. Shaded: budgets that ran; a point outside: no crossing "
+                      "there.")  # fmt: skip
+    told = [f"{r.method}, {r.dataset}, {r.classes} classes: {_where(r.budget, least, most)}"
+            + ("" if math.isnan(r.low) else f", {_where(r.low, least, most)} to {_where(r.high, least, most)}")
+            for r in found.itertuples()]  # fmt: skip
     said = (
         f"Left: gain of {shown} on Random against labels a class. Right: labels a class from which on a strategy gains, and "
         f"its interval, on {_datasets(rows)}: {'; '.join(told)}. {' '.join(_correlations(found, arms))}"
@@ -332,8 +376,9 @@ def fig_5_6(results) -> Drawing | None:
 
 
 def _correlations(found, arms) -> list[str]:
-    """Of classes and thresholds, where at least three lie within the budgets; the thesis prints r = 0.99, of three."""
-    told = []
+    """Of classes and thresholds, null worlds left out, where at least three lie within the budgets; the thesis prints
+    r = 0.99, of three."""
+    told, found = [], found[~found["dataset"].str.endswith(NULL)]
     for arm in arms:
         part = found[(found["method"] == arm) & (found["budget"] > 0) & found["budget"].map(math.isfinite)]
         if len(part) > 2:
@@ -439,7 +484,7 @@ def _ticks(ax, values, axis: str = "x") -> None:
 
 def _seeds(tests) -> str:
     """Of a family: which arms, and which trainings, ran on fewer."""
-    arms, trainings = tests["method"], tests["training"].map(TRAININGS)
+    arms, trainings = tests["method"], tests["training"].map(_trainings(tests))
     few = tests.groupby("training")["seed"].nunique().nunique() > 1
     return figures.seeds(tests.assign(method=trainings if few else arms))
 

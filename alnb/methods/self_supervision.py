@@ -59,8 +59,9 @@ def thresholds(gains):
     """The crossing of each dataset and arm, from a frame with `dataset, classes, method, per_class, gain, low, high`, a row a
     budget: columns dataset, classes, method, budget, low, high (labels a class).
 
-    low, high: where the upper and the lower end of the gains' 95 % t intervals cross. So between them lies every budget at
-    which the sign of the gain cannot be told, each budget taken by itself.
+    low, high: where the upper and the lower end of the gains' 95 % t intervals are last not above 0. So above `high` every
+    budget gains, each taken by itself, and from `low` to `high` not all of them do for certain; below `low`, where gains
+    rise and fall, there may be budgets of either kind. NaN where a budget has no interval (one seed).
     """
     import pandas
 
@@ -69,7 +70,8 @@ def thresholds(gains):
         part = part.sort_values("per_class")
         if len(part) < 2:
             continue
-        at = [crossing(list(part["per_class"]), list(part[name])) for name in ("gain", "high", "low")]
+        at = [math.nan if part[name].isna().any() else crossing(list(part["per_class"]), list(part[name]))
+              for name in ("gain", "high", "low")]  # fmt: skip
         found.append((dataset, classes, method, *at))
     return pandas.DataFrame(found, columns=["dataset", "classes", "method", "budget", "low", "high"])
 
@@ -170,6 +172,8 @@ STUDY = Study(
 
 # --- the grid ---------------------------------------------------------------------------------------------------------------
 
+SMALL_BUDGET = "1%"  # the least budget that all datasets of the chapter have
+RUN = ["race", "dataset", "world", "method", "seed"]
 FAMILIES = ("few", "svm", "scratch", "many", "many_svm", "many_scratch")
 OWN_WORDS = ("budgets", "datasets", "per_class")
 
@@ -188,13 +192,17 @@ def grid(
 ) -> list[Run]:
     """Every run of the notebook (see alnb/races.py).
 
-    pretraining: encoders by SimSiam, settings as in alnb/methods/simsiam.py; its plain arm on its first seed serves all
-    seeds of all races, each on its own dataset and pool. few: ten classes, a linear head on frozen features; svm: an SVM in its
-    place; scratch: the whole network trained from scratch; many, ...: the same with many classes. Each is a race for each
-    of its `budgets`, in percent of the pool, as many labels first as in every cycle, called "few 1%". classes: a race for
-    each of `datasets` and each number of labels `per_class`, called "features-10 x 4". images: whose views are shown.
+    pretraining: encoders by SimSiam, settings as in alnb/methods/simsiam.py. Heads never stand on an arm with options: the
+    plain "simsiam" with these settings on the first seed, whether it is an arm or not, is trained on each dataset and pool
+    that a race of heads has, serves all seeds there, and is listed in this race, so that it is drawn. few: ten classes, a
+    linear head on frozen features; svm: an SVM in its place; scratch: the whole network trained from scratch; many, ...: the
+    same with many classes. Each is a race for each of its `budgets`, in percent of the pool, as many labels first as in
+    every cycle, called "few 1%". classes: a race for each of `datasets` and each number of labels `per_class`, called
+    "features-10 x 4". images: whose views are shown.
     Raises BadRequest for what cannot be.
     """
+    if pretraining and "dataset" not in pretraining:
+        raise BadRequest(f"pretraining: no dataset, in {', '.join(pretraining)}; {{}} leaves it out")
     if pretraining.get("dataset"):
         size = pretraining.get("pool", shared.get("pool", 0)) or datasets.info(pretraining["dataset"]).train
         if wrong := [i for i in images if not 0 <= i < size]:
@@ -219,7 +227,7 @@ def grid(
         asks = {"task": Settings.task, "encoder": Settings.encoder, **settings}
         if asks["task"] != "features" or asks["encoder"] != Settings.encoder:
             return None
-        if not pretraining:
+        if not pretraining.get("dataset"):
             raise BadRequest("encoder = 'run' is that of the race pretraining, which is left out")
         encoder = Run("simsiam", dataset, "simsiam", seeds[0], {"pool": settings.get("pool", 0)} | own)
         study("simsiam").check(encoder)
@@ -234,7 +242,12 @@ def grid(
         run = races.method_run(STUDY.name, dataset, acquisition.write_arm(name, options), seed, settings, needs)
         return [run] + [races.further_run(run, further)] * (further > 0)
 
-    return encoders + (races.grid(STUDY.name, every, shared, special) if any(every.values()) else [])
+    heads = races.grid(STUDY.name, every, shared, special) if any(every.values()) else []
+    needed = {run.needs[features.ENCODER].key: run.needs[features.ENCODER] for run in heads if features.ENCODER in run.needs}
+    for run in encoders:
+        needed.pop(run.key, None)
+    unseen = [Run(one.study, one.dataset, one.method, one.seed, one.settings, race="pretraining") for one in needed.values()]
+    return encoders + unseen + heads
 
 
 def by_budget(name: str, race: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, dict]:
@@ -244,6 +257,7 @@ def by_budget(name: str, race: Mapping[str, Any], shared: Mapping[str, Any]) -> 
     if not race or race.get("dataset") == "":
         return {}
     budgets = _listed(f"{name}: budgets", budgets, float)
+    _refuse_sizes(name, race, "budgets")
     size = race.get("pool", shared.get("pool", 0)) or datasets.info(race.get("dataset")).train
     found = {}
     for percent in budgets:
@@ -252,7 +266,9 @@ def by_budget(name: str, race: Mapping[str, Any], shared: Mapping[str, Any]) -> 
             raise BadRequest(
                 f"{name}: budgets: {percent:g} % of a pool of {size}: expected one label at least, 100 % at most"
             )
-        found[f"{name} {percent:g}%"] = {**_apart(race), "initial": labels, "budget": labels}
+        if (race_name := f"{name} {percent:g}%") in found:
+            raise BadRequest(f"{name}: budgets = {budgets}: two of them are {percent:g} %; six digits tell them apart")
+        found[race_name] = {**_apart(race), "initial": labels, "budget": labels}
     return found
 
 
@@ -260,6 +276,7 @@ def by_classes(race: dict[str, Any]) -> dict[str, dict]:
     """A race for each of `datasets` and each of `per_class`, labels of a class."""
     if not race:
         return {}
+    _refuse_sizes("classes", race, "per_class")
     names = _listed("classes: datasets", race.pop("datasets", None), str)
     per_class = _listed("classes: per_class", race.pop("per_class", None), int)
     found = {}
@@ -268,6 +285,12 @@ def by_classes(race: dict[str, Any]) -> dict[str, dict]:
             labels = each * datasets.info(dataset).classes
             found[f"{dataset} x {each}"] = {"dataset": dataset, **_apart(race), "initial": labels, "budget": labels}
     return found
+
+
+def _refuse_sizes(name: str, race: Mapping[str, Any], word: str) -> None:
+    """BadRequest for labels that a race gives beside the word that already says how many, first and in every cycle."""
+    if given := [size for size in ("initial", "budget") if size in race]:
+        raise BadRequest(f"{name}: {given[0]} = {race[given[0]]!r}: {word} says it, first labels and each cycle's alike")
 
 
 def _listed(what: str, given, kind) -> list:
@@ -345,17 +368,49 @@ def _cells(frame, table, dataset, training) -> dict[str, float]:
     return dict(zip(kept["method"], kept["value"]))
 
 
+def both_ends(ours, theirs):
+    """The endpoints (`statistics.endpoint`) of two sets of rows over the cycles that *both* reached, so that one that is still
+    running is no shorter curve to be subtracted from; None where there is none, or their labels at the last of them differ."""
+    from alnb.statistics import endpoint, horizon
+
+    last = min(horizon(ours), horizon(theirs))
+    if last < 1:
+        return None
+    ends = endpoint(ours, last), endpoint(theirs, last)
+    return ends if ends[0]["labelled"].unique().tolist() == ends[1]["labelled"].unique().tolist() else None
+
+
 def gain_of_pretraining(frame):
     """For claims ("test.gain_of_pretraining"): of each run of a race "few 1%", the area under its curve less that of the same
-    strategy and seed in "scratch 1%"; of "many 1%" in "many_scratch 1%". A Series by race, dataset, world, method, seed."""
-    from alnb.statistics import endpoint
+    strategy and seed in "scratch 1%", over the cycles that both races reached; of "many 1%" in "many_scratch 1%". A Series
+    by race, dataset, world, method, seed."""
+    import pandas
 
-    place = ["race", "dataset", "world", "method", "seed"]
-    ends = endpoint(frame[frame["kind"] == "test"])
-    values = ends.set_index(place)["aubc"]
+    tests, found = frame[frame["kind"] == "test"], []
+    none = pandas.Series(dtype=float, index=pandas.MultiIndex.from_arrays([[]] * len(RUN), names=RUN), name="aubc")
     names = {"scratch ": "few ", "many_scratch ": "many "}
-    others = ends.assign(race=[_renamed(race, names) for race in ends["race"]]).dropna(subset=["race"])
-    return (values - others.set_index(place)["aubc"].reindex(values.index)).dropna()
+    for race in dict.fromkeys(tests["race"]):
+        if (own := _renamed(race, names)) is None:
+            continue
+        if (sides := both_ends(tests[tests["race"] == own], tests[tests["race"] == race])) is None:
+            continue
+        ours, theirs = (ends.assign(race=own).set_index(RUN)["aubc"] for ends in sides)
+        gain = (ours - theirs.reindex(ours.index)).dropna()
+        found += [gain] * (len(gain) > 0)
+    return pandas.concat(found) if found else none
+
+
+def fall_of_the_gain(frame):
+    """For claims ("test.fall_of_the_gain"): how much less pre-training gains at a budget than at SMALL_BUDGET: the
+    `gain_of_pretraining` of the same strategy and seed in "few 1%" less that in "few 10%", listed under the latter; of many
+    classes alike."""
+    gains = gain_of_pretraining(frame)
+    if not len(gains):
+        return gains
+    small = {(race.split()[0], *run): gain for (race, *run), gain in gains.items() if race.endswith(f" {SMALL_BUDGET}")}
+    others = gains[[not race.endswith(f" {SMALL_BUDGET}") for race in gains.index.get_level_values("race")]]
+    first = [small.get((race.split()[0], *run), math.nan) for race, *run in others.index]
+    return (first - others).dropna()
 
 
 def _renamed(race: str, names: Mapping[str, str]) -> str | None:
@@ -364,4 +419,7 @@ def _renamed(race: str, names: Mapping[str, str]) -> str | None:
 
 def claimed(results) -> dict:
     """The special metrics of the chapter's claims (claims.ledger), which look at other races than the claim's own."""
-    return {"test.gain_of_pretraining": lambda rows: gain_of_pretraining(results)}
+    return {
+        "test.gain_of_pretraining": lambda rows: gain_of_pretraining(results),
+        "test.fall_of_the_gain": lambda rows: fall_of_the_gain(results),
+    }

@@ -95,6 +95,8 @@ def test_what_pretraining_gains_is_of_the_same_strategy_and_seed():
     ]
     assert one.data["gain"].tolist() == pytest.approx([10, 10])
     assert drawn.pretraining_gain_5(FRAME[FRAME["race"] != "scratch 10%"]) is None
+    running = FRAME[(FRAME["race"] != "scratch 10%") | (FRAME["cycle"] < 2)]
+    assert drawn.pretraining_gain_5(running).data["gain"].tolist() == pytest.approx([10, 10])  # of cycle 1 alone
 
 
 def test_the_threshold_rises_with_the_classes_and_what_is_not_reached_is_said():
@@ -103,9 +105,63 @@ def test_the_threshold_rises_with_the_classes_and_what_is_not_reached_is_said():
     assert found[10] == pytest.approx(2.52, abs=0.05)
     assert 4 < found[20] < 16
     assert np.isinf(found[50])
-    assert "entropy, 50 classes: over 16" in one.alt
+    assert "entropy, features-50, 50 classes: over 16" in one.alt
     assert "no correlation" in one.alt
     assert drawn.fig_5_6(FRAME[~FRAME["race"].str.contains(" x ")]) is None
+
+
+def test_a_threshold_of_one_seed_has_no_interval():
+    one = drawn.fig_5_6(FRAME[FRAME["seed"] == 0])
+    assert one.data["low"].isna().all()
+    assert one.data["high"].isna().all()
+    assert "entropy, features-50, 50 classes: over 16." in one.alt
+    assert ", over 16 to over 16" not in one.alt
+    assert "no bars, one seed has no interval" in " ".join(text.get_text() for text in one.figure.texts)
+
+
+def test_two_datasets_of_as_many_classes_are_two_lines_and_a_null_world_is_hollow_and_correlates_with_nothing():
+    null = by_class().query("dataset == 'features-10'")
+    null = null.assign(dataset="features-10-null", race=null["race"].str.replace("features-10", "features-10-null"))
+    one = drawn.fig_5_6(pandas.concat([FRAME, null], ignore_index=True))
+    left, right = one.figure.axes
+    lines = [bars.get_label() for bars in left.containers]
+    assert lines == ["features-10", "features-20", "features-50", "features-10-null"]
+    assert all(len(bars[0].get_xdata()) == 3 for bars in left.containers)  # no zigzag
+    assert [bars.get_label() for bars in right.containers] == ["entropy", "entropy, null world"]
+    assert [bars[0].get_markerfacecolor() == "none" for bars in right.containers] == [False, True]
+    assert "entropy, features-10-null, 10 classes: 2.5" in one.alt
+    assert "Fewer than three crossings" in one.alt  # those of 10 and 20 classes: the null's is none
+
+
+def test_the_collapsed_encoder_of_heads_is_said(capsys):
+    assert drawn.simsiam_5(FRAME)
+    assert capsys.readouterr().out == ""  # an arm that no head stands on may collapse
+    flat = pretraining().assign(spread=0.01)
+    one = drawn.simsiam_5(flat)
+    said = "the encoder of the heads on digits has collapsed, spread 0.01"
+    assert capsys.readouterr().out == f"pretraining: {said}: heads on it see the same of every image\n"
+    assert said in one.alt
+    assert said in " ".join(text.get_text() for text in one.figure.texts).replace("\n", " ")
+
+
+def test_encoders_of_two_datasets_are_two_lines():
+    other = pretraining().query("method == 'simsiam'").assign(dataset="glyphs-10", key="other", knn=20.0)
+    one = drawn.simsiam_5(pandas.concat([FRAME, other], ignore_index=True))
+    assert "simsiam, glyphs-10: after 2 epochs loss -0.70, k-NN 20.0 to 20.0 %" in one.alt
+    assert "simsiam, digits: after 2 epochs loss -0.70, k-NN 50.0 to 70.0 %" in one.alt
+    assert len(one.figure.axes[0].lines) == 3
+    pools = drawn.simsiam_5(pandas.concat([FRAME, other.assign(dataset="digits")], ignore_index=True))
+    assert "simsiam, another pool: after 2 epochs loss -0.70, k-NN 20.0 to 20.0 %" in pools.alt
+    assert "simsiam: after 2 epochs loss -0.70, k-NN 50.0 to 70.0 %" in pools.alt
+
+
+def test_heads_on_an_encoder_that_saw_labels_are_not_called_pretrained_as_simsiams_are():
+    frame = FRAME.assign(network=FRAME["network"].replace("head", "linear head on efficientnet-lite0, 128 px"))
+    for one in (drawn.fig_5_3(frame), drawn.gains_5(frame), drawn.table_5_1(frame, published.published("thesis", "Table 5.1"))):
+        assert "linear head, ImageNet labels" in one.alt
+        assert "pre-trained" not in one.alt
+    simsiam = FRAME.assign(network=FRAME["network"].replace("head", "linear head on SimSiam, small"))
+    assert "linear head, pre-trained" in drawn.fig_5_3(simsiam).alt
 
 
 def test_collapse_is_seen_in_words():
@@ -114,7 +170,7 @@ def test_collapse_is_seen_in_words():
     assert drawn.simsiam_5(FRAME[FRAME["race"] != "pretraining"]) is None
 
 
-def test_the_printed_table_stands_beside_the_largest_budget_that_all_have():
+def test_the_printed_table_stands_beside_the_largest_budget():
     one = drawn.table_5_1(FRAME, published.published("thesis", "Table 5.1"))
     table = one.data.set_index(["printed for", "training", "arm"])
     ours = table.loc[("cifar-10", "linear head, pre-trained", "entropy")]
@@ -122,6 +178,17 @@ def test_the_printed_table_stands_beside_the_largest_budget_that_all_have():
     assert table.loc[("cifar-10", "from scratch", "entropy"), "printed"] == 90.8
     assert np.isnan(table.loc[("cifar-10", "from scratch", "random"), "printed"])
     assert table.loc[("cifar-100", "linear head, pre-trained", "entropy"), "ours"] == 70.5
+
+
+def test_each_training_stands_in_the_table_at_the_most_labels_that_it_ran_with():
+    one = drawn.table_5_1(pandas.concat([FRAME, race("svm 1%", start=30)]), published.published("thesis", "Table 5.1"))
+    assert set(one.data.loc[one.data["printed for"] == "cifar-10", "labels"]) == {900}
+    less = pandas.concat([FRAME[FRAME["race"] != "svm 10%"], race("svm 1%", start=30)])
+    one = drawn.table_5_1(less, published.published("thesis", "Table 5.1"))
+    labels = one.data[one.data["printed for"] == "cifar-10"].groupby("training")["labels"].first().to_dict()
+    assert labels == {"linear head, pre-trained": 900, "SVM, pre-trained": 90, "from scratch": 900}
+    assert "entropy, SVM, pre-trained, on digits, 90 labels: 70.5" in one.alt
+    assert "entropy, linear head, pre-trained, on digits, 900 labels: 80.5, printed 91.1 for cifar-10" in one.alt
 
 
 def test_views_are_shown_of_any_images_and_said_to_be_left_out_of_none(capsys):
