@@ -188,6 +188,7 @@ class Entry:
     source: str
     nested: bool
     parameters: dict
+    checked: bool = False  # beside it is a function check_<name>(**options)
 
 
 def parse_arm(arm: str) -> tuple[str, dict]:
@@ -224,6 +225,14 @@ def describe(name: str) -> Entry:
         facts = (found.kind, found.needs, found.oracle, found.source, found.nested, found.parameters)
         return Entry(found.label, found.function.__module__, *facts)
     return _entries()[_known(name)]
+
+
+def check_options(name: str, options: dict) -> None:
+    """BadRequest for options that a strategy of alnb refuses by a function beside it, `check_<name>(**options)`, given all of
+    them; so a grid refuses what would otherwise end its run. options: those that differ from the defaults."""
+    if (about := describe(name)).checked:
+        check = getattr(importlib.import_module(about.module), f"check_{about.name}")
+        check(**about.parameters | dict(options))
 
 
 def get(name: str) -> Strategy:
@@ -277,8 +286,9 @@ def _listed(package, *changed):
 
 @functools.cache
 def _read(path, module, changed):
-    found = []
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    found, body = [], ast.parse(path.read_text(encoding="utf-8")).body
+    beside = {getattr(node, "name", "") for node in body}
+    for node in body:
         for call in getattr(node, "decorator_list", ()):
             if not isinstance(call, ast.Call):
                 continue
@@ -297,7 +307,7 @@ def _read(path, module, changed):
                 needs = _names(given.get("needs", ()))
                 nested = kind == "score" or given.get("nested", False)
                 facts = (given.get("oracle", False), given.get("source", ""), nested, options)
-                found.append(Entry(name, module, kind, needs, *facts))
+                found.append(Entry(name, module, kind, needs, *facts, f"check_{name}" in beside))
     return found
 
 
