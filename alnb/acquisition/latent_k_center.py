@@ -33,7 +33,9 @@ def latent_k_center(
     """
     from alnb.acquisition.k_center import greedy
 
-    check_latent_k_center(first=first, steps=steps, batch=batch, width=width, latent=latent, beta=beta, lr=lr, flip=flip)
+    check_latent_k_center(
+        first=first, steps=steps, batch=batch, width=width, latent=latent, beta=beta, lr=lr, flip=flip
+    )
     shared = view.priority.argsort()
     images = view.images[shared.to(view.images.device)].to(view.device)
     codes = reconstructed(images, rng, steps, batch, width, latent, beta, lr, flip)

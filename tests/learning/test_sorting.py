@@ -135,7 +135,9 @@ def test_sodeeps_own_lists_are_its_ten_types_each_as_likely():
     assert made[8][:, -1].min() < -0.5
     mixed = sorting.sequences(4000, d, generator(1), "sodeep")
     assert (mixed == made[9][0]).all(1).float().mean().item() == pytest.approx(0.1, abs=0.02)
-    assert (steps(mixed).sign() == steps(mixed).sign()[:, :1]).all(1).float().mean().item() == pytest.approx(0.2, abs=0.02)
+    assert (steps(mixed).sign() == steps(mixed).sign()[:, :1]).all(1).float().mean().item() == pytest.approx(
+        0.2, abs=0.02
+    )
 
 
 def test_the_head_of_sodeeps_eighth_type_is_shuffled_even_steps(monkeypatch):

@@ -72,7 +72,9 @@ def test_the_rates_are_halved_as_sodeeps_step_says(monkeypatch):
 
 def test_the_preset_sodeep_alone_learns_from_sodeeps_own_lists(monkeypatch):
     seen, inner = [], sorting.sequences
-    monkeypatch.setattr(sorting, "sequences", lambda n, d, rng, family="": seen.append(family) or inner(n, d, rng, family))
+    monkeypatch.setattr(
+        sorting, "sequences", lambda n, d, rng, family="": seen.append(family) or inner(n, d, rng, family)
+    )
     assert [sorter.arm(preset)[0].options.drawn for preset in sorter.PRESETS] == ["like", "like", "sodeep"]
     rows = {}
     for drawn in ("like", "sodeep"):

@@ -460,8 +460,14 @@ def test_the_options_of_the_game_are_in_the_key_and_not_in_the_name():
         ({"few": FEW | {"arms": ["sraal(indicator='x')"]}}, "few: .*indicator = 'x'; accepted: ours"),
         ({"few": FEW | {"arms": ["sraal(stepz=1)"]}}, "stepz"),
         ({"start": {"like": "few", "initial_labels": "latent_k_center(firsts=1)"}}, "latent_k_center knows no firsts"),
-        ({"start": {"like": "few", "initial_labels": "latent_k_center(first=0)"}}, "start: latent_k_center: first = 0; accepted"),
-        ({"start": {"like": "few", "initial_labels": "latent_k_center(steps=-1)"}}, "latent_k_center: steps = -1; accepted"),
+        (
+            {"start": {"like": "few", "initial_labels": "latent_k_center(first=0)"}},
+            "start: latent_k_center: first = 0; accepted",
+        ),
+        (
+            {"start": {"like": "few", "initial_labels": "latent_k_center(steps=-1)"}},
+            "latent_k_center: steps = -1; accepted",
+        ),
         ({"few": FEW | {"arms": ["vaal(steps=-1)"]}}, "few: vaal: steps = -1; accepted: a whole number from 1"),
         ({"few": FEW | {"arms": ["latent_k_center(first=0)"]}}, "few: latent_k_center: first = 0; accepted"),
         ({"game_stepz": 1}, "game_stepz"),
