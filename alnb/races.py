@@ -187,7 +187,7 @@ def method_run(
             raise BadRequest(f"{arm}: {name} is no option of an arm; arms of one race have it in common")
     own = {name: value for name, value in options.items() if name in about.parameters}
     own = {name: coerce(value, type(about.parameters[name]), f"{method}: {name}") for name, value in own.items()}
-    about.check(own)
+    acquisition.check_options(method, own)
     settings = {**settings, **{name: value for name, value in options.items() if name not in own}}
     if changed := {name: value for name, value in own.items() if value != about.parameters[name]}:
         settings["strategy"] = changed
@@ -291,8 +291,8 @@ def check_cycles(run: Run, pool: int) -> None:
             if option not in about.parameters:
                 known = ", ".join(about.parameters) or "no option"
                 raise BadRequest(f"initial_labels = {o.initial_labels!r}: {name} knows no {option}; it has {known}")
-            coerce(value, type(about.parameters[option]), f"initial_labels = {o.initial_labels!r}: {option}")
-        about.check(own)
+            own[option] = coerce(value, type(about.parameters[option]), f"initial_labels = {o.initial_labels!r}: {option}")
+        acquisition.check_options(name, own)
         if "@" in about.name:  # its source is not in the key, and it does not travel
             raise BadRequest(f"initial_labels = {o.initial_labels!r} is of a notebook cell; accepted: a strategy of alnb")
         if about.oracle:

@@ -15,8 +15,8 @@ owes its caller (exactly `budget` distinct rows, no NaN, ties settled by the sha
 one place, `Strategy.choose`. There is no list to edit: the catalogue is read from the sources, unimported.
 
 What can be chosen about a strategy is a keyword-only argument with a literal default (`*, passes=50`); an arm of a
-race sets it by name, `bald(passes=20)` (see `parse_arm`); `least={"passes": 1}` beside the needs lets a grid refuse what
-is below, before anything runs.
+race sets it by name, `bald(passes=20)` (see `parse_arm`). A function `check_<name>(**options)` beside it lets a grid refuse
+what cannot be before anything runs.
 """
 
 from __future__ import annotations
@@ -163,12 +163,8 @@ def score(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, sourc
     return functools.partial(_strategy, _named(name, "score"), "score", needs, oracle, source, True)
 
 
-def select(
-    name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = "", nested: bool = False,
-    least: Mapping[str, float] = {},
-):  # fmt: skip
-    """Decorator of `f(view, budget, rng) -> rows` of the candidates, best first. `nested`: see `Strategy`. `least`: the
-    smallest value of options, read from the source of alnb's own strategies (`Entry.check`)."""
+def select(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = "", nested: bool = False):
+    """Decorator of `f(view, budget, rng) -> rows` of the candidates, best first. `nested`: see `Strategy`."""
     return functools.partial(_strategy, _named(name, "select"), "select", needs, oracle, source, nested)
 
 
@@ -194,13 +190,7 @@ class Entry:
     source: str
     nested: bool
     parameters: dict
-    least: dict
-
-    def check(self, options: dict) -> None:
-        """BadRequest for an option under the least that the strategy can do with."""
-        for name, low in self.least.items():
-            if name in options and not options[name] >= low:
-                raise BadRequest(f"{self.name}: {name} = {options[name]!r}; accepted: from {low}")
+    checked: bool = False  # beside it is a function check_<name>(**options)
 
 
 def parse_arm(arm: str) -> tuple[str, dict]:
@@ -237,6 +227,14 @@ def describe(name: str) -> Entry:
         facts = (found.kind, found.needs, found.oracle, found.source, found.nested, found.parameters)
         return Entry(found.label, found.function.__module__, *facts, {})
     return _entries()[_known(name)]
+
+
+def check_options(name: str, options: dict) -> None:
+    """BadRequest for options that a strategy of alnb refuses by a function beside it, `check_<name>(**options)`, given all of
+    them; so a grid refuses what would otherwise end its run. options: those that differ from the defaults."""
+    if (about := describe(name)).checked:
+        check = getattr(importlib.import_module(about.module), f"check_{about.name}")
+        check(**about.parameters | dict(options))
 
 
 def get(name: str) -> Strategy:
@@ -290,8 +288,9 @@ def _listed(package, *changed):
 
 @functools.cache
 def _read(path, module, changed):
-    found = []
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    found, body = [], ast.parse(path.read_text(encoding="utf-8")).body
+    beside = {getattr(node, "name", "") for node in body}
+    for node in body:
         for call in getattr(node, "decorator_list", ()):
             if not isinstance(call, ast.Call):
                 continue
@@ -310,7 +309,7 @@ def _read(path, module, changed):
                 needs = _names(given.get("needs", ()))
                 nested = kind == "score" or given.get("nested", False)
                 facts = (given.get("oracle", False), given.get("source", ""), nested, options)
-                found.append(Entry(name, module, kind, needs, *facts, given.get("least", {})))
+                found.append(Entry(name, module, kind, needs, *facts, f"check_{name}" in beside))
     return found
 
 

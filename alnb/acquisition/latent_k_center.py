@@ -15,7 +15,6 @@ SMALLEST = 8  # px, the shorter side of an image
     needs=("images",),
     source="SRAAL, algorithm 1",
     nested=True,
-    least={"first": 1, "steps": 0, "batch": 2, "width": 1, "latent": 1, "beta": 0, "lr": 0},
 )
 def latent_k_center(
     view,
@@ -39,8 +38,9 @@ def latent_k_center(
     """
     from alnb.acquisition.k_center import greedy
 
-    if not isinstance(first, int) or isinstance(first, bool) or first < 1:
-        raise BadRequest(f"latent_k_center: first = {first!r}; accepted: a whole number from 1")
+    check_latent_k_center(
+        first=first, steps=steps, batch=batch, width=width, latent=latent, beta=beta, lr=lr, flip=flip
+    )
     shared = view.priority.argsort()
     images = view.images[shared.to(view.images.device)].to(view.device)
     codes = reconstructed(images, rng, steps, batch, width, latent, beta, lr, flip)
@@ -49,6 +49,20 @@ def latent_k_center(
     if first < budget:
         picks += (greedy(codes[first:], codes[:first], budget - first)[0] + first).tolist()
     return shared[picks]
+
+
+def check_latent_k_center(*, first, steps, batch, width, latent, beta, lr, flip):
+    """BadRequest for an option out of range."""
+    whole = {"first": (first, 1), "steps": (steps, 0), "batch": (batch, 2), "width": (width, 1), "latent": (latent, 1)}
+    for name, (value, least) in whole.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise BadRequest(f"latent_k_center: {name} = {value!r}; accepted: a whole number from {least}")
+    for name, value in {"lr": lr, "beta": beta}.items():
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or value < 0 or (name == "lr" and value == 0):
+            raise BadRequest(f"latent_k_center: lr = {lr!r}, beta = {beta!r}; accepted: numbers above 0, and from 0")
+    if not isinstance(flip, bool):
+        raise BadRequest(f"latent_k_center: flip = {flip!r}; accepted: True or False")
 
 
 def reconstructed(images, rng, steps, batch, width, latent, beta, lr, flip=False):
@@ -60,11 +74,6 @@ def reconstructed(images, rng, steps, batch, width, latent, beta, lr, flip=False
     from alnb.learning.optimisers import Adam
     from alnb.learning.vae import CHUNK, autoencoder, cropped, he, pixels, reconstruction_loss, sample, shuffled
 
-    for name, value, least in (("steps", steps, 0), ("batch", batch, 2), ("width", width, 1), ("latent", latent, 1)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise BadRequest(f"latent_k_center: {name} = {value!r}; accepted: a whole number from {least}")
-    if not (math.isfinite(lr) and lr > 0 and math.isfinite(beta) and beta >= 0):
-        raise BadRequest(f"latent_k_center: lr = {lr!r}, beta = {beta!r}; accepted: numbers above 0, and from 0")
     if images.ndim != 4 or min(images.shape[2:]) < SMALLEST:
         raise BadRequest(
             f"latent_k_center: images of shape {tuple(images.shape[1:])}; accepted: {SMALLEST} px or more a side"

@@ -25,7 +25,6 @@ SMALLEST = 8  # px, the shorter side of an image
     needs=("images", "labelled_images"),
     source="Sinha, Ebrahimi, Darrell, Variational adversarial active learning, ICCV 2019",
     nested=True,
-    least={"steps": 1, "batch": 2, "width": 1, "latent": 1, "beta": 0, "adversary": 0, "lr": 0},
 )
 def vaal(
     view,
@@ -84,7 +83,9 @@ def certainty(candidates, labelled, rng, *, steps, batch, width, latent, beta, a
     from alnb.learning.optimisers import Adam
     from alnb.learning.vae import judged, pixels, shuffled, through
 
-    _check(candidates, labelled, steps, batch, width, latent, beta, adversary, lr, flip, quirks)
+    check_vaal(steps=steps, batch=batch, width=width, latent=latent, beta=beta, adversary=adversary, lr=lr, flip=flip,
+               quirks=quirks)  # fmt: skip
+    _check_images(candidates, labelled)
     vae, critic = networks(tuple(candidates.shape[1:]), width, latent, rng)
     for part in (vae, critic):
         part.to(candidates.device, memory_format=torch.channels_last)
@@ -162,7 +163,8 @@ def networks(shape, width: int, latent: int, rng):
     return vae, critic
 
 
-def _check(candidates, labelled, steps, batch, width, latent, beta, adversary, lr, flip, quirks):
+def check_vaal(*, steps, batch, width, latent, beta, adversary, lr, flip, quirks):
+    """BadRequest for an option out of range."""
     whole = {"steps": (steps, 1), "batch": (batch, 2), "width": (width, 1), "latent": (latent, 1)}
     for name, (value, least) in whole.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -174,6 +176,9 @@ def _check(candidates, labelled, steps, batch, width, latent, beta, adversary, l
     for name, value in {"flip": flip, "quirks": quirks}.items():
         if not isinstance(value, bool):
             raise BadRequest(f"vaal: {name} = {value!r}; accepted: True or False")
+
+
+def _check_images(candidates, labelled):
     if candidates.ndim != 4:
         raise BadRequest(f"vaal wants images, (U, channels, H, W), not candidates of shape {tuple(candidates.shape)}")
     if len(labelled) == 0:

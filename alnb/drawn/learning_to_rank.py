@@ -21,7 +21,7 @@ RIVALS = (
     "least_confidence",
     "true_loss",
 )
-JOINT = ("random", "random_joint", "ll4al", "ll4al retrained")
+JOINT = ("random", "random_joint", "random_joint(joint_weight=1.0)", "ll4al", "ll4al retrained")
 FREE = {"_entropy": "entropy", "_p_max": "-log p_max"}  # signals that need no module
 NOTHING = "no arm that predicts a loss ran at this profile"
 
@@ -111,6 +111,14 @@ def joint(results, race: str = "few") -> Drawing | None:
     if len(standard.ran(rows, JOINT[1:])) < 2:
         return standard.left_out(race, "LL4AL did not run beside a control at this profile")
     return standard.race(results, race, arms=JOINT)
+
+
+def on_one_target(results, race: str = "few") -> list[str]:
+    """The arms to be ranked: of one that trains a target of its own (LL4AL) what it asked, on the plain target ("ll4al
+    retrained"), where that ran; nothing but the choice differs then. (Random with the joint loss stays: it chooses nothing.)"""
+    own = list(dict.fromkeys(standard.chosen(results, race)["method"]))
+    there = set(standard.in_race(standard.models(results), race)["method"])
+    return [again if (again := f"{arm}{standard.RETRAINED}") in there else arm for arm in own]
 
 
 # --- ranks -------------------------------------------------------------------------------------------------------------------

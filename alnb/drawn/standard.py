@@ -135,9 +135,9 @@ def race(
     return Drawing(fig, lines, said, tests)
 
 
-def _compared(results, race: str, metric: str):
+def _compared(results, race: str, metric: str, arms: Sequence[str] | None):
     """(rows, their endpoint, the metric, the race's name), or a line and None."""
-    rows = chosen(results, race)
+    rows = chosen(results, race, arms)
     where = _name(race, rows)
     tests, known = _tests(rows, where, metric)
     if tests is None:
@@ -148,10 +148,10 @@ def _compared(results, race: str, metric: str):
     return rows[rows["method"] != statistics.CEILING], ends, known, where
 
 
-def gains(results, race: str = "", metric: str = "") -> Drawing | None:
+def gains(results, race: str = "", metric: str = "", arms: Sequence[str] | None = None) -> Drawing | None:
     """Area under the budget curve, what each arm improves on Random, seed by seed, with 95 % t intervals; shaded, the
     interval of the second Random. Positive is better, also for an error."""
-    found = _compared(results, race, metric)
+    found = _compared(results, race, metric, arms)
     if found is None:
         return None
     rows, ends, known, where = found
@@ -187,11 +187,11 @@ def gains(results, race: str = "", metric: str = "") -> Drawing | None:
     return Drawing(fig, over, said, _behind(rows))
 
 
-def pairs(results, race: str = "", metric: str = "") -> Drawing | None:
+def pairs(results, race: str = "", metric: str = "", arms: Sequence[str] | None = None) -> Drawing | None:
     """Paired differences of the area under the budget curve, every arm against every other, best first."""
     import pandas
 
-    found = _compared(results, race, metric)
+    found = _compared(results, race, metric, arms)
     if found is None:
         return None
     rows, ends, known, where = found
@@ -222,12 +222,12 @@ def pairs(results, race: str = "", metric: str = "") -> Drawing | None:
     return Drawing(fig, data, said, _behind(rows))
 
 
-def overview(results, race: str = "", metric: str = "") -> Drawing | None:
+def overview(results, race: str = "", metric: str = "", arms: Sequence[str] | None = None) -> Drawing | None:
     """What an arm gains and costs, best first: area and its t interval, labels saved, seconds of choosing and watching, the
     share of a batch that ties decided. Columns that nothing is known of are left out."""
     import pandas
 
-    found = _compared(results, race, metric)
+    found = _compared(results, race, metric, arms)
     if found is None:
         return None
     rows, ends, known, _ = found

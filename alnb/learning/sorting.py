@@ -105,8 +105,11 @@ FAMILIES = {"uniform": _uniform, "normal": _normal, "even": _even, "ordered": _o
 
 
 def sequences(n: int, d: int, rng, family: str = ""):
-    """(n, d) lists of SoDeep's kinds: `family` of FAMILIES, "joined" (the beginning of one of the five and the end of
-    another, cut at a random place), or a random one for each list. rng: CPU generator."""
+    """(n, d) lists like SoDeep's, not in its shares: `family` of FAMILIES, "joined" (the beginning of one of the five and
+    the end of another, cut at a random place), or a random one for each list; "sodeep": its own (`sodeep_lists`). rng: CPU
+    generator."""
+    if family == SODEEP:
+        return sodeep_lists(n, d, rng)
     if family in FAMILIES:
         return FAMILIES[family](n, d, rng)
     made = torch.stack([draw(n, d, rng) for draw in FAMILIES.values()])
@@ -120,18 +123,50 @@ def sequences(n: int, d: int, rng, family: str = ""):
     return torch.where(torch.arange(d) < cut, first, second)
 
 
-JOINED = 0.4  # of the lists: four of SoDeep's ten kinds
+JOINED = 0.4  # of the lists: as many as in SoDeep, four of its ten types
+SODEEP, TYPES = "sodeep", 10
+
+
+def sodeep_lists(n: int, d: int, rng, kind: int | None = None):
+    """(n, d) lists of SoDeep's published code (dataset.py): of its type `kind`, or of one in 0 to 9 for each, all as likely.
+
+    0 and 1: uniform in (-1, 1). 2: normal. 3: even steps from one number in (0, 1) to another, which is left out; 4: those
+    shuffled. 5 and 6: s uniform values, then normal ones; 7: s uniform, then uniform; 8: s of even steps, shuffled, then
+    uniform, with s any of 1 to d. 9: even steps from -1 to 1, not shuffled, so always the same list.
+    """
+    types = torch.randint(TYPES, (n, 1), generator=rng) if kind is None else torch.full((n, 1), kind)
+    uniform, other, normal = _uniform(n, d, rng), _uniform(n, d, rng), _normal(n, d, rng)
+    split = torch.randint(1, d + 1, (n, 1), generator=rng)
+    start, end = torch.rand(n, 2, 1, generator=rng).unbind(1)
+    place, at, chance = torch.arange(d), torch.arange(d) / d, torch.rand(n, d, generator=rng)
+    shuffled = chance.argsort(1)
+    # of type 8 only the first s places hold even steps: the order of these s is that of their chances
+    first = chance.masked_fill(place >= split, 2.0).argsort(1)
+    made = {
+        **dict.fromkeys((0, 1), uniform),
+        2: normal,
+        3: start + (end - start) * at,
+        4: start + (end - start) * shuffled / d,
+        **dict.fromkeys((5, 6), uniform.where(place < split, normal)),
+        7: uniform.where(place < split, other),
+        8: (start + (end - start) * first / split).where(place < split, uniform),
+        9: (2 * at - 1).expand(n, d),
+    }
+    lists = torch.empty(n, d)
+    for one, values in made.items():
+        lists = values.where(types == one, lists)
+    return lists
 
 
 class Sequences:
     """A feed (see `learning.feed`) of `size` new lists of d values an epoch, each with its ranks over d.
 
     What chance draws for an epoch is one number, from which each batch makes its lists: to pass over an epoch costs nothing,
-    so that a training may stop anywhere and go on.
+    so that a training may stop anywhere and go on. family: of `sequences`.
     """
 
-    def __init__(self, size: int, d: int, device="cpu"):
-        self.size, self.d, self.device = size, d, device
+    def __init__(self, size: int, d: int, device="cpu", family: str = ""):
+        self.size, self.d, self.device, self.family = size, d, device, family
 
     def __len__(self):
         return self.size
@@ -141,5 +176,5 @@ class Sequences:
 
     def batch(self, rows, part, drawn):
         rng = torch.Generator().manual_seed((drawn + part.start) % 2**63)
-        x = sequences(part.stop - part.start, self.d, rng).to(self.device)
+        x = sequences(part.stop - part.start, self.d, rng, self.family).to(self.device)
         return x, ranks(x) / self.d

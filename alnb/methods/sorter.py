@@ -1,8 +1,8 @@
 """SoDeep's sorter, trained on synthetic lists: a study of its own, whose weights others start from (L2R-AL sec. III-B;
 Engilberge et al., SoDeep: a sorting deep net to learn ranking loss surrogates, CVPR 2019).
 
-The network and the lists are in alnb/learning/sorting.py. SoDeep's own schedule, 400 epochs of 360,000 lists, is a hundred
-hours on a core; what is kept in data/weights was trained for minutes.
+The network and the lists are in alnb/learning/sorting.py. SoDeep's own lists and schedule, 400 epochs of 360,000 of them, are
+a hundred hours on a core (preset "sodeep"); what is kept in data/weights was trained for minutes, on lists like them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ HELD_OUT = 512  # lists a family
 @dataclass(frozen=True)
 class Settings:
     """length: of the lists. hidden, layers, scale: of learning.sorting.Sorter. epochs of `lists` new lists in batches of
-    `batch`, Adam at lr, halved every `halve` epochs. parts: steps of the run."""
+    `batch`, Adam at lr, halved every `halve` epochs. parts: steps of the run. drawn: "like" SoDeep's lists, in other shares
+    (`sequences`), or as its code draws them, "sodeep" (`sodeep_lists`)."""
 
     length: int = 64
     hidden: int = 64
@@ -33,13 +34,14 @@ class Settings:
     lr: float = 3e-3
     halve: int = 8
     parts: int = 4
+    drawn: Literal["like", "sodeep"] = "like"
 
 
 PRESETS = {
     "tiny": {"hidden": 16, "epochs": 6, "lists": 640, "halve": 3, "parts": 1},
     "small": {},
     "sodeep": {"hidden": 32, "layers": 6, "scale": "squashed", "epochs": 400, "lists": 360_000, "batch": 256,
-               "lr": 1e-3, "halve": 70, "parts": 400},
+               "lr": 1e-3, "halve": 70, "parts": 400, "drawn": "sodeep"},
 }  # fmt: skip
 
 
@@ -77,7 +79,7 @@ def step(run: Run, state: State) -> Step:
     )
     begin, end = (o.epochs * at // o.parts for at in (part, part + 1))
     trained = train(
-        sorter, Sequences(o.lists, o.length, device()), recipe, loss=absolute, order=None,
+        sorter, Sequences(o.lists, o.length, device(), _own(o)), recipe, loss=absolute, order=None,
         augment=torch_stream(run.seed, "lists"), begin=begin, end=end, state=state.blobs.get("training"),
     )  # fmt: skip
     rows = [
@@ -87,18 +89,23 @@ def step(run: Run, state: State) -> Step:
     weights = {name: value.cpu() for name, value in sorter.state_dict().items()}
     if part + 1 < o.parts:
         return Step(rows, blobs={"weights": weights, "training": trained.state})
-    return Step(rows + held_out(sorter, o.length, run.seed), blobs={"weights": weights}, done=True)
+    return Step(rows + held_out(sorter, o.length, run.seed, _own(o)), blobs={"weights": weights}, done=True)
 
 
-def held_out(sorter, length: int, seed: int) -> list[dict]:
-    """Rows of kind "sorter": the rank error on HELD_OUT lists of each family that it was not trained on, of the sorter, of
-    pairwise sigmoids (`soft_ranks`), and of knowing nothing (every place in the middle)."""
+def _own(o: Settings) -> str:
+    """The family of `sequences` that a sorter is trained on; "": a random one for each list."""
+    return "sodeep" if o.drawn == "sodeep" else ""
+
+
+def held_out(sorter, length: int, seed: int, own: str = "") -> list[dict]:
+    """Rows of kind "sorter": the rank error on HELD_OUT lists of each family, and of its `own`, that it was not trained on,
+    of the sorter, of pairwise sigmoids (`soft_ranks`), and of knowing nothing (every place in the middle)."""
     import torch
 
     from alnb.learning.sorting import FAMILIES, rank_error, sequences, soft_ranks
 
     rows = []
-    for family in [*FAMILIES, "joined"] if length > 1 else FAMILIES:
+    for family in [*FAMILIES, *["joined"] * (length > 1), *[own] * bool(own)]:
         x = sequences(HELD_OUT, length, torch_stream(seed, f"held-out {family}"), family)
         with torch.no_grad():
             ours = sorter(x.to(next(sorter.parameters()).device)).cpu()

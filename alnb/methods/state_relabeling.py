@@ -18,7 +18,7 @@ from alnb import cycle, published, races
 from alnb.acquisition import describe, parse_arm, score, select, write_arm
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
-from alnb.runs import Run, State, Step, Study
+from alnb.runs import Run, State, Step, Study, torch_stream
 from alnb.tasks import classification
 from alnb.tasks.classes import Classes
 
@@ -77,14 +77,15 @@ INDICATORS = ("ours", "entropy", "deviation", "none", "permuted")
 
 def relabelled(V, kind: str, rng, unbiased: bool = False):
     """(U,) fp32 the new state of the unlabelled, from V (U, C). "none": the plain 1; "permuted": the placebo, the indicators
-    of others, dealt by `rng`."""
+    of others, dealt by a generator of its own from the seed of `rng`, so that a game with it draws what one without draws."""
     import torch
 
     if kind == "none":
         return torch.ones(len(V), device=V.device)
     state = {"entropy": entropy, "deviation": deviation}.get(kind, lambda V: indicator(V, unbiased=unbiased))(V)
     if kind == "permuted":
-        state = state[torch.randperm(len(state), generator=rng).to(state.device)]
+        dealt = torch_stream(rng.initial_seed(), "sraal placebo")
+        state = state[torch.randperm(len(state), generator=dealt).to(state.device)]
     return state.float()
 
 
@@ -236,9 +237,12 @@ def sraal(
     published one; latent, semantic: sizes of the codes of reconstructor and target learner (100 and 100 in the code).
     lambda1 to lambda3: (7); annotation: see `target_loss`; beta: weight of KL in (1); flip: mirror training images.
 
-    code=True does what the authors' code does and the paper does not say: the losses' scales (`reconstruction_loss`), two
-    updates of the generator to one of D, the pools passed apart, the unbiased variance in (3), candidates scored in training
-    mode in shuffled batches. label_bug=True, too: the second update has fresh images and the first one's labels.
+    code=True does what the authors' game does and the paper does not say: the losses' scales (`reconstruction_loss`), two
+    updates of the generator to one of D, so 2 `steps` of them, the pools passed apart, the unbiased variance in (3),
+    candidates scored in training mode in shuffled batches. label_bug=True, too: the second update has fresh images and the
+    first one's labels. Not as the code, with it or without: there the indicator's model is one of its own (200 epochs,
+    batch 250, lr 0.1 throughout), here the target model; there images in the game are cropped at random from a border of 4
+    zeros and standardised by the means and deviations of the data, here in [-1, 1] and mirrored at most.
 
     BadRequest if nothing is labelled, for an option out of range, for images under 8 px and for a training that diverges.
     """

@@ -7,6 +7,7 @@ from matplotlib.pyplot import close
 
 from alnb import published
 from alnb.drawn import learning_to_rank as drawn
+from alnb.drawn import standard
 from tests.result_frames import results
 
 ABOUT = {"study": "learning_to_rank", "dataset": "digits", "world": True, "race": "few"}
@@ -113,6 +114,21 @@ def test_the_examples_say_the_true_losses():
 def test_rivals_and_the_joint_loss_have_their_arms():
     assert set(drawn.rivals(FRAME).data["method"]) == {"random", "l2r", "l2r_exact", "l2r_permuted"}
     assert set(drawn.joint(FRAME).data["method"]) == {"random", "random_joint", "ll4al", "ll4al retrained"}
+    full = FRAME.assign(method=FRAME["method"].replace("l2r_exact", "random_joint(joint_weight=1.0)"))
+    assert len(set(drawn.joint(full).data["method"])) == 5
+
+
+@pytest.mark.parametrize("draw", [standard.gains, standard.pairs, standard.overview])
+def test_what_ll4al_asked_is_ranked_on_the_plain_target_where_that_ran(draw):
+    arms = drawn.on_one_target(FRAME)
+    assert "ll4al retrained" in arms
+    assert "ll4al" not in arms
+    assert len(arms) == len({method for method, _ in CURVES}) - 1
+    assert set(draw(FRAME, "few", arms=arms).data["method"]) >= {"l2r", "ll4al retrained"}
+    assert "ll4al" not in set(draw(FRAME, "few", arms=arms).data["method"])
+    alone = FRAME[FRAME["method"] != "ll4al retrained"]
+    assert "ll4al" in drawn.on_one_target(alone)
+    assert drawn.on_one_target(FRAME[:0]) == []
 
 
 @pytest.mark.parametrize("draw", [drawn.fig_4, drawn.fig_5, drawn.rivals, drawn.joint, drawn.sorter])

@@ -87,13 +87,27 @@ def test_table_1_stands_beside_the_printed_gain_of_the_same_cycle():
     assert drawn.table_1(FRAME[FRAME["method"] != ENTROPY], TABLE) is None
 
 
-@pytest.mark.parametrize(
-    "draw", [drawn.asked_5, drawn.fig_3a, drawn.fig_3b, drawn.fig_6, drawn.fig_7, drawn.rivals_5,
-             lambda rows: drawn.table_1(rows, TABLE)]
-)  # fmt: skip
-@pytest.mark.parametrize(
-    "rows", [FRAME[:0], FRAME[FRAME["kind"] == "nothing"], FRAME[(FRAME["kind"] == "test") & (FRAME["cycle"] == 0)]]
-)
-def test_what_did_not_run_is_passed_over(draw, rows, capsys):
-    one = draw(rows)
-    assert one is not None or capsys.readouterr().out.count("\n") == 1
+def table_1(rows):
+    return drawn.table_1(rows, TABLE)
+
+
+DRAWINGS = (drawn.asked_5, drawn.fig_3a, drawn.fig_3b, drawn.fig_6, drawn.fig_7, drawn.rivals_5, table_1)
+FIRST = FRAME[(FRAME["kind"] == "test") & (FRAME["cycle"] == 0)]
+
+
+@pytest.mark.parametrize("draw", DRAWINGS)
+@pytest.mark.parametrize("rows", [FRAME[:0], FRAME[FRAME["kind"] == "nothing"]])
+def test_what_did_not_run_is_passed_over_in_one_line(draw, rows, capsys):
+    assert draw(rows) is None
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+@pytest.mark.parametrize("draw", DRAWINGS)
+def test_after_the_first_training_curves_begin_and_nothing_that_needs_a_choice_is_drawn(draw, capsys):
+    one = draw(FIRST)
+    if draw in (drawn.asked_5, table_1):
+        assert one is None
+        assert capsys.readouterr().out.count("\n") == 1
+    else:
+        assert set(one.data["cycle"]) == {0}
+        assert "sraal" in set(one.data["method"])

@@ -111,6 +111,46 @@ def test_a_joined_list_is_the_beginning_of_one_kind_and_the_end_of_another(monke
         sorting.sequences(3, 1, generator(), "joined")
 
 
+def test_sodeeps_own_lists_are_its_ten_types_each_as_likely():
+    """Against dataset.py of SoDeep's code, type by type; of the joined ones, where a list of 50 is cut."""
+    n, d = 400, 50
+    made = [sorting.sodeep_lists(n, d, generator(kind), kind) for kind in range(sorting.TYPES)]
+    uniform, steps = lambda x: bool(x.abs().le(1).all()), lambda x: x.diff(dim=1)
+    for kind in (0, 1, 7):
+        assert uniform(made[kind])
+        assert made[kind].std().item() == pytest.approx(3**-0.5, abs=0.02)
+    assert made[2].std().item() == pytest.approx(1, abs=0.02)
+    even, shuffled = made[3], made[4].sort(1).values
+    for x in (even, shuffled):
+        assert torch.allclose(steps(x), steps(x)[:, :1].expand(n, d - 1), atol=1e-5)
+        assert x.min() >= 0
+        assert x.max() <= 1
+    assert not torch.allclose(steps(made[4]), steps(made[4])[:, :1].expand(n, d - 1), atol=1e-5)
+    assert torch.allclose(made[9], torch.arange(-1, 1, 2 / d).expand(n, d), atol=1e-6)  # not shuffled, 1 left out
+    for kind in (5, 6):
+        beyond = made[kind].abs().gt(1).float()
+        assert beyond[:, 0].sum() == 0  # one uniform value at least
+        assert beyond.mean(0)[-5:].mean() > 0.25  # P(|N(0, 1)| > 1) is 0.317; nearly all are cut before
+    assert made[8][:, 0].min() >= 0  # one of even steps at least
+    assert made[8][:, -1].min() < -0.5
+    mixed = sorting.sequences(4000, d, generator(1), "sodeep")
+    assert (mixed == made[9][0]).all(1).float().mean().item() == pytest.approx(0.1, abs=0.02)
+    assert (steps(mixed).sign() == steps(mixed).sign()[:, :1]).all(1).float().mean().item() == pytest.approx(
+        0.2, abs=0.02
+    )
+
+
+def test_the_head_of_sodeeps_eighth_type_is_shuffled_even_steps(monkeypatch):
+    monkeypatch.setattr(sorting, "_uniform", lambda n, d, rng: torch.full((n, d), -1.0))  # the tail, marked
+    heads = [x[x >= 0] for x in sorting.sodeep_lists(300, 6, generator(3), 8)]
+    assert {len(head) for head in heads} == set(range(1, 7))
+    for head in heads:
+        gaps = head.sort().values.diff()
+        assert torch.allclose(gaps, gaps[:1].expand_as(gaps), atol=1e-5)
+    whole = [head for head in heads if len(head) == 6]
+    assert len({tuple(head.argsort().tolist()) for head in whole}) > 10
+
+
 def test_what_is_fed_are_lists_and_their_ranks_and_passing_over_an_epoch_costs_nothing():
     feed = sorting.Sequences(20, 8)
     drawn = feed.draw(generator())

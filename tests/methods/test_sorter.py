@@ -70,6 +70,21 @@ def test_the_rates_are_halved_as_sodeeps_step_says(monkeypatch):
         assert sodeep.lr_at(epoch) == pytest.approx(1e-3 * 0.5 ** (epoch // 70))
 
 
+def test_the_preset_sodeep_alone_learns_from_sodeeps_own_lists(monkeypatch):
+    seen, inner = [], sorting.sequences
+    monkeypatch.setattr(
+        sorting, "sequences", lambda n, d, rng, family="": seen.append(family) or inner(n, d, rng, family)
+    )
+    assert [sorter.arm(preset)[0].options.drawn for preset in sorter.PRESETS] == ["like", "like", "sodeep"]
+    rows = {}
+    for drawn in ("like", "sodeep"):
+        seen.clear()
+        rows[drawn] = sorter.step(run(parts=1, epochs=1, drawn=drawn), State()).rows
+        assert set(seen[: 96 // 32]) == {"" if drawn == "like" else "sodeep"}
+    named = {drawn: [row["lists"] for row in made if row["kind"] == "sorter"] for drawn, made in rows.items()}
+    assert named["sodeep"] == [*named["like"], "sodeep"]
+
+
 @pytest.mark.parametrize("length", sorter.LENGTHS)
 def test_the_sorters_of_the_paper_are_small_enough_to_keep(length):
     (small,) = sorter.arm("small", length)

@@ -163,7 +163,10 @@ def test_the_new_states():
     V = torch.rand(50, 4, generator=generator()).softmax(1)
     assert m.relabelled(V, "none", None).tolist() == [1] * 50
     assert torch.equal(m.relabelled(V, "ours", None), m.indicator(V).float())
-    dealt = m.relabelled(V, "permuted", generator())
+    rng = generator()
+    dealt = m.relabelled(V, "permuted", rng)
+    assert torch.equal(rng.get_state(), generator().get_state())  # the game's chance is not the placebo's
+    assert not torch.equal(dealt, m.relabelled(V, "permuted", generator(1)))
     assert dealt.tolist() != m.indicator(V).float().tolist()
     assert sorted(dealt.tolist()) == sorted(m.indicator(V).float().tolist())
 
@@ -362,6 +365,20 @@ def test_turns_are_one_each_and_in_the_published_code_two_to_one(watched):
     assert "".join(name for name, *_ in calls) == "GD" * 3 + "GGD" * 3
 
 
+def test_the_game_of_the_placebo_differs_in_the_states_alone(monkeypatch, doubted):
+    """The same networks, batches and noise; told one state for all, the same game to the bit."""
+    told, inner = [], m.discriminator_loss
+    monkeypatch.setattr(m, "discriminator_loss", lambda *a: told.append(a) or inner(*a))
+    for kind in ("ours", "permuted"):
+        rows(doubted, 5, steps=1, indicator=kind)
+    (labelled, unlabelled, state, _), (same, alike, dealt, _) = told
+    assert torch.equal(labelled, same)
+    assert torch.equal(unlabelled, alike)
+    assert not torch.equal(state, dealt)
+    flat = doubted.replaced(probabilities=torch.full((120, 4), 0.25))
+    assert torch.equal(rows(flat, 120), rows(flat, 120, indicator="permuted"))
+
+
 def test_the_bug_of_the_published_code_keeps_the_labels_of_the_first_turn(watched):
     calls, play = watched
     for changed in ({"code": True}, {"code": True, "label_bug": True}):
@@ -443,6 +460,16 @@ def test_the_options_of_the_game_are_in_the_key_and_not_in_the_name():
         ({"few": FEW | {"arms": ["sraal(indicator='x')"]}}, "few: .*indicator = 'x'; accepted: ours"),
         ({"few": FEW | {"arms": ["sraal(stepz=1)"]}}, "stepz"),
         ({"start": {"like": "few", "initial_labels": "latent_k_center(firsts=1)"}}, "latent_k_center knows no firsts"),
+        (
+            {"start": {"like": "few", "initial_labels": "latent_k_center(first=0)"}},
+            "start: latent_k_center: first = 0; accepted",
+        ),
+        (
+            {"start": {"like": "few", "initial_labels": "latent_k_center(steps=-1)"}},
+            "latent_k_center: steps = -1; accepted",
+        ),
+        ({"few": FEW | {"arms": ["vaal(steps=-1)"]}}, "few: vaal: steps = -1; accepted: a whole number from 1"),
+        ({"few": FEW | {"arms": ["latent_k_center(first=0)"]}}, "few: latent_k_center: first = 0; accepted"),
         ({"game_stepz": 1}, "game_stepz"),
     ],
 )
