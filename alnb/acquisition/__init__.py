@@ -33,7 +33,6 @@ import pickle
 import re
 import sys
 import types
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 

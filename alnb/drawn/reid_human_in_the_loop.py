@@ -276,25 +276,34 @@ def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | 
 SAID = {"1": "same", "0": "different", "?": "cannot tell", "-": "skipped"}
 
 
-def human(results, pool, race: str = "human") -> Drawing | None:
+def human(results, load, race: str = "human") -> Drawing | None:
     """The answers of a race, one by one, in the order given: what was said, whether the pool's labels say so too, and the
-    seconds a person took; each seed of each arm after the other. pool: datasets.reid.ReID, None where it is missing."""
+    seconds a person took; each seed of each arm after the other. load(name) gives a datasets.reid.ReID, None where it is
+    missing."""
+    import json
+
     import pandas
 
     rows = standard.chosen(results, race)
     told = rows[rows["kind"] == "query"].sort_values(["method", "seed", "step"], kind="stable") if len(rows) else rows
-    if not len(told) or pool is None:
+    pool = load(told["dataset"].iloc[0]) if len(told) else None
+    if pool is None:
         return standard.left_out(race, NOTHING)
+    clocked = rows[rows["kind"] == "answer"].sort_values("step", kind="stable")
+    left = {key: [(json.loads(a), s) for a, s in zip(part["asked"], part["seconds"])] for key, part in clocked.groupby("key")}
     ids, given = pool.train.ids, []
     for row in told.to_dict("records"):
         about = {name: row[name] for name in ("race", "dataset", "world", "method", "seed", "key", "step")}
         for box, sign in zip(row["asked"].split(), row["answers"]):
-            same = bool(ids[int(row["query"])] == ids[int(box)])
-            given.append(about | {"said": SAID[sign], "truth": SAID["01"[same]]})
-    answers = pandas.DataFrame(given)
-    clocked = rows[rows["kind"] == "answer"].sort_values(["method", "seed", "step"], kind="stable")
-    timed = len(clocked) == len(answers)  # a person answered, and every question was put
-    answers["seconds"] = clocked["seconds"].to_numpy() if timed else float("nan")
+            pair = [int(row["query"]), int(box)]
+            clock = left.get(row["key"])
+            put = clock is None or bool(clock and clock[0][0] == pair)  # a pair that nobody can tell is not put again
+            seconds = clock.pop(0)[1] if clock and put else float("nan")
+            same = bool(ids[pair[0]] == ids[pair[1]])
+            given.append(about | {"said": SAID[sign], "truth": SAID["01"[same]], "put": put, "seconds": seconds})
+    every = pandas.DataFrame(given)
+    answers = every[every["put"]].reset_index(drop=True)
+    timed = len(clocked) > 0  # a person answered
     sure = answers[answers["said"].isin(["same", "different"])]
     wrong = int((sure["said"] != sure["truth"]).sum())
     fig, ax = figures.subplots(figsize=(8.2, 2.8))
@@ -307,15 +316,12 @@ def human(results, pool, race: str = "human") -> Drawing | None:
         ax.plot(off + 1, heights[off] * 1.05, "kx", ms=6, ls="", label="not as labelled")
     ax.set(xlabel="question", ylabel="seconds" if timed else "", **({} if timed else {"yticks": []}))
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
-    took = (
-        f", {answers['seconds'].sum():.0f} seconds in all, {answers['seconds'].median():.1f} at the median"
-        if timed
-        else ""
-    )
+    took = f", {heights.sum():.0f} seconds in all, {heights.median():.1f} at the median" if timed else ""
     counts = ", ".join(f"{n} {word}" for word, n in answers["said"].value_counts().items())
-    said = f"{len(answers)} questions: {counts}; {wrong} of {len(sure)} answers are not as labelled{took}."
+    again = f" {len(every) - len(answers)} were not put again." if len(every) > len(answers) else ""
+    said = f"{len(answers)} questions: {counts}; {wrong} of {len(sure)} answers are not as labelled{took}.{again}"
     figures.note(fig, said if timed else f"{said} The dataset's own labels answered.")
-    return Drawing(fig, answers, f"A bar a question on {_datasets(rows)}. {said}", told)
+    return Drawing(fig, every, f"A bar a question on {_datasets(rows)}. {said}", told)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------------------

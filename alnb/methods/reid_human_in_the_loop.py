@@ -684,9 +684,10 @@ def grid(
     which dral runs in the races market, duke and cuhk01 that have it: races named "market, K = 3". Raises BadRequest for what
     cannot be."""
     asked = {"market": market, "duke": duke, "cuhk01": cuhk01, "null": null, "images": images}
-    if not annotator.strip():
-        raise BadRequest("annotator is empty: expected 'truth', or a name")
-    asked["human"] = {**human, "annotator": annotator} if human else {}
+    who = human.get("annotator", annotator)
+    if not isinstance(who, str) or who != who.strip() or not who or (who != TRUTH and who.lower() == TRUTH):
+        raise BadRequest(f"annotator = {who!r}: expected {TRUTH!r}, or a name without spaces around it")
+    asked["human"] = {**human, "annotator": who} if human else {}
     for name in ("market", "duke", "cuhk01"):
         race = races.resolved(name, asked)
         alone = _alone(name, race) if race.get("dataset") and costs else None

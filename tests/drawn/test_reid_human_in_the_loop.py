@@ -1,7 +1,10 @@
 """The artefacts of DRAL, on frames made up by hand."""
 
+from types import SimpleNamespace
+
 import pandas
 import pytest
+import torch
 from matplotlib.pyplot import close
 
 from alnb import published
@@ -137,6 +140,37 @@ def test_one_seed_has_no_band_and_no_bars():
     alone = frame([0])
     for one in (drawn.fig_4(alone, "market"), drawn.cost(alone, "market"), drawn.rewards(alone, "market")):
         assert "deviation" not in " ".join(text.get_text() for text in one.figure.texts)
+
+
+def answered(clocked):
+    own = ABOUT | {"race": "human", "method": "dral", "seed": 0, "key": "mine", "network": "reid_small", "cycle": 0}
+    rows = [own | {"kind": "test", "mAP": 10.0, "step": 0}]
+    for step, (query, asked, answers) in enumerate([(0, "1 2 3", "10?"), (3, "0 2", "?-")]):
+        rows.append(own | {"kind": "query", "step": step, "query": query, "asked": asked, "answers": answers})
+    rows += [own | {"kind": "answer", "step": step, "asked": asked, "seconds": seconds} for step, asked, seconds in clocked]
+    return pandas.DataFrame(rows)
+
+
+def test_whoever_answers_is_named_and_a_pair_that_is_not_put_again_is_no_answer():
+    pool = SimpleNamespace(train=SimpleNamespace(ids=torch.tensor([7, 7, 7, 8])))
+    loaded = []
+    load = lambda name: loaded.append(name) or pool
+    told = drawn.human(answered([]), load)
+    assert told.alt.endswith("5 questions: 2 cannot tell, 1 same, 1 different, 1 skipped; 1 of 2 answers are not as labelled.")
+    assert "The dataset's own labels answered" in figure_text(told)
+    clocked = [(0, "[0, 1]", 2.0), (0, "[0, 2]", 4.0), (0, "[0, 3]", 3.0), (1, "[3, 2]", 5.0)]  # [3, 0] was not put again
+    told = drawn.human(answered(clocked), load)
+    assert "4 questions: 1 same, 1 different, 1 cannot tell, 1 skipped; 1 of 2" in told.alt
+    assert told.alt.endswith("14 seconds in all, 3.5 at the median. 1 were not put again.")
+    assert "labels answered" not in figure_text(told)
+    assert told.data["seconds"].tolist()[:3] == [2, 4, 3]
+    assert set(loaded) == {"pedestrians-tiny"}
+    assert drawn.human(answered([]), lambda name: None) is None
+
+
+def figure_text(drawing):
+    texts = drawing.figure.findobj(lambda one: hasattr(one, "get_text"))
+    return " ".join(" ".join(text.get_text() for text in texts).split())
 
 
 def test_without_the_data_there_is_no_picture_of_it():

@@ -448,7 +448,7 @@ SIZE = datasets.info(RACE["dataset"]).train
     ({"k_max": 9}, "k_max = 9: expected 1 to 8"), ({"n_s": SIZE}, f"n_s = {SIZE}: expected 2 to {SIZE - 1}"),
     ({"kappa": 0}, "kappa = 0: expected 1 to 8"), ({"queries": SIZE + 1}, f"queries = {SIZE + 1}: expected 0 to {SIZE}"),
     ({"blocks": 7}, "blocks = 7: expected 1 to 6"), ({"gamma": 1.5}, "gamma = 1.5: expected 0 to 1"),
-    ({"seen": "all"}, "seen = 'all': expected one of"), ({"annotator": " "}, "annotator is empty"),
+    ({"seen": "all"}, "seen = 'all': expected one of"), ({"annotator": " "}, "annotator = ' ': expected 'truth', or a name"),
     ({"network": "resnet18"}, "network = 'resnet18': expected one of 'reid"), ({"flip_prob": 1.0}, "flip_prob = 1.0"),
     ({"agent_lr": 0.0}, "agent_lr = 0.0"), ({"tune_lr": -1.0}, "tune_lr = -1.0: expected more than 0"),
     ({"weights": "imagenet"}, "network 'reid_small' has no weights of ImageNet"), ({"jitter": -1.0}, "jitter = -1.0: expected"),

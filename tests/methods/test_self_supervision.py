@@ -176,9 +176,11 @@ def test_the_head_as_it_stands_is_the_chapters():
         ({"few": FEW | {"budget": 50}}, "few: budget = 50: budgets says it"),
         ({"classes": MIXTURES | {"arms": ["random"], "encoder": "given", "initial": 7}}, "classes: initial = 7: per_class says it"),
         ({"few": FEW | {"budgets": [5, 5.0000001]}}, "few: budgets = .*: two of them are 5 %"),
-        ({"few": FEW | {"arms": ["vaal(steps=-1)"]}}, "vaal: steps = -1; accepted: from 1"),
-        ({"few": FEW | {"initial_labels": "latent_k_center(first=0)"}}, "latent_k_center: first = 0; accepted: from 1"),
-        ({"few": FEW | {"initial_labels": "latent_k_center(steps=-1)"}}, "latent_k_center: steps = -1; accepted: from 0"),
+        ({"few": FEW | {"arms": ["vaal(steps=-1)"]}}, "vaal: steps = -1; accepted: a whole number from 1"),
+        ({"few": FEW | {"initial_labels": "latent_k_center(first=0)"}},
+         "latent_k_center: first = 0; accepted: a whole number from 1"),
+        ({"few": FEW | {"initial_labels": "latent_k_center(steps=-1)"}},
+         "latent_k_center: steps = -1; accepted: a whole number from 0"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_before_anything_runs(changed, says):
