@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alnb import figures, published, statistics
+from alnb.audits.dral import RANKS
 from alnb.drawn import standard
 from alnb.figures import Drawing
-from alnb.methods.reid_human_in_the_loop import RANKS, priced, reciprocal, similarity, updated
+from alnb.methods.reid_human_in_the_loop import priced, reciprocal, similarity, updated
 
 PRINTED = {"market": "market-1501", "duke": "dukemtmc-reid", "cuhk01": "cuhk01"}  # what a race stands beside
 AGENT, NOTHING = "dral", "no runs at this profile"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import alnb.conversation as conversations
 from alnb import claims, datasets, published
+from alnb.audits import dral as audits
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.methods import reid_human_in_the_loop as dral
@@ -588,7 +589,7 @@ def test_an_arm_stopped_between_blocks_goes_on_with_the_same_bits(ran, tmp_path)
 
 
 def test_the_audit_finds_what_was_found_by_hand():
-    table = published.audit("dral", checks=dral.CHECKS)
+    table = published.audit("dral", checks=audits.CHECKS)
     failing = {
         row.check: (row.printed, round(row.computed, 2)) for row in table[~table["agrees"].astype(bool)].itertuples()
     }

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from alnb import published
+from alnb.audits import scal as audits
 from alnb.datasets import reid
 from alnb.errors import BadRequest
 from alnb.executor import drive
@@ -506,7 +507,7 @@ def test_the_printed_tables_are_whole():
 
 
 def test_the_audit_finds_what_does_not_agree():
-    table = published.audit("scal", checks=scal.CHECKS)
+    table = published.audit("scal", checks=audits.CHECKS)
     failing = table[~table["agrees"].astype(bool)]
     found = dict(zip(failing["check"], failing["computed"]))
     expected = {

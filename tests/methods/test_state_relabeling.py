@@ -14,6 +14,7 @@ from scipy.stats import entropy as scipy_entropy
 from torch.nn import functional as F
 
 from alnb import acquisition, published
+from alnb.audits import sraal as audits
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.learning import vae
@@ -514,7 +515,7 @@ def test_the_two_starts_are_compared_seed_by_seed():
 
 
 def test_the_papers_own_arithmetic_formulas_and_words():
-    found = published.audit("sraal", checks=m.CHECKS).set_index("check")["agrees"]
+    found = published.audit("sraal", checks=audits.CHECKS).set_index("check")["agrees"]
     failing = [check for check, agrees in found.items() if not agrees]
     assert len(failing) == 4
     assert failing[0].startswith("eq. (4): MINVar, denominator 1 - C as printed")
