@@ -34,7 +34,7 @@ NOTHING = "no runs at this profile"
 def data_4(results, race: str = "few") -> Drawing | None:
     """What is left to choose from, class by class, most frequent first, after the first labels were set aside; the first
     seed."""
-    rows = _kind(results, race, "balance")
+    rows = standard.of_kind(results, race, "balance")
     if rows is None:
         return standard.left_out(race, NOTHING)
     rows = rows[(rows["seed"] == rows["seed"].min()) & (rows["cycle"] == rows["cycle"].min())].head(1)
@@ -80,12 +80,12 @@ def _distributions(results, race: str, arms: Sequence[str]) -> Drawing | None:
     classes in the order of the pool, most frequent first. Line: equal shares. Above: the L1 score."""
     import numpy as np
 
-    rows = _kind(results, race, "balance")
+    rows = standard.of_kind(results, race, "balance")
     order = [] if rows is None else standard.ran(rows, arms)
     if not order:
         return standard.left_out(race, NOTHING if rows is None else "no arm of the figure ran at this profile")
     rows = rows[rows["method"].isin(order)]
-    rows = rows[rows["cycle"] <= statistics.horizon(_tests(results, race)) - 1]
+    rows = rows[rows["cycle"] <= statistics.horizon(standard.evaluations(results, race)) - 1]
     cycles, parts = sorted(rows["cycle"].unique()), []
     size = (1.9 * len(cycles) + 1.2, 1.35 * len(order) + 0.9)
     fig, axes = figures.subplots(len(order), len(cycles), figsize=size, sharex=True, sharey="col", squeeze=False)
@@ -107,16 +107,17 @@ def _distributions(results, race: str, arms: Sequence[str]) -> Drawing | None:
         parts.append(f"{arm} {', '.join(scores)}")
     fig.supxlabel("class, the pool's most frequent first", fontsize=9)
     figures.note(fig, f"All labels after a cycle; mean of {figures.seeds(rows)}. Dashed: as many of each class.")
-    said = f"Bars of the labelled classes on {_datasets(rows)}. L1 score after each cycle (0: balanced): {'; '.join(parts)}."
+    where = standard.datasets_of(rows)
+    said = f"Bars of the labelled classes on {where}. L1 score after each cycle (0: balanced): {'; '.join(parts)}."
     return Drawing(fig, rows, said, rows)
 
 
 def balance_4(results, race: str = "few") -> Drawing | None:
     """The L1 score of all labels (eq. 4.10) against their number: a line an arm."""
-    rows = _kind(results, race, "balance")
+    rows = standard.of_kind(results, race, "balance")
     if rows is None:
         return standard.left_out(race, NOTHING)
-    tests = _tests(results, race)
+    tests = standard.evaluations(results, race)
     after = tests.assign(cycle=tests["cycle"] - 1)[["key", "cycle", "labelled"]]
     rows = rows.drop(columns="labelled", errors="ignore").merge(after, on=["key", "cycle"])
     rows = rows[rows["cycle"] < statistics.horizon(tests)]
@@ -135,7 +136,7 @@ def balance_4(results, race: str = "few") -> Drawing | None:
 def fig_4_4(results, race: str = "few") -> Drawing | None:
     """Fig. 4.4: entropy, L1 loss (by predicted P) and L1 score (by true classes) of the first batch against lambda, mean
     over the seeds; level lines: Entropy, and Entropy by pseudo-labels. The lambda that the paper's rule picks is marked."""
-    rows = _kind(results, race, "lambda")
+    rows = standard.of_kind(results, race, "lambda")
     if rows is None:
         return standard.left_out(race, "Entropy's first choice, which the curve is of, did not run at this profile")
     sweep, pseudo = rows[rows["rule"] == "entropy_cb"], rows[rows["rule"] == "entropy_pseudo"]
@@ -156,7 +157,7 @@ def fig_4_4(results, race: str = "few") -> Drawing | None:
     ends = [f"{name} from {sweep.groupby('lam')[c].mean().iloc[0]:.2f} to {sweep.groupby('lam')[c].mean().iloc[-1]:.2f}"
             for c, name in panels.items()]  # fmt: skip
     said = (
-        f"Three curves against lambda from 0 to {sweep['lam'].max():g} on {_datasets(rows)}: {'; '.join(ends)}; by "
+        f"Three curves against lambda from 0 to {sweep['lam'].max():g} on {standard.datasets_of(rows)}: {'; '.join(ends)}; by "
         f"pseudo-labels {', '.join(f'{pseudo[c].mean():.2f}' for c in panels)}. The rule picks {picked:g}."
     )
     return Drawing(fig, rows, said, rows)
@@ -235,7 +236,7 @@ def _gains(results, printed, races) -> Drawing | None:
 
     found, used = [], []
     for race, factor in races.items():
-        tests = _tests(results, race)
+        tests = standard.evaluations(results, race)
         for name, plain in PAIRS.items():
             arms = standard.ran(tests, [name]) if len(tests) else []
             if not arms or plain not in set(tests["method"]):
@@ -255,7 +256,7 @@ def _gains(results, printed, races) -> Drawing | None:
     rows, name = pandas.concat(used), printed["artefact"].iloc[0]
     fig = figures.table(table)
     figures.note(
-        fig, f"Points gained on the same arm without balance; 95 % t interval over the seeds; on {_datasets(rows)}."
+        fig, f"Points gained on the same arm without balance; 95 % t interval over the seeds; on {standard.datasets_of(rows)}."
     )
     parts = [
         f"IF {r.IF}, {r.arm}, cycle {r.cycle}: {r.ours:+.2f}"
@@ -263,7 +264,7 @@ def _gains(results, printed, races) -> Drawing | None:
         + (f", printed {r.printed:+.2f}" if r.printed == r.printed else "")
         for r in table.itertuples()
     ]  # fmt: skip
-    return Drawing(fig, table, f"{name} beside these runs on {_datasets(rows)}. {'; '.join(parts)}.", rows)
+    return Drawing(fig, table, f"{name} beside these runs on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)
 
 
 def programme_4(results) -> Drawing | None:
@@ -284,28 +285,3 @@ def programme_4(results) -> Drawing | None:
     figures.note(fig, "gap: what a better choice could gain at most, in nats (the objective's unit).")
     parts = [f"{r['race']}, {r['arm']}: {r['choices']} choices, gap up to {r['largest gap']:.3f}" for r in found]
     return Drawing(fig, table, f"Choices of eq. 4.8 and their bounds. {'; '.join(parts)}.", rows)
-
-
-# --- rows -----------------------------------------------------------------------------------------------------------------------
-
-
-def _kind(results, race: str, kind: str):
-    """Rows of that kind in that race; None where there are none."""
-    rows = standard.in_race(results, race)
-    rows = rows[rows["kind"] == kind].dropna(axis=1, how="all") if len(rows) else rows
-    return rows if len(rows) else None
-
-
-def _tests(results, race: str):
-    """The race's evaluations, the metric in `value`; empty where there are none."""
-    rows = standard.chosen(results, race)
-    rows = rows[rows["method"] != statistics.CEILING] if len(rows) else rows
-    return (
-        statistics.test_rows(rows).dropna(subset=["value"])
-        if len(rows) and (rows["kind"] == "test").any()
-        else rows[:0]
-    )
-
-
-def _datasets(rows) -> str:
-    return ", ".join(sorted(rows["dataset"].unique()))

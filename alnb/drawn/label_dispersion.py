@@ -41,7 +41,7 @@ def data_3(data) -> Drawing | None:
 def fig_3_1(results, data) -> Drawing | None:
     """Fig. 3.1: four samples of the first seed with their last predictions, confidence and dispersion. data: the
     dataset they are of."""
-    rows, where = _kind(results, "few", "example")
+    rows, where = standard.of_kind(results, "few", "example"), "few"
     if rows is None or data is None:
         return standard.left_out(where, "no runs of dispersion at this profile" if data else "the images are not here")
     rows = rows[rows["seed"] == rows["seed"].min()]
@@ -84,7 +84,7 @@ def fig_3_4(results) -> Drawing | None:
 def _histograms(results, race: str) -> Drawing | None:
     """Bars, the share of the pool in each tenth of dispersion; line, the share of these that the model gets right. The
     pools of all seeds together; a panel a cycle."""
-    rows, where = _kind(results, race, "histogram")
+    rows, where = standard.of_kind(results, race, "histogram"), race
     if rows is None:
         return standard.left_out(where, "no runs of dispersion at this profile")
     cycles, parts = sorted(rows["cycle"].unique()), []
@@ -127,7 +127,7 @@ def fig_3_5b(results) -> Drawing | None:
 def _informativeness(results, race: str) -> Drawing | None:
     """Accuracy of the first model on what each method would ask first, against the share of the pool it asks. Arms with
     dropout are left out: their first model is another one."""
-    rows, where = _kind(results, race, "informativeness")
+    rows, where = standard.of_kind(results, race, "informativeness"), race
     order = [] if rows is None else [arm for arm in standard.ran(rows, [*PRINTED, "oracle"]) if "dropout=" not in arm]
     if not order:
         return standard.left_out(where, "no arm of the figure ran at this profile")
@@ -306,10 +306,3 @@ def _pairs_in_words(table) -> str:
 
     parts = [f"{row['pair']}: {known(row)}{right(row)}" for row in table.to_dict("records")]
     return f"Accuracy at the last budget. {'. '.join(parts)}."
-
-
-def _kind(results, race: str, kind: str):
-    """(rows of that kind in that race, None where there are none; the race's name)."""
-    rows = standard.in_race(results, race)
-    rows = rows[rows["kind"] == kind].dropna(axis=1, how="all") if len(rows) else rows
-    return (rows if len(rows) else None), race

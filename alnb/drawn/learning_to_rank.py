@@ -63,7 +63,7 @@ def fig_2() -> Drawing:
 def examples(results, data, race: str = "few") -> Drawing | None:
     """The candidates of most and of least predicted loss after the first training of the first seed, each with its true loss
     and that one's rank. data: the dataset they are of."""
-    rows = _kind(results, race, "example")
+    rows = standard.of_kind(results, race, "example")
     if rows is None or data is None:
         return standard.left_out(race, "l2r did not run at this profile" if data else "the images are not here")
     rows = rows[rows["seed"] == rows["seed"].min()]
@@ -129,7 +129,7 @@ def fig_5(results, race: str = "few") -> Drawing | None:
     candidates of most loss is asked: a line a module, and two that need none, of L2R-AL's networks (else the first arm's)."""
     import pandas
 
-    rows = _kind(results, race, "ranking")
+    rows = standard.of_kind(results, race, "ranking")
     if rows is None:
         return standard.left_out(race, NOTHING)
     known = "l2r" if "l2r" in set(rows["method"]) else rows["method"].iloc[0]
@@ -164,7 +164,7 @@ def ranks_beside(results, printed, race: str = "few") -> Drawing | None:
     `published.published`."""
     import pandas
 
-    rows = _kind(results, race, "ranking")
+    rows = standard.of_kind(results, race, "ranking")
     if rows is None:
         return standard.left_out(race, NOTHING)
     rows = rows[rows["cycle"] == rows.groupby("method")["cycle"].transform("max")]
@@ -195,7 +195,7 @@ def sorter(results, race: str = "few") -> Drawing | None:
 
     rows = standard.in_race(results, race)
     rows = rows[rows["kind"].isin(["sorter", "ranking"])] if len(rows) else rows
-    held = _kind(results, race, "sorter")
+    held = standard.of_kind(results, race, "sorter")
     if held is None:
         return standard.left_out(race, "no arm that needs a sorter ran at this profile")
     held = held.drop_duplicates(["lists", "length"])
@@ -216,13 +216,3 @@ def sorter(results, race: str = "few") -> Drawing | None:
         for r in table.itertuples()
     ]
     return Drawing(fig, table, f"Rank errors as a share of a list, sorter first. {'; '.join(parts)}.", rows)
-
-
-# --- rows --------------------------------------------------------------------------------------------------------------------
-
-
-def _kind(results, race: str, kind: str):
-    """Rows of that kind in that race; None where there are none."""
-    rows = standard.in_race(results, race)
-    rows = rows[rows["kind"] == kind].dropna(axis=1, how="all") if len(rows) else rows
-    return rows if len(rows) else None

@@ -136,7 +136,7 @@ def fig_4(results, race: str) -> Drawing | None:
     k = _questions(rows)
     figures.note(fig, f"{figures.seeds(rows)}; {k} questions a query." + " Bars: one standard deviation." * several)
     parts = [f"{int(c)}: rank 1 {r['rank 1']:.1f}, mAP {r['mAP']:.1f}" for c, r in means.iterrows()]
-    about = f"Rank 1 and mAP in per cent of DRAL on {_datasets(rows)} by iteration, {_mean_of(rows)}"
+    about = f"Rank 1 and mAP in per cent of DRAL on {standard.datasets_of(rows)} by iteration, {_mean_of(rows)}"
     said = f"{about}. {'; '.join(parts)}."
     return Drawing(fig, rows, said, rows)
 
@@ -172,7 +172,7 @@ def table_5(results, printed) -> Drawing | None:
         beside = f", printed {r['mAP, printed']:g} and {r['rank 1, printed']:g} for {r['stands beside']}"
         beside *= r["mAP, printed"] == r["mAP, printed"]
         parts.append(f"{r['method']} ({r['answers']} answers) mAP {r['mAP']:.1f}, rank 1 {r['rank 1']:.1f}{beside}")
-    return Drawing(fig, table, f"Table 5 beside these runs on {_datasets(rows)}. {'; '.join(parts)}.", rows)
+    return Drawing(fig, table, f"Table 5 beside these runs on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)
 
 
 def _lines(results, race: str):
@@ -268,7 +268,7 @@ def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | 
         )
     figures.beside_axes(fig, list(rows["method"].unique()))
     figures.note(fig, standard.means(means) + " Grey: the network is fine-tuned, and distances are new.")
-    about = f"Lines against questions asked, to {means[x].max()}, on {_datasets(rows)}, {_mean_of(rows)}. "
+    about = f"Lines against questions asked, to {means[x].max()}, on {standard.datasets_of(rows)}, {_mean_of(rows)}. "
     return Drawing(fig, means, about + "; ".join(said) + ".", rows)
 
 
@@ -322,7 +322,7 @@ def human(results, load, race: str = "human") -> Drawing | None:
     again = f" {len(every) - len(answers)} were not put again." if len(every) > len(answers) else ""
     said = f"{len(answers)} questions: {counts}; {wrong} of {len(sure)} answers are not as labelled{took}.{again}"
     figures.note(fig, said if timed else f"{said} The dataset's own labels answered.")
-    return Drawing(fig, every, f"A bar a question on {_datasets(rows)}. {said}", told)
+    return Drawing(fig, every, f"A bar a question on {standard.datasets_of(rows)}. {said}", told)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------------------
@@ -356,7 +356,3 @@ def _printed(printed, dataset: str, metric: str, method: str, k_max: str | None)
 
 def _mean_of(rows) -> str:
     return f"mean of {figures.seeds(rows)}" if rows["seed"].nunique() > 1 else "one seed"
-
-
-def _datasets(rows) -> str:
-    return ", ".join(sorted(rows["dataset"].unique()))

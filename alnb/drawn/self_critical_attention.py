@@ -105,7 +105,7 @@ def table_5(results, printed, race: str = "market") -> Drawing | None:
     figures.note(fig, f"%. Here: mean and deviation over {figures.seeds(rows)}; gain over the arm in `over`, paired by seed "
                       f"(95 % t interval). No deviation is printed.{AGAIN * ('again=' in ' '.join(table['arm']))}")  # fmt: skip
     parts = [_said(one) for one in found]
-    return Drawing(fig, table, f"Table of the ablation on {_datasets(rows)}. {'; '.join(parts)}.", rows)
+    return Drawing(fig, table, f"Table of the ablation on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)
 
 
 def _before(arm: str) -> list[str]:
@@ -187,7 +187,7 @@ def fig_4(results, data=None, race: str = "market") -> Drawing | None:
     said = _inside(results, race, arms)
     figures.note(fig, f"Seed {int(rows['seed'].iloc[0])}. Spatial: product of the five sites' A, each map over its largest value. "
                       f"Channel: size of the last site's signal. {said}")  # fmt: skip
-    alt = f"Attention maps of {len(pairs)} pairs of images of {_datasets(rows)}, without and with the critic. {said}"
+    alt = f"Attention maps of {len(pairs)} pairs of images of {standard.datasets_of(rows)}, without and with the critic. {said}"
     return Drawing(fig, rows.drop(columns=[c for c in rows if rows[c].isna().all()]), alt.strip(), rows)
 
 
@@ -257,7 +257,8 @@ def critic(results, race: str = "market") -> Drawing | None:
         f"{arm}: {', '.join(map(_rho, table[table['method'] == arm].dropna(subset='rho').itertuples()))}"
         for arm in arms
     ]
-    said = f"Scatter of V against the attention on the person, and rank correlations of V on {_datasets(rows)}. {'; '.join(parts)}."
+    where = standard.datasets_of(rows)
+    said = f"Scatter of V against the attention on the person, and rank correlations of V on {where}. {'; '.join(parts)}."
     return Drawing(fig, table, said, rows)
 
 
@@ -299,7 +300,7 @@ def rewards(results, race: str = "market") -> Drawing | None:
     ]
     verdict = f"Collapsed at the end: {', '.join(flat)}." if flat else "No reward has collapsed."
     figures.note(fig, f"{note}{verdict} Of a placebo R is the true reward, which its critic is not taught.")
-    said = f"Lines of the reward over {over} epochs on {_datasets(rows)}, at the end: {'; '.join(parts)}. {verdict}"
+    said = f"Lines of the reward over {over} epochs on {standard.datasets_of(rows)}, at the end: {'; '.join(parts)}. {verdict}"
     keep = ["race", "dataset", "method", "seed", "epoch", *panels, "R", "V", "J_mse"]
     return Drawing(fig, rows[[c for c in keep if c in rows]], said, rows)
 
@@ -337,7 +338,7 @@ def gradients(results, race: str = "market") -> Drawing | None:
         f"First batches of the epochs {', '.join(map(str, epochs))}; geometric mean over them and {figures.seeds(rows)}.",
     )
     keep = ["race", "dataset", "method", "seed", "epoch", "site", *losses]
-    return Drawing(fig, rows[keep], f"Gradient norms at the agents on {_datasets(rows)}. {'; '.join(parts)}.", rows)
+    return Drawing(fig, rows[keep], f"Gradient norms at the agents on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)
 
 
 # --- rows ---------------------------------------------------------------------------------------------------------------------
@@ -354,7 +355,3 @@ def _in_order(names) -> list[str]:
     """Arms in the order of Table 5, an arm with options behind its plain one."""
     order = list(ARMS)
     return sorted(names, key=lambda name: (order.index(plain_arm(name)), name))
-
-
-def _datasets(rows) -> str:
-    return ", ".join(sorted(rows["dataset"].unique()))

@@ -111,7 +111,7 @@ def simsiam_5(results) -> Drawing | None:
         print(f"pretraining: {words}: heads on it see the same of every image")
     figures.note(fig, "k-NN uses every label, to watch: it chooses nothing. Spread: 1 over the sphere, 0 collapsed."
                       + f" Collapsed: {'; '.join(lost)}." * bool(lost))  # fmt: skip
-    said = f"Lines against epochs of pre-training on {_datasets(rows)}. {'; '.join([*parts, *lost])}."
+    said = f"Lines against epochs of pre-training on {standard.datasets_of(rows)}. {'; '.join([*parts, *lost])}."
     return Drawing(fig, rows, said, rows)
 
 
@@ -193,7 +193,7 @@ def _said(tests, budgets) -> str:
             ends = some.groupby("method", sort=False)["value"].mean().sort_values(ascending=False)
             told = ", ".join(f"{arm} {value:.1f}" for arm, value in ends.items())
             parts.append(f"{percent:g} % a cycle, {names[kind]}, at {some['labelled'].iloc[0]} labels: {told}")
-    about = f"Lines of test accuracy in % against labels on {_datasets(tests)}, mean of {_seeds(tests)}."
+    about = f"Lines of test accuracy in % against labels on {standard.datasets_of(tests)}, mean of {_seeds(tests)}."
     return f"{about} {'; '.join(parts)}."
 
 
@@ -228,7 +228,7 @@ def gains_5(results, family: str = "few") -> Drawing | None:
     parts = [
         f"{names[r.training]}, {r.percent:g} %, {r.method} {r.gain:+.2f}{_between(r)}" for r in table.itertuples()
     ]
-    said = f"Gain on Random in area under the curve, points, on {_datasets(tests)}: {'; '.join(parts)}."
+    said = f"Gain on Random in area under the curve, points, on {standard.datasets_of(tests)}: {'; '.join(parts)}."
     return Drawing(fig, table, said, tests)
 
 
@@ -275,7 +275,7 @@ def pretraining_gain_5(results, family: str = "few") -> Drawing | None:
     tests = tests[tests["percent"].isin(table["percent"]) & tests["training"].isin(("", "scratch"))]
     parts = [f"{r.percent:g} %, {r.method} {r.gain:+.1f}{_between(r)}" for r in table.itertuples()]
     about = "Area under the curve on frozen pre-trained features less that from scratch, points, on"
-    said = f"{about} {_datasets(tests)}: {'; '.join(parts)}."
+    said = f"{about} {standard.datasets_of(tests)}: {'; '.join(parts)}."
     return Drawing(fig, table, said, tests)
 
 
@@ -370,7 +370,7 @@ def fig_5_6(results) -> Drawing | None:
             for r in found.itertuples()]  # fmt: skip
     said = (
         f"Left: gain of {shown} on Random against labels a class. Right: labels a class from which on a strategy gains, and "
-        f"its interval, on {_datasets(rows)}: {'; '.join(told)}. {' '.join(_correlations(found, arms))}"
+        f"its interval, on {standard.datasets_of(rows)}: {'; '.join(told)}. {' '.join(_correlations(found, arms))}"
     )
     return Drawing(fig, found, said.strip(), rows)
 
@@ -491,7 +491,3 @@ def _seeds(tests) -> str:
 
 def _between(row) -> str:
     return f" ({row.low:+.2f} to {row.high:+.2f})" if row.low == row.low else ""
-
-
-def _datasets(rows) -> str:
-    return ", ".join(sorted(rows["dataset"].unique()))

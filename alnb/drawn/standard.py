@@ -81,6 +81,26 @@ def means(rows, by: str = "method") -> str:
     return f"Mean of {figures.seeds(rows, by)}; band: one standard deviation over the seeds, up and down."
 
 
+def of_kind(results, race: str, kind: str):
+    """Rows of that kind in that race, without columns that are empty there; None where there are none."""
+    rows = in_race(results, race)
+    rows = rows[rows["kind"] == kind].dropna(axis=1, how="all") if len(rows) else rows
+    return rows if len(rows) else None
+
+
+def evaluations(results, race: str):
+    """The race's evaluations but those of the ceiling, the metric in `value`; empty where there are none."""
+    rows = chosen(results, race)
+    rows = rows[rows["method"] != statistics.CEILING] if len(rows) else rows
+    known = len(rows) and (rows["kind"] == "test").any()
+    return statistics.test_rows(rows).dropna(subset=["value"]) if known else rows[:0]
+
+
+def datasets_of(rows) -> str:
+    """Their names, in alphabetical order."""
+    return ", ".join(sorted(rows["dataset"].unique()))
+
+
 def _tests(rows, race: str, metric: str):
     """(rows of the arms with the metric in `value`, the metric); (None, why) where there are none."""
     if not len(rows) or not (rows["kind"] == "test").any():
@@ -182,7 +202,7 @@ def gains(results, race: str = "", metric: str = "", arms: Sequence[str] | None 
     ]  # fmt: skip
     said = (
         f"Gain in area under the curve of {known.label} on {baseline}, in {unit}, positive is better, on "
-        f"{_datasets(rows)}, with 95 % t intervals, best first: {'; '.join(parts)}."
+        f"{datasets_of(rows)}, with 95 % t intervals, best first: {'; '.join(parts)}."
     )
     return Drawing(fig, over, said, _behind(rows))
 
@@ -216,7 +236,7 @@ def pairs(results, race: str = "", metric: str = "", arms: Sequence[str] | None 
     )  # fmt: skip
     first = "highest" if known.better == "higher" else "lowest"
     said = (
-        f"Matrix of paired differences in area under the curve of {known.label}, in {unit}, on {_datasets(rows)}, {first} "
+        f"Matrix of paired differences in area under the curve of {known.label}, in {unit}, on {datasets_of(rows)}, {first} "
         f"first; its first row: {'; '.join(parts)}."
     )
     return Drawing(fig, data, said, _behind(rows))
@@ -252,7 +272,7 @@ def overview(results, race: str = "", metric: str = "", arms: Sequence[str] | No
         + ", the baseline" * (r.method == baseline) + (f", {r.choosing:.2f} s choosing" if r.choosing == r.choosing else "")
         for r in over.itertuples()
     ]  # fmt: skip
-    said = f"Table of the arms on {_datasets(rows)} by area under the curve of {known.label}, best first. {'; '.join(parts)}."
+    said = f"Table of the arms on {datasets_of(rows)} by area under the curve of {known.label}, best first. {'; '.join(parts)}."
     return Drawing(fig, over, said, rows)
 
 
@@ -362,7 +382,3 @@ def _interval(low: float, high: float, decimals: int) -> str:
 
 def _behind(rows):
     return rows[rows["kind"] == "test"]
-
-
-def _datasets(rows) -> str:
-    return ", ".join(sorted(rows["dataset"].unique()))

@@ -110,10 +110,10 @@ def indicator_5() -> Drawing:
 def asked_5(results, race: str = "few") -> Drawing | None:
     """What each arm asks for: the mean indicator of its batches, and how many percent of them the target model has wrong, beside
     all candidates; mean over cycles and seeds."""
-    rows = _kind(results, race, "asked")
+    rows = standard.of_kind(results, race, "asked")
     if rows is None:
         return standard.left_out(race, NOTHING)
-    rows = rows[rows["cycle"] < statistics.horizon(_tests(results, race))]
+    rows = rows[rows["cycle"] < statistics.horizon(standard.evaluations(results, race))]
     if rows.empty:
         return standard.left_out(race, "no arm has finished a cycle")
     table = rows.groupby("method")[["indicator", "indicator_pool", "wrong", "wrong_pool"]].mean()
@@ -129,7 +129,7 @@ def asked_5(results, race: str = "few") -> Drawing | None:
         f"{r.method} {r.indicator:.2f} (candidates {r.indicator_pool:.2f}), wrong {r.wrong:.0f} % ({r.wrong_pool:.0f} %)"
         for r in table.itertuples()
     ]
-    return Drawing(fig, table, f"Bars of what is asked on {_datasets(rows)}: {'; '.join(parts)}.", rows)
+    return Drawing(fig, table, f"Bars of what is asked on {standard.datasets_of(rows)}: {'; '.join(parts)}.", rows)
 
 
 # --- the race -----------------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def rivals_5(results) -> Drawing | None:
 
 def _race_of(results, arms: Sequence[str]) -> str | None:
     """The race, many classes first, in which two of the arms at least ran."""
-    there = {race: set(_tests(results, race)["method"]) & set(arms) for race in ("many", "few")}
+    there = {race: set(standard.evaluations(results, race)["method"]) & set(arms) for race in ("many", "few")}
     return next((race for race, names in there.items() if len(names) > 1), None)
 
 
@@ -179,7 +179,7 @@ def fig_6(results, arm: str = "sraal") -> Drawing | None:
     pairs = both[both["method"] == arm]
     if pairs.empty:
         return standard.left_out("few, start", f"{arm} did not run from both starts at this profile")
-    parts = [_tests(results, race).assign(start=name, race=race) for race, name in STARTS.items()]
+    parts = [standard.evaluations(results, race).assign(start=name, race=race) for race, name in STARTS.items()]
     rows = pandas.concat(parts)
     rows = rows[(rows["method"] == arm) & rows["seed"].isin(pairs["seed"])]
     rows = rows[rows["cycle"] <= rows.groupby("race")["cycle"].max().min()]
@@ -221,7 +221,7 @@ def table_1(results, printed) -> Drawing | None:
     import pandas
 
     race = _race_of(results, INDICATORS)
-    tests = _tests(results, race) if race else results[:0]
+    tests = standard.evaluations(results, race) if race else results[:0]
     others = [arm for arm in INDICATORS[1:] if len(tests) and arm in set(tests["method"])]
     if not others or "sraal" not in set(tests["method"]):
         return standard.left_out("many, few", "no other indicator ran beside SRAAL's at this profile")
@@ -245,7 +245,7 @@ def table_1(results, printed) -> Drawing | None:
     rows = tests[tests["method"].isin(["sraal", *others])]
     fig = figures.table(table)
     figures.note(
-        fig, f"Accuracy and points gained by SRAAL's indicator; 95 % t interval; race {race}, on {_datasets(rows)}."
+        fig, f"Accuracy and points gained by SRAAL's indicator; 95 % t interval; race {race}, on {standard.datasets_of(rows)}."
     )
     parts = [
         f"{r['labels']} labels: {r['ours']:.1f}, {r['against']} {r['other']:.1f}, gain {r['gain']:+.2f}"
@@ -253,26 +253,4 @@ def table_1(results, printed) -> Drawing | None:
         + (f", printed {r['printed gain']:+.2f}" if r["printed gain"] == r["printed gain"] else "")
         for r in found
     ]
-    return Drawing(fig, table, f"Table 1 beside these runs on {_datasets(rows)}. {'; '.join(parts)}.", rows)
-
-
-# --- rows ---------------------------------------------------------------------------------------------------------------
-
-
-def _kind(results, race: str, kind: str):
-    """Rows of that kind in that race; None where there are none."""
-    rows = standard.in_race(results, race)
-    rows = rows[rows["kind"] == kind].dropna(axis=1, how="all") if len(rows) else rows
-    return rows if len(rows) else None
-
-
-def _tests(results, race: str):
-    """The race's evaluations, the metric in `value`; empty where there are none."""
-    rows = standard.chosen(results, race)
-    rows = rows[rows["method"] != statistics.CEILING] if len(rows) else rows
-    known = len(rows) and (rows["kind"] == "test").any()
-    return statistics.test_rows(rows).dropna(subset=["value"]) if known else rows[:0]
-
-
-def _datasets(rows) -> str:
-    return ", ".join(sorted(rows["dataset"].unique()))
+    return Drawing(fig, table, f"Table 1 beside these runs on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)

@@ -132,7 +132,7 @@ def _frames(graph, names, kind: str) -> str:
 
 def fig_2_3(results, world, race: str = "roads") -> Drawing | None:
     """Fig. 2.3 in the thesis' colours: frames with most estimated errors after the shared first training, of the first seed."""
-    rows = _kind(results, race, "box")
+    rows = standard.of_kind(results, race, "box")
     if rows is None:
         return standard.left_out(race, "tc, whose errors are shown, did not run at this profile")
     if world is None:
@@ -174,7 +174,7 @@ def errors_2(results, race: str = "roads") -> Drawing | None:
     cycle, but at random."""
     import pandas
 
-    rows = _kind(results, race, "errors")
+    rows = standard.of_kind(results, race, "errors")
     if rows is None:
         return standard.left_out(race, "tc, whose estimates these are, did not run at this profile")
     rows = rows[rows["method"] == rows["method"].iloc[0]]
@@ -208,7 +208,7 @@ def errors_2(results, race: str = "roads") -> Drawing | None:
     figures.note(
         fig, f"{figures.seeds(rows)}, all cycles together; bar: lowest to highest seed. Right: recall of two sorts."
     )
-    return Drawing(fig, table, f"Estimated against true errors on {_datasets(rows)}. {'; '.join(parts)}.", rows)
+    return Drawing(fig, table, f"Estimated against true errors on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)
 
 
 MEASURES = ["precision", "recall", "recall, flickers", "recall, persistent"]
@@ -271,21 +271,10 @@ def cost_2(results, race: str = "roads") -> Drawing | None:
     parts = [f"{r['arm']}: {r['the rest, s']:.2f} s"
              + (f" beside {r['looking, s']:.2f} s of looking" if r["looking, s"] == r["looking, s"] else "")
              + f", {r['boxes a frame']:.1f} boxes a frame" for r in found]  # fmt: skip
-    return Drawing(fig, table, f"Cost of choosing a batch on {_datasets(rows)}. {'; '.join(parts)}.", rows)
+    return Drawing(fig, table, f"Cost of choosing a batch on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)
 
 
 # --- rows -----------------------------------------------------------------------------------------------------------------------
-
-
-def _kind(results, race: str, kind: str):
-    """Rows of that kind in that race; None where there are none."""
-    rows = standard.in_race(results, race)
-    rows = rows[rows["kind"] == kind].dropna(axis=1, how="all") if len(rows) else rows
-    return rows if len(rows) else None
-
-
-def _datasets(rows) -> str:
-    return ", ".join(sorted(rows["dataset"].unique()))
 
 
 def _legend(fig, keys) -> None:
