@@ -348,11 +348,17 @@ def rebuild(folder: Path) -> list[dict]:
     return entries
 
 
+PRINTED_NUMBERS = "printed numbers"  # what stands for a dataset where a source's own numbers are drawn
+
+
 def evidence(entry: dict) -> str:
-    """What kind of evidence the artefact of a manifest entry is: real, stand-in or plumbing."""
+    """What kind of evidence the artefact of a manifest entry is: real, stand-in, formula (worked examples, formulas, and
+    what a paper prints: no data is behind it) or plumbing."""
     smoke = entry["profile"].removesuffix("-custom") == "smoke"
     if entry.get("plumbing", smoke):  # what was drawn before entries said it
         return "plumbing"
+    if set(entry["datasets"]) <= {PRINTED_NUMBERS}:
+        return "formula"
     return "real" if entry["real"] else "stand-in"
 
 

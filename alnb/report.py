@@ -26,7 +26,8 @@ from alnb.claims import INTERIM
 from alnb.errors import BadRequest
 
 PROFILES = tuple(reversed(plans.PROFILES))  # nearest to the paper first
-KINDS = {"real": "Real data", "stand-in": "Stand-in", "plumbing": "Plumbing only"}  # strongest evidence first
+# strongest evidence first
+KINDS = {"real": "Real data", "stand-in": "Stand-in", "formula": "Formulas, printed numbers", "plumbing": "Plumbing only"}
 SHORT, MOST = 40, 400  # rows: a CSV up to SHORT is shown whole; no table shows more than MOST
 WIDE = 700  # CSS pixels: a wider figure has a row of its own
 PRINTED = 13  # columns of a table that fit on paper
@@ -67,7 +68,7 @@ def write(folder: Path | None = None) -> Path:
         printed=PRINTED, version=__version__, now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), notes=notes,
         installed=_installed(), computed=_computed_with(versions), sections=sections, most=MOST, counts=counts,
         total=len(artefacts),
-        columns=[*((kind, label) for kind, label in KINDS.items() if kind != "plumbing" or counts[kind]),
+        columns=[*((kind, label) for kind, label in KINDS.items() if kind not in ("formula", "plumbing") or counts[kind]),
                  ("none", "Not drawn yet")],
         top=[(anchor, title, text, [a for a in artefacts if a["top"] == anchor])
              for anchor, (title, _, text) in TOP.items()],

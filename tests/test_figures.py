@@ -220,3 +220,12 @@ def test_options_and_controls_look_like_their_strategy_with_another_marker():
     assert two["bald(dropout=0.5)"] != two["bald(dropout=0.3)"]
     pair = figures.look("margin+qbc 10%")
     assert (pair["color"], pair["marker"]) == (figures.look("margin")["color"], figures.look("qbc")["marker"])
+
+
+def test_what_no_data_is_behind_is_no_evidence_on_real_data():
+    entry = {"profile": "laptop", "plumbing": False, "real": True, "datasets": ["cifar-10"]}
+    assert figures.evidence(entry) == "real"
+    assert figures.evidence(entry | {"real": False, "datasets": ["glyphs-10"]}) == "stand-in"
+    for nothing in ([], [figures.PRINTED_NUMBERS]):
+        assert figures.evidence(entry | {"datasets": nothing}) == "formula"
+    assert figures.evidence(entry | {"datasets": [], "profile": "smoke", "plumbing": True}) == "plumbing"

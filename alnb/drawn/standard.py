@@ -321,7 +321,7 @@ def audit(source: str, *scope, **options) -> Drawing | None:
     figures.note(fig, f"{len(table)} checks, {len(failing)} fail{': those shown' if len(failing) else ''}.")
     parts = [f"{r.check}: printed {r.printed}, computed {r.computed:.2f}" for r in failing.itertuples()]
     said = f"{len(table)} checks of printed numbers, {len(failing)} fail" + f": {'; '.join(parts)}" * bool(parts) + "."
-    about = pandas.DataFrame([{"dataset": "printed numbers", "world": False, "key": None}])
+    about = pandas.DataFrame([{"dataset": figures.PRINTED_NUMBERS, "world": False, "key": None}])
     return Drawing(fig, table, said, about)
 
 
