@@ -35,4 +35,4 @@ lock: setup
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra test --no-annotate pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf data/store data/executed figures/laptop figures/smoke figures/*-custom
+	rm -rf data/store data/executed figures/laptop figures/smoke figures/*-????????

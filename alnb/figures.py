@@ -353,10 +353,11 @@ PRINTED_NUMBERS = "printed numbers"  # what stands for a dataset where a source'
 
 def evidence(entry: dict) -> str:
     """What kind of evidence the artefact of a manifest entry is: real, stand-in, formula (worked examples, formulas, and
-    what a paper prints: no data is behind it) or plumbing."""
-    smoke = entry["profile"].removesuffix("-custom") == "smoke"
-    if entry.get("plumbing", smoke):  # what was drawn before entries said it
+    what a paper prints: no data is behind it), custom (a profile with changed values) or plumbing."""
+    if entry.get("plumbing", entry["profile"].startswith("smoke")):  # what was drawn before entries said it
         return "plumbing"
+    if entry.get("changed"):
+        return "custom"
     if set(entry["datasets"]) <= {PRINTED_NUMBERS}:
         return "formula"
     return "real" if entry["real"] else "stand-in"

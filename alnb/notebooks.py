@@ -265,11 +265,13 @@ class Notebook:
         marks = [figures.STAND_IN] * stand_in + ["plumbing, never evidence"] * plumbing
         marks += ["reduced: small net and pool"] * (self.plan.profile == "reduced")
         marks += self._features(keys, stand_in)
+        marks += [f"changed: {', '.join(self.plan.changes)}"] * bool(self.plan.changed)
         caption = self.config["artefacts"][artefact]
         figures.title(drawing.figure, caption, artefact, names, marks)
         about = {
             "notebook": self.name, "profile": self.profile, "caption": caption, "source": self.config["source"],
             "datasets": names, "real": not stand_in, "plumbing": plumbing, "runs": [key[:16] for key in keys],
+            "changed": self.plan.changes,
             **self._computed_with(keys),
         }  # fmt: skip
         entry = figures.save(self.folder, artefact, drawing.figure, drawing.data, drawing.alt, about)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import hashlib
 import importlib
 import json
 import os
@@ -23,7 +24,7 @@ from typing import Any
 from alnb import REPOSITORY, datasets, records
 from alnb.errors import BadRequest
 from alnb.races import WORDS
-from alnb.runs import TRUTH, WAIT, Run, coerce, study, truth, with_needs
+from alnb.runs import TRUTH, WAIT, Run, canonical, coerce, study, truth, with_needs
 from alnb.store import Store
 
 PROFILES = {  # from the quickest to the paper's own; a YAML may name others
@@ -36,6 +37,7 @@ PROFILES = {  # from the quickest to the paper's own; a YAML may name others
 }
 LAPTOP = "laptop"
 FROM_RECORDS = ("world", "frozen", "reduced", "paper")  # profiles that draw what records hold and compute only the rest
+BRIEF = 60  # characters of a changed value in a title
 FOLDER = REPOSITORY / "notebooks"
 CONFIG = REPOSITORY / "nbconfig"
 
@@ -214,16 +216,32 @@ def _split(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Plan:
-    """A notebook at a profile with overrides: its parameters, where its figures go, its runs."""
+    """A notebook at a profile with overrides: its parameters, where its figures go, its runs. changed: the values that are
+    not the profile's own."""
 
     name: str
     profile: str
     values: dict[str, Any]
-    custom: bool
+    changed: dict[str, Any]
 
     @property
     def label(self) -> str:
-        return self.profile + ("-custom" if self.custom else "")
+        """The profile, and a digest of what was changed: two trials never share a folder."""
+        if not self.changed:
+            return self.profile
+        return f"{self.profile}-{hashlib.sha256(canonical(self.changed)).hexdigest()[:8]}"
+
+    @functools.cached_property
+    def changes(self) -> list[str]:
+        """What was changed, in words: "epochs 3", "few.seeds 1", "many left out"."""
+        base, said = profile_values(self.name, self.profile), []
+        for name, value in self.changed.items():
+            if isinstance(value, dict) and value and base[name]:
+                entries = [key for key in {**base[name], **value} if base[name].get(key) != value.get(key)]
+                said += [f"{name}.{key} {_brief(value[key]) if key in value else 'left out'}" for key in entries]
+            else:
+                said.append(f"{name} {'left out' if value == {} else _brief(value)}")
+        return said
 
     @functools.cached_property
     def runs(self) -> list[Run]:
@@ -232,6 +250,21 @@ class Plan:
 
 def _defaults(name: str) -> dict[str, Any]:
     return {key: parameter.default for key, parameter in parameters(name).items()}
+
+
+def profile_values(name: str, profile: str) -> dict[str, Any]:
+    """The parameters of a profile, nothing changed."""
+    return _changed(name, _defaults(name), config(name)["profiles"].get(profile, {}), f"profile {profile}")
+
+
+def profile_of(label: str) -> str:
+    """The profile of a label: of "world-0a1b2c3d" and of "world", world."""
+    return re.sub(r"-[0-9a-f]{8}$", "", label)
+
+
+def _brief(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= BRIEF else text[: BRIEF - 1] + "…"
 
 
 def method(name: str):
@@ -245,9 +278,9 @@ def plan(name: str, profile: str = LAPTOP, overrides: dict[str, Any] | None = No
         near = difflib.get_close_matches(profile, profiles(name), 1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise BadRequest(f"{name} has no profile {profile!r}; {hint}it has {', '.join(profiles(name))}")
-    base = _changed(name, _defaults(name), config(name)["profiles"].get(profile, {}), f"profile {profile}")
+    base = profile_values(name, profile)
     values = _changed(name, base, overrides or {}, name)
-    made = Plan(name, profile, values, values != base)
+    made = Plan(name, profile, values, {key: value for key, value in values.items() if value != base[key]})
     made.runs  # noqa: B018  impossible values are refused here
     return made
 

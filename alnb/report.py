@@ -27,7 +27,8 @@ from alnb.errors import BadRequest
 
 PROFILES = tuple(reversed(plans.PROFILES))  # nearest to the paper first
 # strongest evidence first
-KINDS = {"real": "Real data", "stand-in": "Stand-in", "formula": "Formulas, printed numbers", "plumbing": "Plumbing only"}
+KINDS = {"real": "Real data", "stand-in": "Stand-in", "formula": "Formulas, printed numbers", "custom": "Changed by hand",
+         "plumbing": "Plumbing only"}  # fmt: skip
 SHORT, MOST = 40, 400  # rows: a CSV up to SHORT is shown whole; no table shows more than MOST
 WIDE = 700  # CSS pixels: a wider figure has a row of its own
 PRINTED = 13  # columns of a table that fit on paper
@@ -68,9 +69,11 @@ def write(folder: Path | None = None) -> Path:
         printed=PRINTED, version=__version__, now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), notes=notes,
         installed=_installed(), computed=_computed_with(versions), sections=sections, most=MOST, counts=counts,
         total=len(artefacts),
-        columns=[*((kind, label) for kind, label in KINDS.items() if kind not in ("formula", "plumbing") or counts[kind]),
+        columns=[*((kind, label) for kind, label in KINDS.items()
+                   if kind in ("real", "stand-in") or any(kind in artefact["places"] for artefact in artefacts)),
                  ("none", "Not drawn yet")],
-        top=[(anchor, title, text, [a for a in artefacts if a["top"] == anchor])
+        top=[(anchor, title, text, [a | {"versions": [v for v in a["versions"] if v["kind"] != "custom"]}
+                                    for a in artefacts if a["top"] == anchor])
              for anchor, (title, _, text) in TOP.items()],
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +105,7 @@ def _versions(folder: Path, notes: list[str]) -> dict[tuple[str, str], list[dict
 
 
 def _rank(label: str) -> tuple:
-    base = label.removesuffix("-custom").split(" ")[0]
+    base = plans.profile_of(label.split(" ")[0])
     return PROFILES.index(base) if base in PROFILES else len(PROFILES), label
 
 
@@ -118,7 +121,7 @@ def _version(entry: dict, folder: Path) -> dict:
     by = {what: values for what, values in entry["computed_with"].items() if isinstance(values, list)}
     profile = entry["profile"]
     return entry | {
-        "kind": figures.evidence(entry),
+        "kind": figures.evidence(entry), "changed": entry.get("changed", []),
         "label": profile if profile == folder.name else f"{profile} (in {folder.name}/)",
         "anchor": _anchor(f"{folder.name}.{entry['id']}"), "image": image, "notes": notes,
         "links": [(kind[1:].upper(), quote(_name(path))) for kind, path in files.items()],
@@ -268,7 +271,7 @@ def _sessions(name: str, folder: Path, notes: list[str]) -> list[dict]:
             session["facts"] = [f"{len(runs)} run{'s' * (len(runs) != 1)}",
                                 f"{outcome['computed']} steps computed",
                                 plans.duration(outcome["seconds"])]  # fmt: skip
-            if label.removesuffix("-custom") not in plans.FROM_RECORDS:
+            if plans.profile_of(label) not in plans.FROM_RECORDS:
                 session["facts"].append(reruns_sentence(reruns, len(runs)))
             differ = sorted(key for key, verdict in reruns.items() if verdict not in (EQUAL, NEAR))
             session["differ"] = [f"{runs.get(key, key[:8])} {reruns[key]}" for key in differ]

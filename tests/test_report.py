@@ -258,11 +258,11 @@ def test_it_imports_neither_torch_nor_matplotlib(tmp_path):
 
 
 def test_real_data_stand_before_stand_ins_and_plumbing_comes_last_then_by_profile(filled):
-    artefact(filled, "laptop-custom", "thesis-fig-3.6a", real=True, plumbing=True, datasets=["digits"])
+    artefact(filled, "laptop-0a1b2c3d", "thesis-fig-3.6a", real=True, plumbing=True, datasets=["digits"])
     page = written()
     articles = page.find("h3", id="thesis-fig-3.6a").find_next("div").find_all("article")
     assert [article["id"].partition(".")[0] for article in articles] == [
-        "paper", "world", "laptop", "laptop-custom", "smoke",
+        "paper", "world", "laptop", "laptop-0a1b2c3d", "smoke",
     ]  # fmt: skip
     badges = ["real data", "stand-in: glyphs-10", "stand-in: glyphs-10", "plumbing: digits", "plumbing: digits"]
     assert [text(article.h4.span) for article in articles] == badges
@@ -279,6 +279,16 @@ def test_what_is_drawn_on_digits_alone_counts_as_plumbing_and_not_as_real(figure
     assert columns == {
         "Real data": [], "Stand-in": [], "Not drawn yet": [name for name in CAPTIONS if name != "thesis-fig-3.6a"],
     }  # fmt: skip
+
+
+def test_a_trial_with_changed_values_wears_a_neutral_badge_and_proves_no_claim(filled):
+    for name in ("thesis-fig-3.6a", "thesis-extra-claims-3"):
+        artefact(filled, "world-0a1b2c3d", name, real=True, datasets=["cifar-10"], changed=["epochs 3"])
+    page = written()
+    article = page.find("article", id="world-0a1b2c3d.thesis-fig-3.6a")
+    assert text(article.h4.span) == "changed by hand" and "profile world-0a1b2c3d: epochs 3" in text(article.h4)
+    assert "epochs 3" not in text(page.find("section", id="claims"))
+    assert "Changed by hand" in text(page.find(id="contents"))
 
 
 def test_artefacts_keep_the_order_of_the_configuration_and_the_undrawn_follow(filled):
