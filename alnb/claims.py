@@ -49,7 +49,7 @@ def read(notebook: str):
     """
     import pandas as pd
 
-    from alnb.published import DATA, table
+    from alnb.published import DATA, numbers, table
 
     if not (DATA / "claims" / f"{notebook}.csv").is_file():
         return pd.DataFrame(columns=COLUMNS)
@@ -58,7 +58,7 @@ def read(notebook: str):
     if sorted(frame) != sorted(COLUMNS):
         raise BadRequest(f"data/claims/{notebook}.csv has the columns {list(frame.columns)}; accepted: {COLUMNS}")
     for name in NUMBERS:
-        frame[name] = [float(text) if text else math.nan for text in frame[name]]
+        frame[name] = numbers(frame[name], f"data/claims/{notebook}.csv: {name}", empty=True)
     return frame[COLUMNS]
 
 

@@ -66,6 +66,9 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
         "--selections", metavar="FILE",
         help="instead: train the notebook's network (-p network ...) on what the runs in FILE chose, on its dataset and seeds",
     )  # fmt: skip
+    sub.add_argument(
+        "--recompute", action="store_true", help="instead: compute the runs that are kept in the records, and compare"
+    )
     executor_options(command("reproduce", "run notebooks on embedded data, then write the gallery", reproduce, "*"))
     command("status", "what is done and missing; with NOTEBOOK also its figures and tables", status, "?")
     sub = command("records", "keep finished runs in data/records, or take in another's", records)
@@ -76,6 +79,9 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
     )
     sub.add_argument(
         "--weights", action="store_true", help="export: also the weights, up to 1 MB a run, that other runs start from"
+    )
+    sub.add_argument(
+        "--replace", action="store_true", help="export: where this machine's results differ from those kept, keep these"
     )
     sub = command("data", "datasets: which are here, terms, download", data)
     sub.add_argument("name", nargs="?", metavar="NAME", help="one dataset; exit code 2 if it is not here")
@@ -92,13 +98,21 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
 
 
 def main(arguments: list[str] | None = None) -> int:
-    top = parser()
-    options = top.parse_args(arguments)
-    if not options.command:
-        top.print_help(sys.stderr)
-        return BAD
     try:
-        return options.handler(options)
+        from alnb.machine import whole_folders
+
+        whole_folders()
+        for stream in (sys.stdout, sys.stderr):  # what a Latin-1 terminal cannot show must not end the work
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
+        top = parser()
+        options = top.parse_args(arguments)
+        if not options.command:
+            top.print_help(sys.stderr)
+            return BAD
+        code = options.handler(options)
+        sys.stdout.flush()
+        return code
     except BadRequest as error:
         print(f"alnb: {error}", file=sys.stderr)
         return BAD
@@ -106,26 +120,53 @@ def main(arguments: list[str] | None = None) -> int:
         print("alnb: interrupted; what was finished is kept", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `alnb status | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _unheard()
         return OK
+    except OSError as error:  # a full disk, a folder that is read-only or a file
+        _unheard()
+        print(f"alnb: {error.strerror or error}" + f": {error.filename}" * bool(error.filename), file=sys.stderr)
+        return FAILED
+
+
+def _unheard() -> None:
+    """Nobody reads, or nothing can hold, what is printed from here on."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(text: str) -> None:
+    """Print; a reader who has gone away does not stop the work."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _unheard()
 
 
 def _plan(options):
     from alnb import plans
 
-    if options.workers is not None and options.workers < 1:
-        raise BadRequest(f"--workers {options.workers}: expected at least 1")
+    _check_executor(options)
     name = plans.resolve(options.notebook[0])
     overrides = {key: plans.parse_override(name, key, text) for key, text in options.parameters}
     return plans.plan(name, options.profile, overrides)
+
+
+def _check_executor(options) -> None:
+    from alnb.executor import check_cluster, default_workers
+
+    if options.workers is not None and options.workers < 1:
+        raise BadRequest(f"--workers {options.workers}: expected at least 1")
+    if options.cluster is not None:
+        check_cluster(options.cluster)
+    default_workers()
 
 
 def run(options) -> int:
     from alnb import plans
     from alnb.store import Store
 
-    made = _plan(options)
-    plans.refuse_if_nothing_to_draw(made, Store())
+    made, store = _plan(options), Store()
+    plans.refuse_if_nothing_to_draw(made, store)
+    plans.check_writable(store.root, plans.figures_folder() / made.label, plans.executed_folder(made.label))
     return _execute(made, options)
 
 
@@ -148,9 +189,14 @@ def compute(options) -> int:
     from alnb.store import Store
 
     made, store = _plan(options), Store()
-    runs = _retraining(made, options.selections) if options.selections else made.runs
+    if options.recompute and options.selections is not None:
+        raise BadRequest("--recompute is about the runs of a profile, --selections about others: give one of them")
+    runs = made.runs if options.selections is None else _retraining(made, options.selections)
     plans.check_answerable(runs)
-    now = plans.standing(runs, made.profile, store)
+    plans.check_writable(store.root)
+    if options.recompute:
+        runs = plans.recorded(runs)
+    now = plans.standing(runs, plans.LAPTOP if options.recompute else made.profile, store)
     runnable = [r for r in now.missing if not plans.lacks(r, now.lacking, store)]
     for text in now.lacking.values():
         print(f"alnb: {text}", file=sys.stderr)
@@ -159,34 +205,50 @@ def compute(options) -> int:
     print(f"{len(set(runs))} runs: {len(now.done)} done, {len(now.recorded)} in records, {len(now.missing)} missing; "
           f"about {plans.duration(now.seconds)} of one core")  # fmt: skip
     if not runnable:
-        if options.selections:
+        if options.selections is not None:
             _print_metrics(store.frame(runs))
-        return OK
+        return _compare(runs, store) if options.recompute else OK
     from alnb.executor import drive
 
     began = time.time()
 
     def on_step(run, step):
         took = step["provenance"]["timings"]["seconds"]
-        print(f"[{plans.duration(time.time() - began)}] {run}: step {step['index'] + 1} of {run.steps}, {took:.1f} s")
-        sys.stdout.flush()
+        _tell(f"[{plans.duration(time.time() - began)}] {run}: step {step['index'] + 1} of {run.steps}, {took:.1f} s")
 
     outcome = drive(runnable, store, workers=options.workers, cluster=options.cluster, on_step=on_step)
     if outcome.waiting:
         print(f"{len(outcome.waiting)} of the runs wait for a person's answers: nb.annotate(race) in the notebook asks")
     for failed, why in outcome.told().items():
         print(f"alnb: failed: {failed}: {why}\n{(store.read(failed).error or {}).get('error', '')}", file=sys.stderr)
-    if options.selections:
+    if options.selections is not None:
         _print_metrics(store.frame(runs))
-    return FAILED if outcome.failed else BAD if now.lacking else OK
+    differ = _compare(runs, store) if options.recompute else OK
+    return FAILED if outcome.failed else BAD if now.lacking else differ
+
+
+def _compare(runs, store) -> int:
+    """How runs that were computed here compare with their records; FAILED where one differs."""
+    from collections import Counter
+
+    from alnb import records as kept
+
+    said = {run: kept.compare(run, store) for run in runs}
+    counts = Counter(text.partition(":")[0] for text in said.values() if text)
+    _tell(f"{sum(counts.values())} records computed again: {', '.join(f'{n} {what}' for what, n in counts.items()) or 'none'}")
+    differ = {run: text for run, text in said.items() if text and text.startswith("differs")}
+    for run, text in differ.items():
+        print(f"alnb: {run}: {text}", file=sys.stderr)
+    return FAILED if differ else OK
 
 
 def _retraining(made, path):
     """The runs that train the plan's network on the selections of a file, those on the dataset and seeds of a race."""
-    from alnb import plans, races
-    from alnb import records as kept
+    from alnb import plans, races, selections
 
-    known, wanted = list(kept.read_selections(path).values()), {}
+    known, wanted = [], {}
+    for one in selections.read(path).values():
+        known += [one] if one not in known else []  # given twice it is still one seed
     every = {name: value for name, value in made.values.items() if isinstance(value, dict)}
     for name, run in {run.race: run for run in made.runs}.items():
         seeds = {run.seed for run in made.runs if run.race == name}
@@ -219,8 +281,10 @@ def reproduce(options) -> int:
     from alnb.machine import cores
     from alnb.store import Store
 
+    _check_executor(options)
     chosen = [plans.resolve(name) for name in options.notebook] or plans.names()
     code, store, drawn = OK, Store(), []
+    plans.check_writable(store.root, plans.figures_folder(), plans.executed_folder(""))
     for name in chosen:
         code = max(code, _execute(plans.plan(name), options))
     for name in chosen:  # then every profile of which more is known than laptop's runs, computing nothing
@@ -337,10 +401,13 @@ def _drawn(name: str) -> dict[str, list[str]]:
 
     found = {}
     for path in sorted(plans.figures_folder().glob("*/manifest.json")):
-        for entry in json.loads(path.read_text()):
-            if entry["notebook"] == name:
-                said = f"{entry['profile']} ({figures.evidence(entry)}: {', '.join(entry['datasets'])})"
-                found.setdefault(entry["id"], []).append(said)
+        try:
+            for entry in json.loads(path.read_text(encoding="utf-8")):
+                if entry["notebook"] == name:
+                    said = f"{entry['profile']} ({figures.evidence(entry)}: {', '.join(entry['datasets'])})"
+                    found.setdefault(entry["id"], []).append(said)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            print(f"alnb: {path} cannot be read ({type(error).__name__}); running its notebooks writes it anew", file=sys.stderr)
     return found
 
 
@@ -359,8 +426,8 @@ def records(options) -> int:
         runs = with_needs(made.runs)
         if options.profile != "world":  # a stand-in's runs there are laptop's, which computes them anyway
             runs = [run for run in runs if not is_world(run)]
-        count = kept.export(runs, Store(), weights=options.weights)
-        print(f"{made.name}, {options.profile}: {count} runs added or changed in {kept.folder()}")
+        told = kept.export(runs, Store(), weights=options.weights, replace=options.replace)
+        print(f"{made.name}, {options.profile}: {told}; in {kept.folder()}")
     return OK
 
 

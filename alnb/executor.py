@@ -15,12 +15,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from alnb import records
 from alnb.errors import BadRequest
-from alnb.machine import versions
+from alnb.machine import cores, has_gpu, versions
 from alnb.runs import WAIT, Run, State, asks_a_person, study, truth, with_needs
 from alnb.store import Busy, Progress, Store
 from alnb.worker import execute
@@ -95,19 +96,27 @@ def _start(workers: int, cluster: str | None) -> Executor:
     return ProcessPoolExecutor(workers, env=env, initializer=_prepare_worker, initargs=(os.getpid(),))
 
 
+def check_cluster(address: str) -> None:
+    """BadRequest for what can be no address of a scheduler that may be used."""
+    scheme, _, place = address.partition("://")
+    host, _, port = place.rpartition(":")
+    if scheme not in ("tcp", "tls") or not host or not port.isdecimal():
+        raise BadRequest(f"--cluster {address!r}: expected tcp://127.0.0.1:PORT or tls://HOST:PORT")
+    if scheme == "tcp" and host.strip("[]") not in ("127.0.0.1", "localhost", "::1"):
+        raise BadRequest(f"--cluster {address}: tcp:// runs code for anyone who can reach it; use tls:// off loopback")
+
+
 def _connect(address: str) -> Executor:
     """An executor on the Dask scheduler at `address`: tcp:// on this machine, tls:// elsewhere."""
-    scheme, _, host = address.partition("://")
-    if scheme not in ("tcp", "tls") or not host:
-        raise BadRequest(f"--cluster {address!r}: expected tcp://127.0.0.1:PORT or tls://HOST:PORT")
-    if scheme == "tcp" and host.rsplit(":", 1)[0].strip("[]") not in ("127.0.0.1", "localhost", "::1"):
-        raise BadRequest(f"--cluster {address}: tcp:// runs code for anyone who can reach it; use tls:// off loopback")
+    check_cluster(address)
     from distributed import Client
 
     try:
         client = Client(address, timeout=10, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise BadRequest(f"no Dask scheduler answers at {address} ({error})") from None
+    except (TypeError, ValueError, RuntimeError) as error:  # tls:// without distributed.comm.tls in Dask's configuration
+        raise BadRequest(f"--cluster {address}: Dask cannot connect as it is configured ({error})") from None
     found = client.run(versions)
     if not found:
         client.close()
@@ -123,10 +132,10 @@ def _connect(address: str) -> Executor:
 def default_workers() -> int:
     """$ALNB_WORKERS, else the cores this process may use; 1 on a machine with a GPU (its one process feeds it)."""
     if given := os.environ.get("ALNB_WORKERS"):
+        if not given.isdecimal() or int(given) < 1:
+            raise BadRequest(f"ALNB_WORKERS={given}: expected a whole number from 1")
         return int(given)
-    if os.path.exists("/dev/nvidia0"):
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if has_gpu() else cores()
 
 
 # --- the driver ---------------------------------------------------------------------------------------------------------
@@ -272,6 +281,9 @@ class _Driver:
     def _hold(self, run: Run) -> _Active | None:
         try:
             lock = self.store.acquire(run)
+        except OSError as error:
+            self._fail(run, f"its folder cannot be used ({error.strerror or error}: {error.filename})")
+            return None
         except Busy as busy:
             if run.key not in self.announced:
                 self.announced.add(run.key)
@@ -302,7 +314,10 @@ class _Driver:
             if state.answers is WAIT:
                 return self._park(run)
             if state.answers is not None:
-                self.store.write_answers(run, state.index - 1, state.queries, state.answers)
+                try:
+                    self.store.write_answers(run, state.index - 1, state.queries, state.answers)
+                except OSError as error:
+                    return self._fail(run, f"the answers could not be stored ({error.strerror or error})")
         state.needs, state.carry, active.index = active.needs, run.carry, state.index
         executor = backend.get(self.workers, self.cluster)
         expected = versions() if self.cluster else None
@@ -332,7 +347,8 @@ class _Driver:
         except Exception as error:  # the executor's own: Dask's KilledWorker, a task that does not unpickle
             result = {"error": traceback.format_exc(), "what": f"{type(error).__name__}: {error}", "log": ""}
         if "error" in result:
-            self.store.write_error(run, {"step": active.index, **result})
+            with suppress(OSError):  # a full disk must not hide what went wrong
+                self.store.write_error(run, {"step": active.index, **result})
             return self._fail(run, result["what"])
         active.suspect, active.tries = False, 0
         try:
@@ -353,7 +369,8 @@ class _Driver:
         active.suspect = True
         if active.tries >= SOLO_TRIES:
             what = f"step {active.index} lost its worker {active.tries + 1} times (killed, or out of memory?)"
-            self.store.write_error(active.run, {"step": active.index, "error": what, "what": what, "log": ""})
+            with suppress(OSError):
+                self.store.write_error(active.run, {"step": active.index, "error": what, "what": what, "log": ""})
             return self._fail(active.run, what)
         self.say(f"{active.run}: its worker was lost at step {active.index}; another takes it")
 

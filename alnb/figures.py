@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +46,11 @@ STAND_IN = "STAND-IN DATA"
 
 @contextmanager
 def style():
-    """The house style, for figures drawn by hand: `with alnb.figures.style(): fig, ax = plt.subplots()`."""
+    """The house style, for figures drawn by hand: `with alnb.figures.style(): fig, ax = plt.subplots()`. Nothing of a
+    matplotlibrc of the user's gets into it."""
     import matplotlib.pyplot as plt
 
-    with plt.rc_context(STYLE):
+    with plt.style.context(["default", STYLE]):
         yield
 
 
@@ -341,8 +343,13 @@ def rebuild(folder: Path) -> list[dict]:
     from filelock import FileLock
 
     with FileLock(folder / ".manifest.lock"):
-        paths = [path for path in sorted(folder.glob("*.json")) if path.name != "manifest.json"]
-        entries = [json.loads(path.read_text()) for path in paths]
+        entries = []
+        for path in sorted(folder.glob("*.json")):
+            if path.name != "manifest.json":
+                try:
+                    entries.append(json.loads(path.read_text(encoding="utf-8")))
+                except (OSError, ValueError) as error:
+                    warnings.warn(f"{path} cannot be read ({error}); draw its artefact again", stacklevel=3)
         body = json.dumps(entries, indent=1, sort_keys=True)
         _write(folder / "manifest.json", lambda path: path.write_text(body + "\n"))
     return entries

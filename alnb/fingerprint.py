@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import builtins
 import dis
+import importlib
 import inspect
 import sys
+import sysconfig
 import textwrap
 import types
+from contextlib import suppress
+from pathlib import Path
 
 from alnb.errors import BadRequest
 
@@ -27,11 +31,13 @@ def fingerprint(value, who, home, digest):
                 " notebook cell or a file, not of exec or a bare prompt"
             ) from None
         if _of_a_library(value, home):
-            return
+            return helper(value.__module__, digest)
+        for name in sorted(_modules_imported(value.__code__)):
+            helper(name, digest)
         for name in sorted(_globals_read(value.__code__)):
-            if not isinstance(value.__globals__.get(name), types.ModuleType) and (
-                name in value.__globals__ or not hasattr(builtins, name)
-            ):
+            if isinstance(module := value.__globals__.get(name), types.ModuleType):
+                helper(module.__name__, digest)
+            elif name in value.__globals__ or not hasattr(builtins, name):
                 raise BadRequest(
                     f"{who} reads the global {name!r}; accepted: modules, arguments and defaults. Pass it"
                     f" as a default ({name}={name}), or import or define it inside the function"
@@ -55,6 +61,8 @@ def fingerprint(value, who, home, digest):
             fingerprint((key, value[key]), who, home, digest)
     elif isinstance(value, (types.ModuleType, types.BuiltinFunctionType)):
         digest.update(f"{getattr(value, '__module__', '')} {value.__name__};".encode())
+        if isinstance(value, types.ModuleType):
+            helper(value.__name__, digest)
     elif isinstance(getattr(value, "label", None), str):  # a strategy
         digest.update(value.label.encode() + b";")
     elif hasattr(value, "dtype") and hasattr(value, "__array__"):
@@ -65,6 +73,41 @@ def fingerprint(value, who, home, digest):
             f"{who}: a default or enclosed value of type {type(value).__name__}; accepted: numbers,"
             " strings, lists, tuples, dicts with string keys, arrays, functions, modules, strategies"
         )
+
+
+def helper(name, digest, seen=None):
+    """Feed `digest` the source of a module of the user's own, and of those that it uses: they may change under a name that
+    stays. What is installed (Python, libraries, alnb) is left to the versions."""
+    seen = set() if seen is None else seen
+    module = sys.modules.get(name)
+    if module is None:
+        with suppress(Exception):  # it fails, if it fails, where the function calls for it
+            module = importlib.import_module(name)
+    file = getattr(module, "__file__", None)
+    if name in (*seen, "__main__") or not file or not file.endswith(".py") or _installed(file):
+        return
+    seen.add(name)
+    digest.update(name.encode() + b":" + Path(file).read_bytes())
+    for value in list(vars(module).values()):
+        other = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+        if isinstance(other, str):
+            helper(other, digest, seen)
+
+
+def _installed(file):
+    places = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
+    own = Path(__file__).resolve().parent
+    file = Path(file).resolve()
+    return any(file.is_relative_to(Path(place).resolve()) for place in places) or file.is_relative_to(own)
+
+
+def _modules_imported(code):
+    """Names of the modules that `code`, and the functions in it, import."""
+    names = {step.argval for step in dis.get_instructions(code) if step.opname == "IMPORT_NAME"} - {""}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= _modules_imported(constant)
+    return names
 
 
 def _of_a_library(function, home):

@@ -35,14 +35,16 @@ def execute(made: plans.Plan, *, workers: int | None = None, cluster: str | None
     }
     environment |= {"ALNB_WORKERS": str(workers)} if workers else {}
     environment |= {"ALNB_CLUSTER": cluster} if cluster else {}
-    before = {name: os.environ.get(name) for name in environment}
+    before = {name: os.environ.get(name) for name in [*environment, "JUPYTER_PATH"]}
     os.environ.update(environment)
+    os.environ.pop("JUPYTER_PATH", None)  # a `python3` there would run in place of this one
     error = ""
-    # a socket file has no port to lose to another kernel; its path may be 107 characters long
+    # a socket file has no port to lose to another kernel
     runtime = jupyter_runtime_dir()
     manager = {"transport": "tcp"}
-    if os.name == "posix" and len(runtime) < 60:
+    if os.name == "posix" and len(os.fsencode(runtime)) < LONGEST_RUNTIME:
         Path(runtime).mkdir(parents=True, exist_ok=True)
+        _sweep(Path(runtime))
         manager = {"transport": "ipc", "ip": f"{runtime}/alnb-{os.getpid()}-{time.time_ns()}"}
     try:
         papermill.execute_notebook(
@@ -55,10 +57,25 @@ def execute(made: plans.Plan, *, workers: int | None = None, cluster: str | None
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-    done = json.loads(outcome.read_text()) if outcome.is_file() else {"failed": {}, "computed": 0}
+    try:
+        done = json.loads(outcome.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # no news is no good news
+        done = {"failed": {}, "computed": 0}
+        error = error or f"a way that left no word of what was done in {outcome}"
     if target.is_file():
         render(target)
     return not error and not done["failed"], done | {"error": error}
+
+
+LONGEST_RUNTIME = 60  # bytes of the folder: the whole path of a socket may have 107
+
+
+def _sweep(runtime: Path) -> None:
+    """Take away the sockets of an `alnb run` that was killed."""
+    for path in runtime.glob("alnb-*"):
+        pid = path.name.split("-")[1]
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            path.unlink(missing_ok=True)
 
 
 def _no_inspection(record) -> bool:
@@ -73,5 +90,5 @@ def render(path: Path) -> Path:
 
     body, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(path, as_version=4))
     page = path.with_suffix(".html")
-    page.write_text(body)
+    page.write_text(body, encoding="utf-8")
     return page

@@ -3,12 +3,44 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
+
+FOLDERS = ("ALNB_STORE", "ALNB_FIGURES", "ALNB_EXECUTED", "ALNB_DATA")  # variables that name one
+
+
+def whole_folders() -> None:
+    """Make what the user calls his folders absolute, once: a notebook's kernel works in another folder."""
+    for name in FOLDERS:
+        if given := os.environ.get(name):
+            os.environ[name] = os.path.abspath(os.path.expanduser(given))
 
 
 def cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores this process may use: those it is let run on, and no more than its cgroup pays for."""
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(own, math.ceil(_paid())))
+
+
+def _paid(root: str = "/sys/fs/cgroup") -> float:
+    """The cores that a container's limit comes to; infinite where there is none. Version 2, else version 1."""
+    def read(*path):
+        with open(os.path.join(root, *path)) as file:
+            return file.read().split()
+
+    try:
+        quota, period = read("cpu.max")
+    except (OSError, ValueError):
+        try:
+            (quota,), (period,) = read("cpu", "cpu.cfs_quota_us"), read("cpu", "cpu.cfs_period_us")
+        except (OSError, ValueError):
+            return math.inf
+    return int(quota) / int(period) if quota.isdigit() and int(period) else math.inf
+
+
+def has_gpu() -> bool:
+    """Whether a GPU is given to this process, without importing torch: a container may see any one of several."""
+    return any(name[6:].isdigit() for name in os.listdir("/dev") if name.startswith("nvidia")) if os.path.isdir("/dev") else False
 
 
 @functools.cache

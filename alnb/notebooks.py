@@ -81,11 +81,8 @@ class Notebook:
             print(f"{count} for {who}'s answers: nb.annotate(race) asks")
         for run, why in (outcome.told() if outcome else {}).items():
             self._show_failure(run, why)
-        pairs = []
+        pairs = plans.sourced(runs, self.plan.profile, self.store)
         for run in runs:
-            progress = self.store.read(run)
-            steps = progress.steps if progress.done else records.steps(run) if run in before.recorded else None
-            pairs += [(run, steps)] if steps else []
             self._ran[run.key] = run
             if self.plan.profile not in plans.FROM_RECORDS and (verdict := records.compare(run, self.store)):
                 self._reruns[run.key] = verdict
@@ -95,10 +92,8 @@ class Notebook:
             reasons = [*before.lacking.values(), *(str(why) for why in self.failed.values())]
             raise BadRequest("no run is done, nothing can be drawn: " + " ".join(reasons))
         self._note()
-        for where, kinds in mixed_devices(pairs).items():
-            print(
-                f"{where}: its runs are from {' and '.join(kinds)}; differences within it are not of the method alone"
-            )
+        for line in mixed_machines(pairs):
+            print(line)
         results = frame(pairs)
         for where, hashes in mixed_features(results).items():
             print(f"{where}: its runs rest on features that differ by rounding ({', '.join(hashes)})")
@@ -337,15 +332,29 @@ class Notebook:
         }, indent=1))  # fmt: skip
 
 
-def mixed_devices(pairs) -> dict[str, list[str]]:
-    """ "<dataset> seed <n>" -> the kinds of device, where (run, steps) of one seed come from more than one."""
-    found: dict[str, set[str]] = {}
+def mixed_machines(pairs) -> list[str]:
+    """What must be said where (run, steps) of one seed, which are compared, come from several kinds of device, of CPU, or
+    versions of torch or numpy; one line for each difference."""
+    found: dict[tuple, dict[str, set]] = {}
     for run, steps in pairs:
-        devices = {step["provenance"].get("device") for step in steps} - {None}
-        found.setdefault(f"{run.dataset} seed {run.seed}", set()).update(
-            "cpu" if d == "cpu" else "gpu" for d in devices
-        )
-    return {where: sorted(kinds) for where, kinds in found.items() if len(kinds) > 1}
+        own = found.setdefault((run.dataset, run.seed), {what: set() for what in ("device", "cpu", "torch", "numpy")})
+        for about in (step["provenance"] for step in steps):
+            device = about.get("device")
+            own["device"] |= {"cpu" if device == "cpu" else "gpu"} if device else set()
+            for what in ("cpu", "torch", "numpy"):
+                own[what] |= {f"{what} {about[what]}"} if about.get(what) else set()
+    places: dict[tuple, list] = {}
+    for place, seen in found.items():
+        for what, kinds in seen.items():
+            if len(kinds) > 1:
+                places.setdefault((what, tuple(sorted(kinds))), []).append(place)
+    lines = []
+    for (what, kinds), where in places.items():
+        names = ", ".join(f"{name} seed {seed}" for name, seed in where[:3]) + f" and {len(where) - 3} more" * (len(where) > 3)
+        means = ("differences within a seed are not of the method alone" if what == "device" else
+                 "differences within a seed hold to rounding")  # fmt: skip
+        lines.append(f"{names}: runs are from {' and '.join(kinds)}; {means}")
+    return lines
 
 
 def mixed_features(results) -> dict[str, list[str]]:

@@ -75,8 +75,11 @@ _KINDS["dict"] = dict
 def parameters(name: str) -> dict[str, Parameter]:
     """The typed parameters of a notebook, read from its source."""
     path = FOLDER / f"{name}.ipynb"
-    cells = json.loads(path.read_text())["cells"]
-    tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadRequest(f"{path.name} is no notebook ({type(error).__name__}: {error})") from None
     if len(tagged) != 1:
         raise BadRequest(f"{path.name} has {len(tagged)} cells tagged 'parameters': expected one")
     return parse_parameters("".join(tagged[0]["source"]), path.name)
@@ -85,7 +88,11 @@ def parameters(name: str) -> dict[str, Parameter]:
 def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
     """`name: type = literal  # help`, one a line; BadRequest for anything else."""
     found, lines = {}, source.splitlines()
-    for node in ast.parse(source).body:
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError) as error:
+        raise BadRequest(f"{where}: parameters cell: {error}") from None
+    for node in body:
         shown = lines[node.lineno - 1].strip()
         if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
             raise BadRequest(f"{where}: parameters cell: {shown!r} is not `name: type = literal`")
@@ -142,10 +149,10 @@ def config(name: str) -> dict:
 
     path = CONFIG / f"{name}.yaml"
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadRequest(f"{path} is missing: every notebook has one") from None
-    except yaml.YAMLError as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise BadRequest(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
     expected = {"title": str, "source": str, "method": str, "profiles": dict, "artefacts": dict}
     if not isinstance(content, dict):
@@ -320,6 +327,40 @@ def standing(runs: list[Run], profile: str, store: Store) -> Standing:
         if state in ("missing", "damaged"):
             lacking[name] = text
     return Standing(done, recorded, failed, missing, seconds, lacking)
+
+
+def sourced(runs: Iterable[Run], profile: str, store: Store) -> list[tuple[Run, list[dict]]]:
+    """(run, steps) of what is done, each seed of a dataset from one source: from the store, or, where `profile` draws from
+    records and the store lacks a run of it that they have, all from the records that are there."""
+    pairs, seeds = [], {}
+    for run in runs:
+        progress = store.read(run)
+        own = progress.steps if progress.done else None
+        kept = records.steps(run) if profile in FROM_RECORDS else None
+        pairs.append((run, own, kept))
+        seeds.setdefault((run.dataset, run.seed), []).append(bool(kept) and not own)
+    first = {place for place, lacks in seeds.items() if any(lacks)}
+    chosen = [(run, (kept or own) if (run.dataset, run.seed) in first else (own or kept)) for run, own, kept in pairs]
+    return [(run, steps) for run, steps in chosen if steps]
+
+
+def recorded(runs: Iterable[Run]) -> list[Run]:
+    """Those of which there is a record."""
+    return [run for run in {run.key: run for run in runs}.values() if records.steps(run)]
+
+
+def check_writable(*folders: Path) -> None:
+    """BadRequest for a folder that cannot be made or written, before anything is computed for it."""
+    import tempfile
+
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            where = "; ALNB_STORE, ALNB_FIGURES and ALNB_EXECUTED choose others"
+            raise BadRequest(f"{folder} cannot be written ({error.strerror or error}){where}") from None
 
 
 def check_answerable(runs: Iterable[Run]) -> None:

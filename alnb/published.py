@@ -7,6 +7,8 @@ the metrics and settings of the rows, and what only one paper knows its module i
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -28,7 +30,7 @@ def published(source: str, artefact: str | None = None):
     if list(frame.columns) != COLUMNS:
         raise BadRequest(f"data/published/{source}.csv has the columns {list(frame.columns)}; accepted: {COLUMNS}")
     frame["decimals"] = [len(text.partition(".")[2]) for text in frame["value"]]
-    frame["value"] = frame["value"].astype(float)
+    frame["value"] = numbers(frame["value"], f"data/published/{source}.csv: value")
     if artefact is None:
         return frame
     if artefact not in set(frame["artefact"]):
@@ -50,7 +52,29 @@ def table(folder: str, source: str):
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in (DATA / folder).glob("*.csv")))
         raise BadRequest(f"no data/{folder}/{source}.csv; there is: {there}")
-    return pd.read_csv(path, dtype=str, keep_default_na=False).astype(object)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if not text.endswith("\n"):
+            raise ValueError("it ends in the middle of a line: was it cut?")
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        if wrong := [n for n, row in enumerate(rows, 1) if len(row) != len(rows[0])]:
+            raise ValueError(f"row {wrong[0]} has {len(rows[wrong[0] - 1])} cells where the first has {len(rows[0])}")
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        raise BadRequest(f"data/{folder}/{source}.csv cannot be read ({type(error).__name__}: {error})") from None
+    return pd.DataFrame(rows[1:], columns=rows[0], dtype=object)
+
+
+def numbers(texts, where: str, empty: bool = False) -> list[float]:
+    """The texts of a column as floats, an empty one as NaN where `empty`; BadRequest names the first that is none."""
+    found = []
+    for place, text in enumerate(texts):
+        try:
+            found.append(math.nan if empty and not text else float(text))
+        except ValueError:
+            found.append(math.nan)
+        if math.isinf(found[-1]) or (math.isnan(found[-1]) and (text or not empty)):
+            raise BadRequest(f"{where} of row {place + 2} is {str(text)[:40]!r}: expected a number" + " or nothing" * empty)
+    return found
 
 
 # --- ours beside published ----------------------------------------------------------------------------------

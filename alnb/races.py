@@ -237,7 +237,7 @@ def retrained_run(
 
 
 def retrained_selections(study_name: str, selections: Iterable[Mapping], values: Mapping[str, Any]) -> list[Run]:
-    """Runs that train a network on published selections (see records.selections), whatever network chose them.
+    """Runs that train a network on published selections (see alnb.selections), whatever network chose them.
 
     values: parameters of a notebook; those that are settings of the study say how to train, sizes come from the
     selection. BadRequest for a selection that does not fit its dataset.

@@ -11,12 +11,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import lzma
+import os
 import warnings
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from alnb import selections
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, canonical
 from alnb.runs import study as study_of
@@ -26,6 +28,7 @@ SHORT = 16  # hex digits of the key that name a run in the file
 MEASURED = ("cpu", "torch", "python", "numpy", "device", "threads")
 TIMINGS = ("seconds", "choosing", "watching")  # sums over the steps
 LARGEST = 1 << 20  # bytes of weights kept for one run
+CELL = 1 << 24  # characters of the longest cell that is read
 
 
 def folder() -> Path:
@@ -39,48 +42,61 @@ def steps(run: Run, where: Path | None = None) -> list[dict] | None:
     return load(run.study, where).get(run.key[:SHORT])
 
 
-_loaded: dict[Path, tuple[int, dict]] = {}
+_loaded: dict[Path, tuple[tuple, dict]] = {}
 
 
 def load(study: str, where: Path | None = None) -> dict[str, list[dict]]:
-    """Short key -> steps of every record of a study; a record whose checksum fails is left out, with a warning."""
+    """Short key -> steps of every record of a study; a record that does not verify is left out, with a warning. A file that
+    cannot be read at all holds none."""
     path = (where or folder()) / f"{study}.csv"
     if not path.is_file():
         return {}
-    changed = path.stat().st_mtime_ns
-    if _loaded.get(path, (None,))[0] != changed:
-        _loaded[path] = changed, _parse(path)
+    about = path.stat()
+    seen = about.st_mtime_ns, about.st_size, about.st_ino
+    if _loaded.get(path, (None,))[0] != seen:
+        _loaded[path] = seen, _parse(path)
     return _loaded[path][1]
 
 
 def _parse(path: Path) -> dict[str, list[dict]]:
-    abouts, rows = {}, {}
-    with open(path, newline="") as file:
-        for line in csv.DictReader(file):
-            row = {name: json.loads(value) for name, value in line.items() if name and value}
-            key = row.pop("key")
-            if row["kind"] == "run":
-                abouts[key] = row
-            else:
-                rows.setdefault(key, []).append(row)
+    try:
+        lines, amiss = _lines(path)
+    except BadRequest as error:
+        warnings.warn(f"{error}; none of its records is used", stacklevel=3)
+        return {}
+    for what in amiss:
+        warnings.warn(f"{path.name}: {what}; left out", stacklevel=3)
     found = {}
-    for key, about in abouts.items():
-        if _digest(rows.get(key, [])) != about["sha256"]:
-            warnings.warn(f"{path.name}: the rows of {key[:8]} do not match their checksum; left out", stacklevel=3)
-            continue
-        if _key(path.stem, about) != key:
-            warnings.warn(f"{path.name}: {key[:8]} is not the key of what it says; left out", stacklevel=3)
-            continue
+    for key, rows in lines.items():
+        try:
+            found[key] = _verified(path.stem, key, rows)
+        except BadRequest as error:
+            warnings.warn(f"{path.name}: {error}; left out", stacklevel=3)
+    return found
+
+
+def _verified(study: str, key: str, lines: list[dict]) -> list[dict]:
+    """The steps of a record from its lines; BadRequest unless checksum and key are those of what it says."""
+    try:
+        (about,) = (line for line in lines if line["kind"] == "run")
+        rows = [line for line in lines if line is not about]
+        if _digest(rows) != about["sha256"]:
+            raise BadRequest(f"the rows of {key[:8]} do not match their checksum")
+        if _key(study, about) != key:
+            raise BadRequest(f"{key[:8]} is not the key of what it says")
         provenance = {name: about.get(name) for name in MEASURED}
         provenance["timings"] = {name: about[name] for name in TIMINGS if name in about}
-        rows[key] = current(rows[key])
-        indices = sorted({row["step"] for row in rows[key]})
-        found[key] = [
-            {"index": i, "rows": [_without_step(r) for r in rows[key] if r["step"] == i],
+        rows = current(rows)
+        indices = sorted({row["step"] for row in rows})
+        return [
+            {"index": i, "rows": [_without_step(r) for r in rows if r["step"] == i],
              "provenance": provenance if i == indices[-1] else {}, "about": about}
             for i in indices
         ]  # fmt: skip
-    return found
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, BadRequest):
+            raise
+        raise BadRequest(f"{key[:8]} is no record ({type(error).__name__}: {error})") from None
 
 
 def _key(study: str, about: dict) -> str:
@@ -109,51 +125,90 @@ def _rows(steps: list[dict]) -> list[dict]:
     ]
 
 
-def export(runs: Iterable[Run], store: Store, where: Path | None = None, weights: bool = False) -> int:
-    """Add every finished run to its study's records, replacing the same keys. Returns how many were added or changed.
+@dataclass
+class Exported:
+    """What `export` did: records added (or mended), replaced, found equal, and found to differ and left as they are."""
+
+    added: int = 0
+    replaced: int = 0
+    equal: int = 0
+    differing: int = 0
+
+    def __str__(self) -> str:
+        differ = f"{self.differing} differ from what is kept (--replace takes this machine's)"
+        return f"{self.added} added, {self.replaced} replaced, {self.equal} equal" + f", {differ}" * bool(self.differing)
+
+
+def export(runs: Iterable[Run], store: Store, where: Path | None = None, weights: bool = False,
+           replace: bool = False) -> Exported:  # fmt: skip
+    """Add every finished run to its study's records, and mend what is damaged there. A record with other results is left
+    as it is, unless `replace`. One process at a time.
 
     A run that chose samples also leaves its selection: what it labelled, in order, in <study>.selections.json.xz.
     weights: also keep what the last step of a run left for others to start from, where it is no more than LARGEST.
+    BadRequest, and nothing written, for a file with lines that cannot be read.
     """
-    where, changed = where or folder(), 0
+    where, told = where or folder(), Exported()
     by_study: dict[str, list[Run]] = {}
     for run in runs:
         by_study.setdefault(run.study, []).append(run)
     for study, members in by_study.items():
-        path = where / f"{study}.csv"
-        lines = _lines(path)
-        chosen = selections(where, study)
-        for run in members:
-            progress = store.read(run)
-            if not progress.done:
-                continue
-            rows = _rows(progress.steps)
-            last = progress.steps[-1]["provenance"]
-            about = {"kind": "run", "sha256": _digest(rows)}
-            about |= {name: run.description[name] for name in ("revision", "dataset", "method", "seed")}
-            about |= {"settings": run.description["settings"], "needs": run.description["needs"]}
-            about |= {name: last.get(name) for name in MEASURED}
-            for name in TIMINGS:
-                seconds = [step["provenance"]["timings"].get(name) for step in progress.steps]
-                if known := [s for s in seconds if s is not None]:
-                    about[name] = round(sum(known), 2)
-            key = run.key[:SHORT]
-            old = lines.get(key, [{}])
-            same = old[0].get("sha256") == about["sha256"] or current(old[1:]) == rows
-            hashes = _keep_weights(run, progress.steps[-1], store, where) if weights else {}
-            if same and hashes and hashes != old[0].get("weights"):
-                changed += 1
-                lines[key] = [old[0] | {"weights": hashes}, *old[1:]]
-            elif not same:
-                changed += 1
-                lines[key] = [about | ({"weights": hashes} if hashes else {}), *rows]
-                if selection := _selection(run, progress.steps):
-                    chosen[key] = selection
-        if lines:
-            _write(path, lines)
-            if kept := {key: chosen[key] for key in lines if key in chosen}:
-                _write_selections(where, study, kept)
-    return changed
+        with _locked(where):
+            _export(study, members, store, where, weights, replace, told)
+    return told
+
+
+def _export(study: str, members: list[Run], store: Store, where: Path, weights: bool, replace: bool, told: Exported) -> None:
+    path = where / f"{study}.csv"
+    lines, whole = _whole_lines(path), load(study, where)
+    chosen = selections.of_study(where, study)
+    for run in {run.key: run for run in members}.values():
+        progress = store.read(run)
+        if not progress.done:
+            continue
+        key, rows = run.key[:SHORT], _rows(progress.steps)
+        known = lines[key] if key in whole else None
+        hashes = _keep_weights(run, progress.steps[-1], store, where) if weights else {}
+        if known and (known[0].get("sha256") == _digest(rows) or current(known[1:]) == rows):
+            if hashes and hashes != known[0].get("weights"):
+                told.added += 1
+                lines[key] = [known[0] | {"weights": hashes}, *known[1:]]
+            else:
+                told.equal += 1
+        elif known and not replace:
+            told.differing += 1
+        else:
+            told.replaced += bool(known)
+            told.added += not known
+            lines[key] = [_about(run, progress.steps, rows) | ({"weights": hashes} if hashes else {}), *rows]
+            if selection := selections.of_run(run, progress.steps):
+                chosen[key] = selection
+    if lines:
+        _write(path, lines)
+        if kept := {key: chosen[key] for key in lines if key in chosen}:
+            selections.write(selections.path_of(where, study), kept)
+
+
+def _about(run: Run, steps: list[dict], rows: list[dict]) -> dict:
+    """The line of kind "run": what was asked, with what it was computed, the checksum of its rows."""
+    about = {"kind": "run", "sha256": _digest(rows)}
+    about |= {name: run.description[name] for name in ("revision", "dataset", "method", "seed", "settings", "needs")}
+    about |= {name: steps[-1]["provenance"].get(name) for name in MEASURED}
+    for name in TIMINGS:
+        seconds = [step["provenance"]["timings"].get(name) for step in steps]
+        if known := [s for s in seconds if s is not None]:
+            about[name] = round(sum(known), 2)
+    return about
+
+
+@contextmanager
+def _locked(where: Path):
+    """One process at a time writes records."""
+    from filelock import FileLock
+
+    where.mkdir(parents=True, exist_ok=True)
+    with FileLock(where / ".lock"):
+        yield
 
 
 def _keep_weights(run: Run, last: dict, store: Store, where: Path) -> dict[str, str]:
@@ -202,14 +257,49 @@ def final(run: Run, where: Path | None = None) -> State | None:
     return State(about["index"], about["state"], blobs=blobs, rows=rows)
 
 
-def _lines(path: Path) -> dict[str, list[dict]]:
-    """key -> its lines, the run's own first, as they stand in the file."""
+def _lines(path: Path) -> tuple[dict[str, list[dict]], list[str]]:
+    """key -> its lines, the run's own first, as they stand in the file; and what of the file cannot be read, in words.
+    BadRequest for a file that is none of records."""
     lines: dict[str, list[dict]] = {}
-    if path.is_file():
-        with open(path, newline="") as file:
-            for line in csv.DictReader(file):
-                row = {name: json.loads(value) for name, value in line.items() if name and value}
-                lines.setdefault(row.pop("key"), []).append(row)
+    amiss = []
+    csv.field_size_limit(CELL)
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if absent := {"key", "kind", "step", "sha256"} - set(reader.fieldnames or ()):
+                raise BadRequest(f"{path} is not a file of records: it has no column {', '.join(sorted(absent))}")
+            for cells in reader:
+                try:
+                    row = {name: json.loads(cell, parse_constant=_refuse) for name, cell in cells.items() if name and cell}
+                    key, _ = row.pop("key"), row["kind"]
+                    if None in cells or not isinstance(key, str):
+                        raise ValueError("it has more cells than there are columns" if None in cells else "its key")
+                except (ValueError, KeyError, RecursionError) as error:
+                    amiss.append(f"line {reader.line_num} cannot be read ({type(error).__name__}: {str(error)[:60]})")
+                    continue
+                lines.setdefault(key, []).append(row)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadRequest(f"{path} is not a file of records ({type(error).__name__}: {error})") from None
+    for rows in lines.values():
+        rows.sort(key=lambda row: row["kind"] != "run")
+    return lines, amiss
+
+
+def _place(about: dict, key: str) -> tuple:
+    """Where a record stands in its file: by dataset, seed, method."""
+    seed = about.get("seed")
+    return str(about.get("dataset")), seed if isinstance(seed, int) else -1, str(about.get("method")), key
+
+
+def _refuse(constant: str):
+    raise ValueError(f"{constant} is no number")
+
+
+def _whole_lines(path: Path) -> dict[str, list[dict]]:
+    """`_lines` of a file that is about to be written anew: BadRequest if a line of it cannot be read, and would be lost."""
+    lines, amiss = _lines(path) if path.exists() else ({}, [])
+    if amiss:
+        raise BadRequest(f"{path}: {'; '.join(amiss[:3])}: mend these lines or take them out first")
     return lines
 
 
@@ -219,102 +309,51 @@ def _write(path: Path, lines: dict[str, list[dict]]) -> None:
         for row in rows:
             names += [name for name in row if name not in names]
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
-    with open(aside, "w", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(names)
-        ordered = sorted(lines, key=lambda k: (lines[k][0]["dataset"], lines[k][0]["seed"], lines[k][0]["method"], k))
-        for key in ordered:
-            for row in lines[key]:
-                row = {"key": key} | row
-                out.writerow(["" if row.get(n) is None else json.dumps(row[n], sort_keys=True) for n in names])
-    aside.replace(path)
-
-
-def _selection(run: Run, steps: list[dict]) -> dict | None:
-    """What `run` asked for: dataset, method, seed, the pool's size, `labelled` in order, and how many in each batch, the
-    first labels (0 where there are none) before the queries. None for a run that asks nothing."""
-    queries = [step["queries"] for step in steps if step["queries"]]
-    if not queries:
-        return None
-    asked = [sample for batch in queries for sample in batch]
-    labelled = steps[-1]["state"].get("labelled", asked)
-    about = {"dataset": run.dataset, "method": run.arm or run.method, "seed": run.seed}
-    about |= {"pool": getattr(run.options, "pool", 0), "labelled": labelled}
-    return about | {"batches": [*_before(run, len(labelled) - len(asked)), *map(len, queries)]}
-
-
-def _before(run: Run, known: int) -> list[int]:
-    """The batches of the `known` labels that a run begins with: its first labels, or those of the run it goes on from."""
-    before = run.needs.get("before")
-    if before is None:
-        return [known]
-    asked = [before.options.budget] * (before.steps - 1)
-    return [*_before(before, known - sum(asked)), *asked]
-
-
-def selections(where: Path, study: str) -> dict[str, dict]:
-    """Short key -> selection of the runs of a study: see `read_selections`."""
-    path = where / f"{study}.selections.json.xz"
-    return read_selections(path) if path.is_file() else {}
-
-
-def read_selections(path: Path) -> dict[str, dict]:
-    """Short key -> {dataset, method, seed, pool, labelled, batches} of a file of selections, JSON or JSON.xz.
-
-    `labelled` are positions in the training set in the order they were asked for, `batches` how many at a time, the
-    initial pool first. BadRequest for a file that is none.
-    """
-    path = Path(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        body = path.read_bytes()
-        content = json.loads(lzma.decompress(body) if path.suffix == ".xz" else body)
-        wanted = {"dataset": str, "method": str, "seed": int, "pool": int, "labelled": list, "batches": list}
-        for one in content.values():
-            if not all(isinstance(one[name], kind) for name, kind in wanted.items()):
-                raise ValueError("wrong types")
-    except OSError as error:
-        raise BadRequest(f"{path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, lzma.LZMAError) as error:
-        raise BadRequest(f"{path} is not a file of selections ({type(error).__name__}: {error})") from None
-    return content
-
-
-def _write_selections(where: Path, study: str, selections: dict) -> None:
-    body = json.dumps(selections, sort_keys=True, separators=(",", ":")).encode()
-    path = where / f"{study}.selections.json.xz"
-    aside = path.with_suffix(".tmp")
-    aside.write_bytes(lzma.compress(body))
-    aside.replace(path)
+        with open(aside, "w", newline="", encoding="utf-8") as file:
+            out = csv.writer(file, lineterminator="\n")
+            out.writerow(names)
+            for key in sorted(lines, key=lambda key: _place(lines[key][0], key)):
+                for row in lines[key]:
+                    row = {"key": key} | row
+                    out.writerow(["" if row.get(n) is None else json.dumps(row[n], sort_keys=True) for n in names])
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def import_file(source: Path, where: Path | None = None) -> int:
-    """Add the records of another file <study>.csv to ours, every checksum verified first; returns how many are new.
+    """Add the records of another file <study>.csv to ours, and the selections beside it; returns how many are new.
 
-    BadRequest if the file is no record or one of its runs fails its checksum: then nothing is taken.
+    All or nothing: BadRequest, and nothing is taken, if the file is no record of a study that is known here, if one of its
+    runs does not verify, or if its selections cannot be.
     """
     source, where = Path(source), where or folder()
     if not source.is_file():
         raise BadRequest(f"{source} is not a file of records")
     try:
-        theirs, verified = _lines(source), _parse_strictly(source)
-    except (ValueError, KeyError) as error:
-        raise BadRequest(f"{source} is not a file of records ({type(error).__name__}: {error})") from None
-    if bad := sorted(set(theirs) - set(verified)):
-        raise BadRequest(f"{source}: the rows of {', '.join(key[:8] for key in bad)} do not match their checksum")
-    ours = _lines(where / source.name)
-    new = [key for key in theirs if key not in ours]
-    if new:
-        _write(where / source.name, ours | {key: theirs[key] for key in new})
-        merged = selections(source.parent, source.stem) | selections(where, source.stem)
-        _write_selections(where, source.stem, merged)
+        study_of(source.stem)
+    except (ImportError, ValueError, AttributeError):
+        raise BadRequest(f"{source}: no study is called {source.stem}; a file of records is called as its study") from None
+    theirs, amiss = _lines(source)
+    if amiss:
+        raise BadRequest(f"{source}: {'; '.join(amiss[:3])}")
+    for key, lines in theirs.items():
+        try:
+            _verified(source.stem, key, lines)
+        except BadRequest as error:
+            raise BadRequest(f"{source}: {error}") from None
+    asked = selections.of_study(source.parent, source.stem)
+    with _locked(where):
+        ours, chosen = _whole_lines(where / source.name), selections.of_study(where, source.stem)
+        new = [key for key in theirs if key not in ours]
+        if new:
+            more = {key: asked[key] for key in new if key in asked}
+            if more:
+                selections.write(selections.path_of(where, source.stem), chosen | more)
+            _write(where / source.name, ours | {key: theirs[key] for key in new})
     return len(new)
-
-
-def _parse_strictly(path: Path) -> dict:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _parse(path)
 
 
 def compare(run: Run, store: Store, where: Path | None = None) -> str | None:

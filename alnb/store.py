@@ -148,7 +148,7 @@ class Store:
                 reason = f"it follows another step {n - 1} than the one that is here"
             else:
                 return step | {"rows": current(step["rows"]), "digest": _digest(step)}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             reason = f"unreadable ({type(error).__name__})"
         except OSError as error:
             reason = error.strerror or str(error)
@@ -163,8 +163,9 @@ class Store:
     @staticmethod
     def _json(path: Path) -> dict | None:
         try:
-            return json.loads(path.read_bytes())
-        except (OSError, ValueError):
+            found = json.loads(path.read_bytes())
+            return found if isinstance(found, dict) else None
+        except (OSError, ValueError, RecursionError):
             return None
 
     def blobs(self, run: Run, step: dict) -> dict[str, dict] | None:
@@ -214,7 +215,8 @@ class Store:
         path = self.folder(run) / f"{step['index']:04d}.answers.json"
         kept = self._json(path) or {}
         answers, asked = kept.get("answers"), kept.get("queries", step["queries"])
-        if answers is not None and (len(answers) != len(step["queries"]) or asked != step["queries"]):
+        fits = isinstance(answers, list) and len(answers) == len(step["queries"]) and asked == step["queries"]
+        if answers is not None and not fits:
             self._set_aside(path, "it does not answer the queries of its step")
             return None
         return answers

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
-from alnb import cli, plans
+from alnb import cli, machine, plans, records
 from alnb.errors import BadRequest
+from alnb.store import Store
 
 FIRST = "01_label_dispersion"
 
@@ -37,12 +39,71 @@ REFUSED = [
     (["compute", "01", "-p", "network", "vgg"], "'resnet18', 'small'"),
     (["data", "cifar-11"], "unknown dataset 'cifar-11'"),
     (["records", "import", "nothing.csv"], "nothing.csv is not a file of records"),
+    (["run", "01", "--cluster", ""], "--cluster '': expected tcp://127.0.0.1:PORT or tls://HOST:PORT"),
+    (["run", "01", "--cluster", "tcp://127.0.0.1"], "expected tcp://127.0.0.1:PORT"),
+    (["reproduce", "01", "--cluster", "tcp://10.0.0.1:8786"], "use tls:// off loopback"),
+    (["compute", "01", "--selections", ""], ": Is a directory"),
+    (["compute", "01", "--recompute", "--selections", "x.json"], "give one of them"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "says"), REFUSED)
 def test_a_bad_request_is_one_clear_line(capsys, arguments, says):
     assert says in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize("given", ["abc", "0", "-1", "1.5"])
+def test_a_number_of_workers_that_cannot_be_is_refused_before_a_kernel_starts(capsys, monkeypatch, given):
+    monkeypatch.setenv("ALNB_WORKERS", given)
+    assert f"ALNB_WORKERS={given}: expected a whole number from 1" in refused(capsys, "run", "01", "--profile", "smoke")
+
+
+@pytest.mark.parametrize("name", ["ALNB_STORE", "ALNB_FIGURES", "ALNB_EXECUTED"])
+def test_a_folder_that_is_a_file_is_refused_before_anything_is_computed(capsys, monkeypatch, tmp_path, name):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(name, str(tmp_path / "file" / "below"))
+    assert "cannot be written (Not a directory)" in refused(capsys, "run", "01", "--profile", "smoke")
+
+
+def test_folders_given_by_a_relative_path_are_those_of_who_called(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in machine.FOLDERS:
+        monkeypatch.setenv(name, "here")
+    assert cli.main(["data", "digits"]) == 0
+    assert {os.environ[name] for name in machine.FOLDERS} == {str(tmp_path / "here")}
+
+
+def test_a_full_disk_is_one_line_and_exit_code_1():
+    with open("/dev/full", "w") as full:
+        said = subprocess.run([sys.executable, "-m", "alnb.cli", "data"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (said.returncode, said.stderr) == (1, "alnb: No space left on device\n")
+
+
+def test_computing_goes_on_when_nobody_reads_what_it_says(tmp_path):
+    arguments = ["compute", "00", "--profile", "smoke", "--workers", "1", "-p", "watched", "{}", "-p", "few.seeds", "1"]
+    whole = [*arguments, "-p", "few.arms", "[random]"]
+    if "few" not in plans.parameters("00_active_learning"):
+        pytest.skip("the notebook has no race few")
+    command = " ".join(f"'{word}'" for word in [sys.executable, "-m", "alnb.cli", *whole])
+    env = os.environ | {"ALNB_STORE": str(tmp_path)}
+    said = subprocess.run(["bash", "-c", f"set -o pipefail; {command} | head -1"], env=env, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    runs = plans.plan("00_active_learning", "smoke", {"watched": {}, "few.seeds": 1, "few.arms": ["random"]}).runs
+    assert all(Store(tmp_path).read(run).done for run in runs)
+
+
+def test_records_are_computed_again_and_compared(tmp_path, monkeypatch, capsys):
+    store, where = tmp_path / "store", tmp_path / "records"
+    few = ["compute", "01", "--profile", "smoke", "--workers", "1", "-p", "many", "{}", "-p", "few.arms", "[random]"]
+    whole = [*few, "-p", "few.seeds", "1", "-p", "cycles", "1"]
+    monkeypatch.setenv("ALNB_STORE", str(store))
+    monkeypatch.setattr(records, "folder", lambda: where)
+    assert cli.main(whole) == 0
+    runs = plans.plan(FIRST, "smoke", {"many": {}, "few.arms": ["random"], "few.seeds": 1, "cycles": 1}).runs
+    assert records.export(runs, Store(store)).added == len(runs)
+    monkeypatch.setenv("ALNB_STORE", str(tmp_path / "anew"))
+    assert cli.main([*whole, "--recompute"]) == 0
+    assert f"{len(runs)} records computed again: {len(runs)} equal" in capsys.readouterr().out
 
 
 def test_paper_without_its_data_is_refused_with_where_to_get_it(capsys, monkeypatch, tmp_path):
@@ -157,7 +218,7 @@ def test_a_profile_that_cannot_be_run_does_not_hide_the_others(capsys, monkeypat
 )
 def test_an_export_keeps_a_stand_ins_runs_for_the_profile_world_only(monkeypatch, capsys, profile, datasets):
     taken = []
-    monkeypatch.setattr("alnb.records.export", lambda runs, store, weights: taken.extend(runs) or len(taken))
+    monkeypatch.setattr("alnb.records.export", lambda runs, store, **more: taken.extend(runs) or records.Exported(len(taken)))
     assert cli.main(["records", "export", "00" if profile == "reduced" else "01", "--profile", profile]) == 0
     assert {run.dataset for run in taken} == datasets
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import special, stats
 
-from alnb import acquisition, cycle, plans, races, records
+from alnb import acquisition, cycle, plans, races, records, selections
 from alnb.cycle import Pool
 from alnb.errors import BadRequest
 from alnb.executor import drive
@@ -408,7 +408,7 @@ def test_retraining_what_a_run_chose_equals_that_run_to_the_bit(tmp_path, arm):
     assert again.steps == 3
 
     records.export([run], store, tmp_path / "records")
-    (one,) = records.selections(tmp_path / "records", run.study).values()
+    (one,) = selections.of_study(tmp_path / "records", run.study).values()
     values = {"few": {"dataset": "digits", "arms": ["margin"]}, "artefacts": 3, **TINY, "pool": 99, "cycles": 9}
     values |= {"dropout": run.options.dropout, "initial": 1, "budget": 1}
     (published,) = races.retrained_selections(run.study, [one], values)

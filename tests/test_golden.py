@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alnb import methods, records
+from alnb import methods, records, selections
 from alnb.executor import drive
 from alnb.runs import Run
 from alnb.store import Store
@@ -47,14 +47,14 @@ def test_the_golden_runs_give_what_they_gave(study, tmp_path, monkeypatch):
     assert set(verdicts.values()) <= {"equal", "within a point"}
     if set(verdicts.values()) == {"equal"}:
         records.export(asked, store, tmp_path)
-        assert records.selections(tmp_path, study) == records.selections(GOLDEN, study)
+        assert selections.of_study(tmp_path, study) == records.selections(GOLDEN, study)
 
 
 def test_a_golden_row_that_is_another_is_seen(tmp_path):
     """Were a result to change by three percent of the test set, the comparison would say so, on any CPU."""
     (run,), store = runs("active_learning"), Store(tmp_path / "store")
     assert not drive([run], store, workers=1).failed
-    ((key, (about, *rows)),) = records._lines(GOLDEN / "active_learning.csv").items()
+    ((key, (about, *rows)),) = records._lines(GOLDEN / "active_learning.csv")[0].items()
     last = max(i for i, row in enumerate(rows) if row["kind"] == "test")
     rows[last] = rows[last] | {"accuracy": rows[last]["accuracy"] - 3}
     records._write(tmp_path / "active_learning.csv", {key: [about | {"sha256": records._digest(rows)}, *rows]})

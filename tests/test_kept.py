@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from alnb import plans, records
+from alnb import plans, records, selections
 from alnb.runs import canonical, with_needs
 
 STUDIES = sorted(path.stem for path in records.folder().glob("*.csv"))
@@ -47,10 +47,10 @@ def test_a_key_is_the_hash_of_what_the_record_says_was_asked(study):
         assert hashlib.sha256(canonical(said)).hexdigest()[: records.SHORT] == key
 
 
-@pytest.mark.parametrize("study", [study for study in STUDIES if records.selections(records.folder(), study)])
+@pytest.mark.parametrize("study", [study for study in STUDIES if selections.of_study(records.folder(), study)])
 def test_every_kept_selection_is_that_of_a_kept_run_with_its_batches(study, asked):
     """Of a run that goes on: the first labels, the batches of the run before it, its own."""
-    kept, chosen = records.load(study), records.selections(records.folder(), study)
+    kept, chosen = records.load(study), selections.of_study(records.folder(), study)
     assert set(chosen) <= set(kept)
     further = 0
     for key, one in chosen.items():

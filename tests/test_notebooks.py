@@ -110,10 +110,19 @@ def test_a_misspelt_parameter_in_the_cell_is_refused(monkeypatch):
 def test_a_seed_whose_runs_come_from_cpu_and_gpu_is_named():
     runs = plans.plan(FIRST, "smoke").runs[:3]
     step = lambda device: [{"provenance": {}}, {"provenance": {"device": device}}]
-    assert notebooks.mixed_devices([(run, step("cpu")) for run in runs]) == {}
+    assert notebooks.mixed_machines([(run, step("cpu")) for run in runs]) == []
     pairs = list(zip(runs, map(step, ("cpu", "NVIDIA H200", "NVIDIA H200"))))
-    assert notebooks.mixed_devices(pairs) == {"digits seed 0": ["cpu", "gpu"]}
-    assert notebooks.mixed_devices(pairs[1:]) == {}
+    (said,) = notebooks.mixed_machines(pairs)
+    assert said.startswith("digits seed 0: runs are from cpu and gpu; differences within a seed are not of the method")
+    assert notebooks.mixed_machines(pairs[1:]) == []
+
+
+def test_a_seed_whose_runs_come_from_two_cpus_or_versions_is_named():
+    runs = plans.plan(FIRST, "smoke").runs[:2]
+    pairs = [(run, [{"provenance": {"cpu": cpu, "torch": "2.14.1"}}]) for run, cpu in zip(runs, ("A", "B"))]
+    assert notebooks.mixed_machines(pairs) == [
+        "digits seed 0: runs are from cpu A and cpu B; differences within a seed hold to rounding"
+    ]
 
 
 # --- a strategy of a cell -----------------------------------------------------------------------------------------------

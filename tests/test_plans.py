@@ -72,7 +72,8 @@ def test_laptop_asks_what_world_asks_or_is_a_preset_of_its_own():
 
 def test_an_override_makes_the_profile_custom_and_an_equal_value_does_not():
     made = plans.plan(FIRST, "smoke", {"epochs": 7})
-    assert re.fullmatch("smoke-[0-9a-f]{8}", made.label) and made.changes == ["epochs 7"]
+    assert re.fullmatch("smoke-[0-9a-f]{8}", made.label)
+    assert made.changes == ["epochs 7"]
     assert plans.profile_of(made.label) == plans.profile_of("smoke") == "smoke"
     assert plans.plan(FIRST, "smoke", {"few.dataset": "digits"}).label == "smoke"
     assert plans.plan(FIRST, "smoke", {"few.seeds": 1}).changes == ["few.seeds 1"]
@@ -87,7 +88,8 @@ def test_two_trials_never_share_a_folder_and_the_same_trial_always_does():
 
 def test_a_long_value_is_cut_where_it_is_named():
     (said,) = plans.plan(FIRST, "smoke", {"few.arms": ["random", "margin", "entropy", "dispersion", "k_center"]}).changes
-    assert said.startswith("few.arms ['random', 'margin'") and len(said) <= len("few.arms ") + plans.BRIEF
+    assert said.startswith("few.arms ['random', 'margin'")
+    assert len(said) <= len("few.arms ") + plans.BRIEF
 
 
 def test_a_profile_replaces_a_race_whole_and_a_dotted_entry_changes_one():

@@ -1,6 +1,6 @@
 import pytest
 
-from alnb import races, records
+from alnb import races, records, selections
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.store import Store
@@ -15,7 +15,7 @@ def kept(tmp_path):
     store, runs = Store(tmp_path / "store"), toy_study.runs([0, 1])
     drive(runs, store, workers=1, oracle=toy_study.human)
     where = tmp_path / "records"
-    assert records.export(runs, store, where) == 2
+    assert records.export(runs, store, where).added == 2
     return store, runs, where
 
 
@@ -30,14 +30,14 @@ def test_a_record_gives_the_rows_of_the_store(kept):
 def test_exporting_again_changes_nothing_and_keeps_what_is_no_longer_in_the_store(kept, tmp_path):
     store, runs, where = kept
     before = (where / f"{STUDY}.csv").read_bytes()
-    assert records.export(runs, store, where) == 0
-    assert records.export(runs, Store(tmp_path / "empty"), where) == 0
+    assert records.export(runs, store, where) == records.Exported(equal=2)
+    assert records.export(runs, Store(tmp_path / "empty"), where) == records.Exported()
     assert (where / f"{STUDY}.csv").read_bytes() == before
 
 
 def test_selections_are_kept_apart_in_order(kept):
     store, runs, where = kept
-    selection = records.selections(where, STUDY)[runs[0].key[: records.SHORT]]
+    selection = selections.of_study(where, STUDY)[runs[0].key[: records.SHORT]]
     asked = [query for step in store.read(runs[0]).steps for query in step["queries"]]
     assert selection["labelled"] == asked
     assert selection["batches"][0] == 0
@@ -96,7 +96,7 @@ def old(tmp_path):
     assert not drive([run], store, workers=1).failed
     records.export([run], store, where)
     path = where / f"{run.study}.csv"
-    ((key, (about, *rows)),) = records._lines(path).items()
+    ((key, (about, *rows)),) = records._lines(path)[0].items()
     rows = [row | {"kind": "accuracy"} if row["kind"] == "test" else row for row in rows]
     assert sum(row["kind"] == "accuracy" for row in rows) == 2
     records._write(path, {key: [about | {"sha256": records._digest(rows)}, *rows]})
@@ -123,7 +123,7 @@ def test_an_old_record_is_read_only_after_its_checksum(old):
 def test_exporting_over_an_old_record_changes_nothing_and_an_import_takes_it_as_it_is(old, tmp_path):
     store, run, path = old
     before = path.read_bytes()
-    assert records.export([run], store, path.parent) == 0
+    assert records.export([run], store, path.parent) == records.Exported(equal=1)
     assert path.read_bytes() == before
     assert records.import_file(path, tmp_path / "ours") == 1
     assert (tmp_path / "ours" / path.name).read_bytes() == before
@@ -139,7 +139,7 @@ def test_the_selection_of_a_further_run_has_the_batches_of_the_run_before_it(tmp
     again = races.further_run(further, 1)
     assert not drive([again], store, workers=1).failed
     records.export([run, further, again], store, tmp_path)
-    kept = records.selections(tmp_path, run.study)
+    kept = selections.of_study(tmp_path, run.study)
     batches = {one: kept[one.key[: records.SHORT]]["batches"] for one in (run, further, again)}
     assert batches == {run: [20, 10, 10], further: [20, 10, 10, 10, 10], again: [20, 10, 10, 10, 10, 10]}
     for one in batches:
@@ -151,7 +151,7 @@ def test_retraining_the_selection_of_a_further_run_gives_its_curve_from_the_firs
     further = races.further_run(run, 1)
     assert not drive([further], store, workers=1).failed
     records.export([further], store, tmp_path)
-    (one,) = records.selections(tmp_path, run.study).values()
+    (one,) = selections.of_study(tmp_path, run.study).values()
     (retrained,) = races.retrained_selections(run.study, [one], run.settings)
     assert not drive([retrained], store, workers=1).failed
     rows = lambda wanted: [row for row in store.read(wanted).rows if row["kind"] == "test"]
@@ -169,3 +169,124 @@ def test_a_record_under_another_key_than_its_own_is_no_record(kept, tmp_path):
         assert records.steps(runs[0], where) is None
     with pytest.raises(BadRequest):
         records.import_file(path, tmp_path / "elsewhere")
+
+
+# --- files that people, editors and other programs have touched ----------------------------------------------------------
+
+
+def damage(text: str, what: str) -> bytes:
+    """The text of a file of records after an accident."""
+    lines = text.splitlines()
+    last = lines[-1].split(",")
+    edits = {
+        "cut": text[: len(text) // 2],
+        "cell": "\n".join([*lines[:-1], ",".join([last[0], "#NAME?", *last[2:]])]),
+        "nan": text.replace('"""pairs"""', "NaN", 1),
+        "merge": "\n".join([lines[0], "<<<<<<< HEAD", *lines[1:], ">>>>>>> theirs"]),
+        "pointer": "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+        "column": "\n".join([lines[0].replace("kind", "sort"), *lines[1:]]),
+        "more": text.replace(lines[-1], lines[-1] + ",1"),
+        "nul": text.replace(last[0], last[0] + "\0", 1),
+        "brackets": text.replace('"""pairs"""', "[" * 200_000, 1),
+        "empty": "",
+    }
+    encoded = {"utf-16": text.encode("utf-16"), "latin": text.encode() + b"\xff\xe9,1\n"}
+    return encoded.get(what) or edits[what].encode()
+
+
+DAMAGES = ["cut", "cell", "nan", "merge", "pointer", "column", "more", "nul", "brackets", "empty", "utf-16", "latin"]
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_a_touched_file_is_warned_of_gives_no_wrong_record_and_is_imported_not_at_all(kept, tmp_path, what):
+    store, runs, where = kept
+    path = where / f"{STUDY}.csv"
+    path.write_bytes(damage(path.read_text(), what))
+    with pytest.warns(UserWarning, match="left out|none of its records is used"):
+        found = {run: records.steps(run, where) for run in runs}
+    for run, steps in found.items():
+        assert steps is None or [s["rows"] for s in steps] == [s["rows"] for s in store.read(run).steps]
+    with pytest.raises(BadRequest, match=path.name):
+        records.import_file(path, tmp_path / "ours")
+    assert not list((tmp_path / "ours").glob("*.csv*"))
+
+
+def test_a_spreadsheets_byte_order_mark_changes_nothing(kept):
+    _, runs, where = kept
+    path = where / f"{STUDY}.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert all(records.steps(run, where) for run in runs)
+
+
+def test_an_export_mends_a_damaged_record_and_writes_nothing_over_lines_that_it_cannot_read(kept):
+    store, runs, where = kept
+    path = where / f"{STUDY}.csv"
+    whole = path.read_bytes()
+    path.write_text(path.read_text().replace('"""yes"""', '"""maybe"""').replace(",1,", ",7,"))
+    with pytest.warns(UserWarning, match="checksum"):
+        assert records.export(runs, store, where).added == 2
+    assert path.read_bytes() == whole
+    path.write_bytes(merged := damage(whole.decode(), "merge"))
+    with pytest.raises(BadRequest, match="mend these lines"):
+        records.export(runs, store, where)
+    assert path.read_bytes() == merged
+
+
+def test_other_results_replace_what_is_kept_only_when_asked_to(kept, tmp_path):
+    _, runs, where = kept
+    before = (where / f"{STUDY}.csv").read_bytes()
+    changed = Store(tmp_path / "changed")
+    drive(runs, changed, workers=1, oracle=lambda run, queries: ["no"] * len(queries))
+    told = records.export(runs, changed, where)
+    assert told == records.Exported(differing=2)
+    assert "--replace" in str(told)
+    assert (where / f"{STUDY}.csv").read_bytes() == before
+    assert records.export(runs, changed, where, replace=True) == records.Exported(replaced=2)
+    assert records.compare(runs[0], changed, where) == "equal"
+
+
+def test_exports_at_once_lose_nothing(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    store, runs, where = Store(tmp_path / "store"), toy_study.runs(range(8)), tmp_path / "records"
+    drive(runs, store, workers=1, oracle=toy_study.human)
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(lambda run: records.export([run], store, where), runs))
+    assert sum(one.added for one in told) == 8 == len(records.load(STUDY, where))
+    assert len(selections.of_study(where, STUDY)) == 8
+    assert {path.name for path in where.iterdir()} == {".lock", f"{STUDY}.csv", f"{STUDY}.selections.json.xz"}
+
+
+def test_an_import_takes_the_selections_or_nothing_and_only_those_of_its_records(kept, tmp_path):
+    _, runs, where = kept
+    beside = selections.path_of(where, STUDY)
+    whole = selections.read(beside)
+    selections.write(beside, whole | {"0" * 16: whole[runs[0].key[: records.SHORT]]})
+    records.import_file(where / f"{STUDY}.csv", tmp_path / "ours")
+    assert selections.of_study(tmp_path / "ours", STUDY) == whole
+    selections.write(beside, {key: one | {"labelled": one["labelled"][::-1] * 2} for key, one in whole.items()})
+    with pytest.raises(BadRequest, match="labelled should be different positions"):
+        records.import_file(where / f"{STUDY}.csv", tmp_path / "others")
+    assert not list((tmp_path / "others").glob("*.csv"))
+
+
+def test_a_file_that_is_called_as_no_study_is_refused(kept, tmp_path):
+    _, _, where = kept
+    other = tmp_path / "my_runs.csv"
+    other.write_bytes((where / f"{STUDY}.csv").read_bytes())
+    with pytest.raises(BadRequest, match="no study is called my_runs"):
+        records.import_file(other, tmp_path / "ours")
+
+
+def test_selections_that_would_fill_the_memory_or_hang_are_refused(tmp_path, monkeypatch):
+    import lzma
+    import os
+
+    monkeypatch.setattr(selections, "LARGEST", 1 << 20)
+    bomb, pipe = tmp_path / "bomb.json.xz", tmp_path / "pipe.json"
+    bomb.write_bytes(lzma.compress(b" " * (4 << 20) + b"{}"))
+    os.mkfifo(pipe)
+    with pytest.raises(BadRequest, match="inflates to more than 1 MiB"):
+        selections.read(bomb)
+    with pytest.raises(BadRequest, match="is not a file"):
+        selections.read(pipe)

@@ -66,9 +66,9 @@ def test_large_weights_are_not_kept(kept, tmp_path, monkeypatch):
 def test_weights_can_be_added_to_a_record_that_is_there(kept, tmp_path):
     store, _, encoder, _ = kept
     where = tmp_path / "other" / "records"
-    assert records.export([encoder], store, where) == 1
+    assert records.export([encoder], store, where).added == 1
     assert not records.starts_from(encoder, where)
-    assert records.export([encoder], store, where, weights=True) == 1
+    assert records.export([encoder], store, where, weights=True).added == 1
     assert records.starts_from(encoder, where)
-    assert records.export([encoder], store, where, weights=True) == 0
+    assert records.export([encoder], store, where, weights=True) == records.Exported(equal=1)
     assert records.final(encoder, where).blobs["weights"]["w"].tolist() == store.final(encoder).blobs["weights"]["w"].tolist()

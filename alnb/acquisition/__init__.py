@@ -111,9 +111,7 @@ class Strategy:
         return number
 
     def _best(self, scores, view, budget):
-        import torch
-
-        scores = torch.as_tensor(scores).detach().to(view.priority.device)
+        scores = _tensor(scores).detach().to(view.priority.device)
         if scores.shape != (view.size,) or scores.is_complex():
             raise self._refused(
                 f"gave scores of shape {tuple(scores.shape)}, {scores.dtype}",
@@ -132,7 +130,7 @@ class Strategy:
     def _checked_rows(self, rows, size, budget):
         import torch
 
-        rows = torch.as_tensor(rows).detach().cpu()
+        rows = _tensor(rows).detach().cpu()
         if rows.shape != (budget,) or rows.dtype == torch.bool or rows.is_floating_point() or rows.is_complex():
             raise self._refused(
                 f"gave rows of shape {tuple(rows.shape)}, {rows.dtype}",
@@ -365,6 +363,14 @@ def _by_value(function):
 
 def _names(needs):
     return (needs,) if isinstance(needs, str) else tuple(needs)
+
+
+def _tensor(values):
+    """What a strategy gave as a tensor, whatever the order of an array's memory: argsort()[::-1] has it backwards."""
+    import numpy
+    import torch
+
+    return torch.as_tensor(values.copy() if isinstance(values, numpy.ndarray) else values)
 
 
 def _has_nan(tensor):

@@ -178,7 +178,38 @@ def check_files(name: str, root: Path, files: dict[str, str]) -> tuple[str, str]
 
 @functools.lru_cache(maxsize=2)
 def _load(name: str, root: Path) -> Dataset:
-    return _module(name).load(name, root)
+    loaded = _module(name).load(name, root)
+    if isinstance(loaded, Dataset):
+        validate(loaded)
+    return loaded
+
+
+SMALLEST = 8  # px, the shorter side of an image: what the smallest network can halve as often as it does
+
+
+def validate(data: Dataset) -> None:
+    """BadRequest for a dataset that is not what tasks take: uint8 images (N, C, H, W) of 8 px or more, or finite features
+    (N, D), and a whole number in 0 .. classes - 1 for each; two classes or more, all of them among the training samples."""
+    classes = data.info.classes
+    if classes < 2:
+        raise BadRequest(f"{data.name} has {classes} class: expected two or more")
+    for part in ("train", "test"):
+        images, targets = getattr(data, f"{part}_images"), getattr(data, f"{part}_targets")
+        what = f"{data.name}: {part} images {images.dtype} {images.shape}"
+        if data.info.images:
+            if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+                raise BadRequest(f"{what}: expected uint8 (N, 3, H, W), the channels before the pixels")
+            if min(images.shape[2:]) < SMALLEST:
+                raise BadRequest(f"{what}: expected {SMALLEST} px or more a side")
+        elif images.ndim != 2 or not np.issubdtype(images.dtype, np.floating):
+            raise BadRequest(f"{what}: expected features, floats (N, D)")
+        if targets.shape != images.shape[:1] or not np.issubdtype(targets.dtype, np.integer):
+            raise BadRequest(f"{data.name}: {part} targets {targets.dtype} {targets.shape}: expected a whole number a sample")
+        if len(targets) == 0 or targets.min() < 0 or targets.max() >= classes:
+            reach = f"from {targets.min()} to {targets.max()}" if len(targets) else "none"
+            raise BadRequest(f"{data.name}: {part} targets are {reach}: expected 0 to {classes - 1}")
+    if absent := sorted(set(range(classes)) - set(np.unique(data.train_targets).tolist())):
+        raise BadRequest(f"{data.name}: no training sample of {len(absent)} of its {classes} classes, the first {absent[0]}")
 
 
 def load(name: str, root: str | Path | None = None) -> Dataset:
@@ -206,5 +237,9 @@ def download(name: str, root: str | Path | None = None) -> None:
         if status(name, root)[0] == "embedded":
             raise BadRequest(f"{name} is embedded: there is nothing to download")
         raise BadRequest(f"{name} cannot be downloaded by a program: see {info(name).source}")
-    module.download(name, _root(root))
+    try:
+        module.download(name, _root(root))
+    except OSError as error:  # no network, a refusing server, a full disk
+        about = info(name)
+        raise BadRequest(f"{name} could not be fetched from {about.source} ({error}); terms: {about.terms}") from None
     _load.cache_clear()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alnb import datasets, races, records
+from alnb import datasets, races, records, selections
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.store import Store
@@ -144,7 +144,7 @@ def test_retraining_what_was_chosen_from_a_tail_equals_the_run(tailed, tmp_path)
     assert len(accuracies(run)) == 3
     assert accuracies(again) == accuracies(run)
     records.export([run], store, tmp_path)
-    (selection,) = records.selections(tmp_path, run.study).values()
+    (selection,) = selections.of_study(tmp_path, run.study).values()
     assert selection["labelled"] == store.read(run).steps[-1]["state"]["labelled"]
     (published,) = races.retrained_selections(run.study, [selection], TINY | TAILED)
     assert not drive([published], store, workers=1).failed
