@@ -42,6 +42,7 @@ STYLE = {
     "font.size": 10, "axes.titlesize": 11, "svg.hashsalt": "alnb", "svg.fonttype": "path",
 }  # fmt: skip
 STAND_IN = "STAND-IN DATA"
+TABLE = "table"  # label of a figure that shows its frame cell by cell
 
 
 @contextmanager
@@ -308,6 +309,7 @@ def table(frame: pandas.DataFrame, *, decimals: int = 2, wrap: int = 46) -> Figu
     edges = [sum(n + 3 for n in widest[:i]) for i in range(len(widest) + 1)]
     down = [sum(0.55 + n for n in tall[:i]) for i in range(len(tall) + 1)]
     fig, ax = subplots(figsize=(max(4, 0.077 * edges[-1]), 0.16 + 0.165 * down[-1]))
+    fig.set_label(TABLE)
     ax.set(xlim=(0, edges[-1]), ylim=(down[-1], 0))
     ax.axis("off")
     for row, (top, bottom, cells) in enumerate(zip(down, down[1:], lines)):
@@ -331,6 +333,7 @@ def save(folder: Path, artefact: str, fig: Figure, data: pandas.DataFrame, alt: 
         _write(folder / f"{artefact}.png", lambda path: fig.savefig(path, format="png", metadata={"Software": None}))
         _write(folder / f"{artefact}.svg", lambda path: fig.savefig(path, format="svg", metadata={"Date": None}))
     _write(folder / f"{artefact}.csv", lambda path: data.to_csv(path, index=False))
+    about = about | {"table": fig.get_label() == TABLE}
     entry = {"id": artefact, "alt": alt, **about, "files": [f"{artefact}.{kind}" for kind in ("png", "svg", "csv")]}
     _write(folder / f"{artefact}.json", lambda path: path.write_text(json.dumps(entry, indent=1, sort_keys=True)))
     rebuild(folder)

@@ -19,7 +19,7 @@ def whole_folders() -> None:
 def cores() -> int:
     """The cores this process may use: those it is let run on, and no more than its cgroup pays for."""
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(own, math.ceil(_paid())))
+    return max(1, math.ceil(min(own, _paid())))
 
 
 def _paid(root: str = "/sys/fs/cgroup") -> float:

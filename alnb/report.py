@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import hashlib
 import json
 import os
 import re
@@ -22,8 +23,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from alnb import __version__, figures, plans
-from alnb.claims import INTERIM
+from alnb.claims import INTERIM, SETTINGS
 from alnb.errors import BadRequest
+from alnb.glance import glance, tally
 
 PROFILES = tuple(reversed(plans.PROFILES))  # nearest to the paper first
 # strongest evidence first
@@ -34,13 +36,12 @@ WIDE = 700  # CSS pixels: a wider figure has a row of its own
 PRINTED = 13  # columns of a table that fit on paper
 TOP = {
     "claims": ("Claims and verdicts", "-extra-claims",
-               "Verdicts are computed from the runs when the table is drawn. Interim: on fewer seeds than the claim "
-               "planned before its runs, so it can still change."),
+               "One line a claim, written down before its runs; a verdict is computed from the runs when it is drawn. The "
+               "difference is the method's less its rival's, with its 95 % interval, in points of the claim's metric."),
     "beside": ("Published beside ours", "-beside",
                "A number of ours is a reproduction only on real data with the paper's network and budgets."),
 }  # fmt: skip
 EQUAL, NEAR = "equal", "within a point"  # what `records.compare` says, unless runs differ
-VERDICTS = ("holds", "equivalent", "reversed", "cannot be told", "not run")
 _FLOAT = re.compile(r"-?\d+(\.\d+)?(e[-+]\d+)?")  # as Python writes it: a hash such as 12e45 is none
 _NUMBER = (int, float)
 _ENTRY = {
@@ -61,6 +62,10 @@ def write(folder: Path | None = None) -> Path:
     sections = [_section(name, versions, folder, notes) for name in names]
     artefacts = [artefact for section in sections for artefact in section["artefacts"]]
     counts = Counter(artefact["state"] for artefact in artefacts)
+    for artefact in artefacts:
+        shown = [version for version in artefact["versions"] if version["kind"] != "custom"]
+        ledgers = [(v["label"], v["table"]["ledger"]) for v in shown if v["table"] and v["table"]["ledger"]]
+        artefact |= {"evidence": shown, "glance": glance(ledgers) if artefact["top"] == "claims" else []}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("alnb", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -68,12 +73,11 @@ def write(folder: Path | None = None) -> Path:
     page = environment.get_template("report.html.j2").render(
         printed=PRINTED, version=__version__, now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), notes=notes,
         installed=_installed(), computed=_computed_with(versions), sections=sections, most=MOST, counts=counts,
-        total=len(artefacts),
-        columns=[*((kind, label) for kind, label in KINDS.items()
-                   if kind in ("real", "stand-in") or any(kind in artefact["places"] for artefact in artefacts)),
-                 ("none", "Not drawn yet")],
-        top=[(anchor, title, text, [a | {"versions": [v for v in a["versions"] if v["kind"] != "custom"]}
-                                    for a in artefacts if a["top"] == anchor])
+        total=len(artefacts), settings=SETTINGS, kinds=KINDS | {"none": "not drawn yet"},
+        verdicts={section["name"]: [tally([entry for a in section["artefacts"] for entry in a["glance"]], setting)
+                                    for setting in ("real data", "world")] for section in sections},
+        drawn={section["name"]: _drawn(section["artefacts"]) for section in sections},
+        top=[(anchor, title, text, [artefact for artefact in artefacts if artefact["top"] == anchor])
              for anchor, (title, _, text) in TOP.items()],
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,9 +103,30 @@ def _versions(folder: Path, notes: list[str]) -> dict[tuple[str, str], list[dict
                 notes.append(f"{_name(path)}: entry {place + 1} is left out: {wrong}.")
             else:
                 found[entry["notebook"], entry["id"]].append(_version(entry, path.parent))
-    for some in found.values():
+    for name, some in found.items():
         some.sort(key=lambda version: (list(KINDS).index(version["kind"]), _rank(version["label"])))
+        found[name] = _distinct(some)
     return found
+
+
+def _distinct(versions: list[dict]) -> list[dict]:
+    """Without those that show what one before them shows, which then names their profiles in `also`."""
+    kept: dict[tuple, dict] = {}
+    for version in versions:
+        same = kept.setdefault((version["kind"], version["alt"], version["digest"]), version)
+        if same is not version and version["digest"] and not version["notes"]:
+            same["also"].append(version["label"])
+        elif same is not version:
+            kept[version["anchor"],] = version
+    return list(kept.values())
+
+
+def _drawn(artefacts: list[dict]) -> str:
+    """ "12 on real data, 3 on stand-ins only, 1 not drawn yet": what the strongest evidence of each is."""
+    words = {"real": "on real data", "stand-in": "on stand-ins only", "formula": "from formulas or printed numbers",
+             "custom": "with changed values only", "plumbing": "as plumbing only", "none": "not drawn yet"}  # fmt: skip
+    counts = Counter(artefact["state"] for artefact in artefacts)
+    return ", ".join(f"{counts[kind]} {said}" for kind, said in words.items() if counts[kind])
 
 
 def _rank(label: str) -> tuple:
@@ -117,7 +142,10 @@ def _version(entry: dict, folder: Path) -> dict:
         if not path.is_file():
             notes.append(f"{_name(path)} is missing: draw it again.")
     files = {kind: path for kind, path in files.items() if path.is_file()}
-    image = _image(files[".png"], notes) if ".png" in files else None
+    whole = entry.get("table", "-table-" in entry["id"]) or _top(entry["id"]) is not None
+    table = _table(files[".csv"], whole, notes) if ".csv" in files else None
+    image = _image(files[".png"], notes) if ".png" in files and not (table and table["open"]) else None  # nothing twice
+    digest = hashlib.sha256(files[".csv"].read_bytes()).hexdigest() if table else ""
     by = {what: values for what, values in entry["computed_with"].items() if isinstance(values, list)}
     profile = entry["profile"]
     return entry | {
@@ -125,7 +153,7 @@ def _version(entry: dict, folder: Path) -> dict:
         "label": profile if profile == folder.name else f"{profile} (in {folder.name}/)",
         "anchor": _anchor(f"{folder.name}.{entry['id']}"), "image": image, "notes": notes,
         "links": [(kind[1:].upper(), quote(_name(path))) for kind, path in files.items()],
-        "table": _table(files[".csv"], entry["id"], notes) if ".csv" in files else None,
+        "table": table, "digest": digest, "also": [],
         "took": plans.duration(entry["seconds"]), "computed_with": by, "by": _by(by),
     }  # fmt: skip
 
@@ -149,9 +177,8 @@ def _by(computed_with: dict) -> list[str]:
     return [f"{words[what]} {' or '.join(map(str, values))}" for what, values in there.items()]
 
 
-def _table(path: Path, artefact: str, notes: list[str]) -> dict | None:
+def _table(path: Path, is_table: bool, notes: list[str]) -> dict | None:
     """The CSV for the page: header, cells (of no row if it is long and no table), count of all rows."""
-    is_table = "-table-" in artefact or _top(artefact) is not None
     rows, total = [], 0
     try:
         with open(path, newline="", encoding="utf-8") as file:
@@ -164,8 +191,8 @@ def _table(path: Path, artefact: str, notes: list[str]) -> dict | None:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         notes.append(f"{_name(path)} cannot be read: {error}.")
         return None
-    tally = _tally(header, rows)
-    if "verdict" in header:  # what is looked for first, in a table too wide for the page
+    ledger = [dict(zip(header, row)) for row in rows] if "verdict" in header else []
+    if ledger:  # what is looked for first, in a table too wide for the page
         order = sorted(range(len(header)), key=lambda i: i and header[i] not in ("setting", "verdict"))
         header, *rows = ([row[i] for i in order if i < len(row)] for row in (header, *rows))
     shown = rows if is_table or total <= SHORT else []
@@ -175,7 +202,7 @@ def _table(path: Path, artefact: str, notes: list[str]) -> dict | None:
     numeric = {i for made in cells for i, (_, kind) in enumerate(made) if kind == "number"}
     header = [(name, "number" if i in numeric else "") for i, name in enumerate(header)]
     return {"header": header, "rows": cells, "total": total, "rounded": rounded, "open": is_table,
-            "tally": tally, "kind": "many" if len(header) > PRINTED else "few"}  # fmt: skip
+            "ledger": ledger, "kind": "many" if len(header) > PRINTED else "few"}  # fmt: skip
 
 
 def _places(texts) -> int:
@@ -197,22 +224,6 @@ def _cell(text: str, column: str, places: int) -> tuple[str, str]:
     if re.fullmatch(r"[0-9a-f]{32,}", text):
         return text[:16] + "…", ""
     return text, "long" if len(text) > 40 else ""
-
-
-def _tally(header: list[str], rows: list[list[str]]) -> str:
-    """How often each verdict was given, by setting, and how many of these are interim."""
-    if "verdict" not in header:
-        return ""
-    counts = defaultdict(Counter)
-    for row in (dict(zip(header, row)) for row in rows):
-        counts[row.get("setting", "")][row.get("verdict", "")] += 1
-
-    def said(n, word):
-        interim = n[word + INTERIM]
-        return f"{word} {n[word] + interim}" + (f" ({interim} interim)" if interim else "")
-
-    lines = [", ".join(said(n, word) for word in VERDICTS if n[word] or n[word + INTERIM]) for n in counts.values()]
-    return "; ".join(f"{setting}: {line}" if setting else line for setting, line in zip(counts, lines))
 
 
 # --- by notebook --------------------------------------------------------------------------------------------

@@ -79,30 +79,31 @@ def test_a_full_disk_is_one_line_and_exit_code_1():
     assert (said.returncode, said.stderr) == (1, "alnb: No space left on device\n")
 
 
+SMALL = ["compute", "01", "--profile", "smoke", "--workers", "1", "-p", "many", "{}", "-p", "few.arms", "[random]",
+         "-p", "few.seeds", "1", "-p", "cycles", "1"]  # fmt: skip
+
+
+def small_runs():
+    return plans.plan(FIRST, "smoke", {"many": {}, "few.arms": ["random"], "few.seeds": 1, "cycles": 1}).runs
+
+
 def test_computing_goes_on_when_nobody_reads_what_it_says(tmp_path):
-    arguments = ["compute", "00", "--profile", "smoke", "--workers", "1", "-p", "watched", "{}", "-p", "few.seeds", "1"]
-    whole = [*arguments, "-p", "few.arms", "[random]"]
-    if "few" not in plans.parameters("00_active_learning"):
-        pytest.skip("the notebook has no race few")
-    command = " ".join(f"'{word}'" for word in [sys.executable, "-m", "alnb.cli", *whole])
+    command = " ".join(f"'{word}'" for word in [sys.executable, "-m", "alnb.cli", *SMALL])
     env = os.environ | {"ALNB_STORE": str(tmp_path)}
     said = subprocess.run(["bash", "-c", f"set -o pipefail; {command} | head -1"], env=env, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
-    runs = plans.plan("00_active_learning", "smoke", {"watched": {}, "few.seeds": 1, "few.arms": ["random"]}).runs
-    assert all(Store(tmp_path).read(run).done for run in runs)
+    assert all(Store(tmp_path).read(run).done for run in small_runs())
 
 
 def test_records_are_computed_again_and_compared(tmp_path, monkeypatch, capsys):
     store, where = tmp_path / "store", tmp_path / "records"
-    few = ["compute", "01", "--profile", "smoke", "--workers", "1", "-p", "many", "{}", "-p", "few.arms", "[random]"]
-    whole = [*few, "-p", "few.seeds", "1", "-p", "cycles", "1"]
     monkeypatch.setenv("ALNB_STORE", str(store))
     monkeypatch.setattr(records, "folder", lambda: where)
-    assert cli.main(whole) == 0
-    runs = plans.plan(FIRST, "smoke", {"many": {}, "few.arms": ["random"], "few.seeds": 1, "cycles": 1}).runs
+    assert cli.main(SMALL) == 0
+    runs = small_runs()
     assert records.export(runs, Store(store)).added == len(runs)
     monkeypatch.setenv("ALNB_STORE", str(tmp_path / "anew"))
-    assert cli.main([*whole, "--recompute"]) == 0
+    assert cli.main([*SMALL, "--recompute"]) == 0
     assert f"{len(runs)} records computed again: {len(runs)} equal" in capsys.readouterr().out
 
 

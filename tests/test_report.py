@@ -139,7 +139,7 @@ def alerts(page):
 def test_every_image_is_inside_the_page_and_has_its_alt_text(filled):
     page = written()
     images = page.find_all("img")
-    assert len(images) == 8  # nine drawn, one file lost
+    assert len(images) == 4  # nine drawn, four of them tables, one file lost
     for image in images:
         profile = image.find_parent("article")["id"].partition(".")[0]
         assert image["alt"] == f"{ALT} ({profile})"
@@ -274,11 +274,8 @@ def test_what_is_drawn_on_digits_alone_counts_as_plumbing_and_not_as_real(figure
     page = written()
     assert "0 drawn on real data, 0 on stand-ins only, 1 as plumbing only, 5 not drawn yet" in text(page.header)
     head, row = page.find(id="contents").find_all("tr")
-    columns = dict(zip(map(text, head.find_all("th")[1:]), (list(map(text, cell.find_all("a"))) for cell in row("td"))))
-    assert columns.pop("Plumbing only") == ["thesis-fig-3.6a"]
-    assert columns == {
-        "Real data": [], "Stand-in": [], "Not drawn yet": [name for name in CAPTIONS if name != "thesis-fig-3.6a"],
-    }  # fmt: skip
+    columns = dict(zip(map(text, head.find_all("th")[1:]), map(text, row("td"))))
+    assert columns["Figures and tables"] == "1 as plumbing only, 5 not drawn yet"
 
 
 def test_a_trial_with_changed_values_wears_a_neutral_badge_and_proves_no_claim(filled):
@@ -289,7 +286,7 @@ def test_a_trial_with_changed_values_wears_a_neutral_badge_and_proves_no_claim(f
     assert text(article.h4.span) == "changed by hand"
     assert "profile world-0a1b2c3d: epochs 3" in text(article.h4)
     assert "epochs 3" not in text(page.find("section", id="claims"))
-    assert "Changed by hand" in text(page.find(id="contents"))
+    assert "changed by hand" in text(page.find("details", class_="names"))
 
 
 def test_artefacts_keep_the_order_of_the_configuration_and_the_undrawn_follow(filled):
@@ -297,18 +294,41 @@ def test_artefacts_keep_the_order_of_the_configuration_and_the_undrawn_follow(fi
     assert ids == [name for name in CAPTIONS if name != "thesis-fig-3.1"] + ["Not drawn yet"]
 
 
-def test_the_contents_say_where_each_artefact_was_drawn(filled):
-    row = written().find(id="contents").tbody.tr
-    columns = [{text(a): a["href"] for a in cell.find_all("a")} for cell in row.find_all("td")]
-    assert columns[0] == {
-        "thesis-fig-3.6a": "#paper.thesis-fig-3.6a", "thesis-extra-beside-3": "#paper.thesis-extra-beside-3",
+def test_a_notebook_names_where_each_artefact_was_drawn(filled):
+    lines = written().find(id=NAME).find("details", class_="names").find_all("li")
+    places = {text(line.span): {text(a): a["href"] for a in line.find_all("a")} for line in lines}
+    assert places == {
+        "thesis-fig-3.6a": {"real data": "#paper.thesis-fig-3.6a", "stand-in": "#world.thesis-fig-3.6a"},
+        "thesis-fig-3.1": {"not drawn yet": "#thesis-fig-3.1"},
+        "thesis-table-3.1": {"stand-in": "#laptop.thesis-table-3.1"},
+        "thesis-fig-3.4": {"stand-in": "#laptop.thesis-fig-3.4"},
+        "thesis-extra-claims-3": {"stand-in": "#world.thesis-extra-claims-3"},
+        "thesis-extra-beside-3": {
+            "real data": "#paper.thesis-extra-beside-3", "stand-in": "#laptop.thesis-extra-beside-3",
+        },
     }  # fmt: skip
-    assert columns[1] == {
-        "thesis-fig-3.6a": "#world.thesis-fig-3.6a", "thesis-table-3.1": "#laptop.thesis-table-3.1",
-        "thesis-fig-3.4": "#laptop.thesis-fig-3.4", "thesis-extra-claims-3": "#world.thesis-extra-claims-3",
-        "thesis-extra-beside-3": "#laptop.thesis-extra-beside-3",
-    }  # fmt: skip
-    assert columns[2] == {"thesis-fig-3.1": "#thesis-fig-3.1"}
+
+
+def test_a_glance_tells_verdicts_and_what_was_drawn(filled):
+    cells = [text(cell) for cell in written().find(id="contents").tbody.tr.find_all("td")]
+    assert cells == ["1 holds, 1 cannot be told (1 interim)", "1 not run",
+                     "2 on real data, 3 on stand-ins only, 1 not drawn yet"]  # fmt: skip
+
+
+def test_what_shows_the_same_stands_once(filled):
+    for profile in ("smoke", "world"):
+        artefact(filled, profile, "thesis-fig-3.4", real=False, alt="The same.", plumbing=False)
+    (once,) = (a for a in written().find_all("article") if "The same." in text(a))
+    assert "(the same at smoke)" in text(once.h4)
+
+
+def test_a_table_is_no_picture(filled):
+    page = written()
+    for name in ("laptop.thesis-table-3.1", "world.thesis-extra-claims-3"):
+        assert page.find("article", id=name).img is None
+        assert page.find("article", id=name).table
+    artefact(filled, "laptop", "thesis-extra-overview-3", real=False, csv=TABLE, table=True)
+    assert written().find("article", id="laptop.thesis-extra-overview-3").img is None
 
 
 def test_a_table_shows_its_csv_open_and_a_long_csv_only_its_length(filled):
@@ -387,14 +407,13 @@ def test_claims_and_published_numbers_come_first_as_tables(filled):
     order = [section["id"] for section in page.main.find_all("section")]
     assert order == ["contents", "claims", "beside", NAME]
     claims = page.find(id="claims")
-    assert "real data: holds 1, cannot be told 1 (1 interim); world: not run 1." in text(claims)
     rows = [[text(cell) for cell in row.find_all(["th", "td"])] for row in claims.find_all("tr")]
-    assert rows[0] == ["id", "setting", "verdict", "difference", "low", "note"]
-    assert rows[1] == ["c1", "real data", "holds", "0.5123", "0.1", "x"]
-    assert rows[2][:3] == ["c2", "real data", "cannot be told (interim)"]
-    assert [text(cell) for cell in claims.select("td.interim")] == ["cannot be told (interim)"]
-    assert "Interim: on fewer seeds" in text(claims)
-    assert rows[3] == ["c1", "world", "not run", "1e-07", "", ""]
+    assert rows[0] == ["Claim", "Real data", "World", "Null world", "Placebo"]
+    assert rows[1][1:] == ["holds+0.51world", "not run", "–", "–"]
+    assert rows[2][1:] == ["cannot be told (interim)+0.10world", "–", "–", "–"]
+    assert [text(cell) for cell in claims.select(".interim")] == ["cannot be told (interim)"]
+    ledger = page.find("article", id="world.thesis-extra-claims-3").table
+    assert [text(cell) for cell in ledger.find_all("th")] == ["id", "setting", "verdict", "difference", "low", "note"]
     badges = [text(details.summary) for details in page.find(id="beside").find_all("details")]
     assert badges == ["real data cifar-10 · profile paper", "stand-in: glyphs-10 profile laptop"]
 
@@ -457,12 +476,12 @@ def test_a_notebook_that_stopped_is_a_failure_even_if_it_noted_nothing(filled):
 
 
 def test_a_missing_or_broken_image_gives_a_note_in_its_place(filled):
-    (filled / "laptop" / "thesis-table-3.1.png").write_bytes(b"<html>no image, but an error page</html>")
+    (filled / "paper" / "thesis-fig-3.6a.png").write_bytes(b"<html>no image, but an error page</html>")
     page = written()
     lost = page.find("article", id="laptop.thesis-fig-3.4")
-    broken = page.find("article", id="laptop.thesis-table-3.1")
+    broken = page.find("article", id="paper.thesis-fig-3.6a")
     assert alerts(lost) == ["laptop/thesis-fig-3.4.png is missing: draw it again."]
-    assert alerts(broken) == ["laptop/thesis-table-3.1.png is no PNG image: draw it again."]
+    assert alerts(broken) == ["paper/thesis-fig-3.6a.png is no PNG image: draw it again."]
     assert lost.img is None
     assert broken.img is None
     assert broken.table is not None
@@ -504,8 +523,10 @@ def test_an_unreadable_csv_gives_a_note(filled):
 def test_rows_of_unequal_length_do_no_harm(figures):
     ragged = "id,note,verdict\nc1\nc2,x,holds,more\n\n"
     artefact(figures, "laptop", "thesis-extra-claims-3", real=False, csv=ragged)
-    rows = written().find(id="claims").tbody.find_all("tr")
+    page = written()
+    rows = page.find("article", id="laptop.thesis-extra-claims-3").tbody.find_all("tr")
     assert [[text(cell) for cell in row.find_all("td")] for row in rows[:2]] == [["c1"], ["c2", "holds", "x"]]
+    assert page.find(id="claims").table
 
 
 def test_what_no_configuration_names_is_still_shown(filled):

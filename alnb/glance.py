@@ -1,0 +1,82 @@
+"""The ledgers of a notebook's profiles as one table that can be taken in at a glance: a line a claim, a cell a setting."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from alnb.claims import INTERIM, SETTINGS
+
+REVERSE = "reversed"
+NOT_RUN = "not run"
+VERDICTS = ("holds", "equivalent", REVERSE, "cannot be told", NOT_RUN)
+MORE = ("place", "kind", "metric", "band", "published_effect", "power", "power_half", "note")  # folded away
+
+
+def glance(ledgers: list[tuple[str, list[dict]]]) -> list[dict]:
+    """One entry a claim, primary ones first: id, quote, contrast, kind, more (name, text), cells (one of `SETTINGS` each,
+    None where the claim says nothing of it).
+
+    ledgers: (profile, rows of its ledger as texts), the nearest to the paper first. A cell is of the first profile that
+    ran the claim there on as many seeds as it planned, else on fewer.
+    """
+    claims: dict[str, dict] = {}
+    for profile, rows in ledgers:
+        for row in rows:
+            claim = claims.setdefault(row.get("id", ""), {"about": row, "found": {}})
+            claim["found"].setdefault(row.get("setting", ""), []).append((profile, row))
+    entries = []
+    for name, claim in claims.items():
+        about = claim["about"]
+        cells = [_cell(claim["found"].get(setting, [])) for setting in SETTINGS]
+        more = [(field.replace("_", " "), about[field]) for field in MORE if about.get(field)]
+        contrast = " − ".join(filter(None, [about.get("method"), about.get("comparator")]))
+        entries.append({"id": name, "quote": about.get("quote", ""), "contrast": contrast, "race": about.get("race", ""),
+                        "kind": about.get("kind", ""), "more": more, "cells": cells})  # fmt: skip
+    return sorted(entries, key=lambda entry: entry["kind"] != "primary")
+
+
+def _cell(found: list[tuple[str, dict]]) -> dict | None:
+    """The row to be believed first of those of several profiles."""
+    if not found:
+        return None
+    ran = [one for one in found if one[1].get("verdict") != NOT_RUN]
+    whole = [one for one in ran if not one[1].get("verdict", "").endswith(INTERIM)]
+    profile, row = (whole or ran or found)[0]
+    said = row.get("verdict", "")
+    verdict = said.removesuffix(INTERIM)
+    return {"verdict": verdict, "interim": said != verdict, "class": verdict.replace(" ", "-"), "profile": profile,
+            "text": "" if verdict == NOT_RUN else _difference(row), "dataset": row.get("dataset", "")}  # fmt: skip
+
+
+def _difference(row: dict) -> str:
+    """ "+0.51 (0.12 to 0.90), 10 seeds", or "2 of 10 seeds"."""
+    mean, low, high = (_number(row.get(name)) for name in ("difference", "low", "high"))
+    if mean is None:
+        return ""
+    places = 2 if abs(mean) < 10 else 1
+    reach = f" ({low:.{places}f} to {high:.{places}f})" if low is not None and high is not None else ""
+    seeds, planned = (_number(row.get(name)) for name in ("seeds", "planned"))
+    of = f" of {planned:.0f}" if seeds is not None and planned is not None and seeds < planned else ""
+    count = "" if seeds is None else f", {seeds:.0f}{of} seed" + "s" * (seeds != 1 or bool(of))
+    return f"{mean:+.{places}f}{reach}{count}"
+
+
+def _number(text) -> float | None:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def tally(entries: list[dict], setting: str) -> str:
+    """ "3 hold, 1 reversed, 4 cannot be told (2 interim), 2 not run": the verdicts of the claims in a setting."""
+    place = SETTINGS.index(setting)
+    cells = [entry["cells"][place] for entry in entries if entry["cells"][place]]
+    counts = Counter(cell["verdict"] for cell in cells)
+    interim = Counter(cell["verdict"] for cell in cells if cell["interim"])
+    parts = []
+    for verdict in (*VERDICTS, *sorted(set(counts) - set(VERDICTS))):
+        if n := counts[verdict]:
+            said = {"holds": "hold" if n > 1 else "holds"}.get(verdict, verdict)
+            parts.append(f"{n} {said}" + f" ({interim[verdict]} interim)" * bool(interim[verdict]))
+    return ", ".join(parts)
