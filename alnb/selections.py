@@ -36,9 +36,11 @@ def read(path: Path) -> dict[str, dict]:
     try:
         body = path.read_bytes()
         if path.suffix == ".xz":
-            body = lzma.LZMADecompressor().decompress(body, LARGEST + 1)
-        if len(body) > LARGEST:
-            raise ValueError(f"it inflates to more than {LARGEST >> 20} MiB")
+            inflated = lzma.LZMADecompressor()
+            body = inflated.decompress(body, LARGEST + 1)
+            if not inflated.eof:
+                large = len(body) > LARGEST
+                raise ValueError(f"it inflates to more than {LARGEST >> 20} MiB" if large else "it ends too early: was it cut?")
         content = json.loads(body)
         for key, one in content.items():
             if wrong := _wrong(one):
