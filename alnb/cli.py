@@ -349,7 +349,7 @@ def status(options) -> int:
     from alnb.store import Store
 
     store, code = Store(), OK
-    chosen = [plans.resolve(options.notebook)] if options.notebook else plans.names()
+    chosen = [plans.resolve(options.notebook)] if options.notebook is not None else plans.names()
     for name in chosen:
         about = plans.config(name)
         print(f"{name}: {about['title']}")

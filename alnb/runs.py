@@ -11,6 +11,8 @@ import functools
 import hashlib
 import importlib
 import json
+import math
+import math
 import typing
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -43,7 +45,7 @@ def coerce(value: Any, kind: Any, name: str) -> Any:
         if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
             return {key: coerce(item, inner[1], f"{name}[{key!r}]") for key, item in value.items()}
     elif kind is Scalar:
-        if isinstance(value, int | float | str):
+        if isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value)):
             return value
     elif origin is typing.Literal:
         if value in inner:
@@ -56,11 +58,12 @@ def coerce(value: Any, kind: Any, name: str) -> Any:
         if isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0:
             return int(value)
     elif kind is float:
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return float(value)
     elif isinstance(value, kind):
         return value
     shown = getattr(kind, "__name__", str(kind)) if origin is None else str(kind)
+    shown += " that is finite" * (kind is float and isinstance(value, float))
     raise BadRequest(f"{name} = {value!r} ({type(value).__name__}): expected {shown}")
 
 

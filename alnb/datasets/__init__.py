@@ -101,8 +101,8 @@ def _module(name):
     modules = _modules()
     if name not in modules:
         near = difflib.get_close_matches(str(name), modules, n=3)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise BadRequest(f"unknown dataset {name!r}: {hint}there are {', '.join(names())}")
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names()[:6])} and others;"
+        raise BadRequest(f"unknown dataset {name!r}: {hint} alnb data lists all")
     return modules[name]
 
 

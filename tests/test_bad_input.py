@@ -1,0 +1,58 @@
+"""What people give that cannot be: one line that says so, exit code 2, and nothing begun."""
+
+import shlex
+
+import pytest
+
+from alnb import cli, headless
+
+RUN = r"""
+01 -p epochs 5e-4 | 01 -p epochs nan | 01 -p epochs true | 01 -p epochs 012 | 01 -p epochs "" | 01 -p epochs [3]
+01 -p lr nan | 01 -p lr inf | 01 -p lr 1e400 | 01 -p lr -1 | 01 -p lr 0 | 01 -p lr fast
+01 -p few.seeds 1:30 | 01 -p few.seeds [1,1] | 01 -p few.seeds -1 | 01 -p few.seeds 0 | 01 -p few.seeds [-1] | 01 -p few.seeds []
+01 -p few.arms [] | 01 -p few.arms [random,random] | 01 -p few.arms random,margin | 01 -p few.arms [margn]
+01 -p few.arms [qbc(members=1)] | 01 -p few.arms [bald(passes=1)] | 01 -p few.arms [vaal(batch=0)]
+01 -p few.arms [random(momentum=5)] | 01 -p few.arms [random(further=-1)] | 01 -p few.arms [random(further=1.5)]
+01 -p few.arms [random(seeds=0)] | 01 -p few.arms [random(] | 01 -p few.arms [random)] | 01 -p few.arms [margin+]
+01 -p few.arms [dispersion+entropy(share=2)] | 01 -p few.arms [dispersion+entropy(share=nan)]
+01 -p few.arms [bald(dropout=1.5)] | 01 -p few.arms [random(dropout=-1)] | 01 -p few.arms [core_set(subset=-5)]
+01 -p few 3 | 01 -p few [] | 01 -p few "{'dataset': 3}" | 01 -p few "{'like': 'many'}" | 01 -p few.like few
+01 -p few.nonsense 3 | 01 -p few. 3 | 01 -p .seeds 3 | 01 -p fw.seeds 3 | 01 -p few.task nonsense | 01 -p few.pool 99999999
+01 -p few.dataset a/b | 01 -p few.pool x | 01 -p few.dataset imagenet-vid | 01 -p few.dataset glyphs
+01 -p pool -1 | 01 -p initial 0 | 01 -p initial -5 | 01 -p budget 0 | 01 -p cycles -1 | 01 -p batch 0 | 01 -p smallest_batch -1
+01 -p network resnet | 01 -p initial_pool sometimes | 01 -p nothing 1 | 01 --profile nothing | 01 --profile ""
+02 -p few.imbalance 0 | 02 -p few.imbalance -1 | 02 -p few.imbalance nan | 02 -p few.imbalance 2 | 02 -p tail_classes middle
+03 -p few.budgets [] | 03 -p few.budgets [0] | 03 -p few.budgets [200] | 03 -p few.budgets [nan] | 03 -p pretraining.epochs 0
+05 -p game_steps 0 | 05 -p game_lr nan | 05 -p few.arms [sraal(steps=0)] | 05 -p few.arms [sraal(indicator=x)]
+06 -p epochs 0 | 07 -p few.pairs 0 | 08 -p epochs 0 | 08 -p lr nan | 00 -p watched.arms [forgetting,forgetting]
+0 | 99 | "" | ../01 | 01 --workers 0 | 01 --cluster junk | 01 --cluster "" | 01 --cluster tcp://127.0.0.1 | 01 --cluster udp://h:1
+"""
+OTHER = r"""
+status nothing | status "" | compute nothing | compute 01 --profile nothing | compute 01 --selections "" | compute 01 --workers -3
+data nothing | data cifar-10 --add /nonexistent | data --add /tmp | data x --add /nonexistent | data ../x --add /tmp
+data --download | records export 99
+records export 01 --profile nothing | records import /tmp | records import /dev/null | records import /etc/passwd
+"""
+
+
+def cases(block):
+    return [case.strip() for line in block.strip().splitlines() for case in line.split(" | ")]
+
+
+@pytest.fixture(autouse=True)
+def nothing_begins(monkeypatch):
+    def begun(*args, **kwargs):
+        raise AssertionError("it began")
+
+    monkeypatch.setattr(headless, "execute", begun)
+    monkeypatch.setattr("alnb.executor.drive", begun)
+
+
+@pytest.mark.parametrize("case", [f"run {case}" for case in cases(RUN)] + cases(OTHER))
+def test_one_line_and_nothing_begun(capsys, case):
+    assert cli.main(shlex.split(case)) == cli.BAD
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("alnb: ")
+    assert said.err.count("\n") == 1
+    assert len(said.err) < 700
