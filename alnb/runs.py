@@ -12,7 +12,6 @@ import hashlib
 import importlib
 import json
 import math
-import math
 import typing
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
