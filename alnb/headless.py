@@ -83,12 +83,25 @@ def _no_inspection(record) -> bool:
     return not str(record.msg).startswith(("Unable to parse line", "Passed unknown parameter"))
 
 
+OFFLINE = """{%- extends 'index.html.j2' -%}
+{%- block html_head_js -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- endblock -%}"""
+
+
 def render(path: Path) -> Path:
-    """The executed notebook as one HTML page beside it."""
+    """The executed notebook as one HTML page beside it, which needs no network: equations are pictures, no script is loaded."""
     import nbformat
     from nbconvert import HTMLExporter
 
-    body, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(path, as_version=4))
+    from alnb import equations
+
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = equations.drawn(cell.source)
+    notebook.metadata.pop("widgets", None)
+    body, _ = HTMLExporter(embed_images=True, raw_template=OFFLINE).from_notebook_node(notebook)
     page = path.with_suffix(".html")
     page.write_text(body, encoding="utf-8")
     return page
