@@ -29,6 +29,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@git config filter.nbstripout.clean "'$(abspath $(BIN))/python' -m nbstripout --keep-id" 2>/dev/null || true
 	touch $@
 
 lock: setup

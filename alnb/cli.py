@@ -7,6 +7,7 @@ import os
 import sys
 import time
 
+from alnb import __version__
 from alnb.errors import BadRequest
 
 OK, FAILED, BAD = 0, 1, 2
@@ -36,6 +37,7 @@ profiles, how much a notebook computes (alnb status says which a notebook has):
 
 exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one line says why)""",
     )
+    top.add_argument("--version", action="version", version=f"alnb {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
     def command(name, text, handler, notebook=None):
@@ -94,6 +96,8 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
     )  # fmt: skip
     sub.add_argument("--px", type=int, default=128, metavar="N", help="--add: images become N x N pixels (default 128)")
     command("report", "write figures/gallery.html of every figure and table drawn so far", report)
+    sub = command("handout", "a copy of a notebook for a class, without the solutions of its exercises", handout, 1)
+    sub.add_argument("--out", metavar="FILE", help="where (default: NOTEBOOK.handout.ipynb, here)")
     return top
 
 
@@ -473,6 +477,18 @@ def report(options) -> int:
     from alnb import report as gallery
 
     print(f"gallery: {gallery.write()}")
+    return OK
+
+
+def handout(options) -> int:
+    from pathlib import Path
+
+    from alnb import exercises, plans
+
+    name = plans.resolve(options.notebook[0])
+    target = Path(options.out or f"{name}.handout.ipynb")
+    count = exercises.handout(plans.FOLDER / f"{name}.ipynb", target)
+    print(f"{target}: {count} solutions left out")
     return OK
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+from alnb.errors import BadRequest
+
 
 def check(what: str, given, expected, tolerance: float = 1e-9) -> bool:
     """A worked example: prints whether `given` is `expected`, and what differs if not; never raises."""
@@ -79,3 +81,25 @@ def sealed(value, salt: str = "alnb") -> str:
 def _shape(value) -> str:
     numbers = _numbers(value)
     return f" (it has the shape {numbers.shape})" if numbers is not None and numbers.ndim else ""
+
+
+SOLUTION = "<details><summary>Solution"  # how the cell of a solution begins
+
+
+def handout(source, target) -> int:
+    """Write a copy of the notebook at `source` without its solutions to `target`; how many there were. BadRequest where
+    there is none, or something already lies at `target`."""
+    import nbformat
+
+    notebook = nbformat.read(source, as_version=4)
+    kept = [cell for cell in notebook.cells if not cell.source.startswith(SOLUTION)]
+    count = len(notebook.cells) - len(kept)
+    if not count:
+        raise BadRequest(f"{source.name} has no solutions to leave out")
+    notebook.cells = kept
+    try:
+        with open(target, "x", encoding="utf-8") as file:
+            nbformat.write(notebook, file)
+    except OSError as error:
+        raise BadRequest(f"{target}: {error.strerror}; --out FILE writes elsewhere") from None
+    return count

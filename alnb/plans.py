@@ -51,7 +51,7 @@ def names() -> list[str]:
 
 def resolve(given: str) -> str:
     """The notebook called `given`: its name, its file, or the beginning of its name, if that is one notebook's only."""
-    stem = Path(given).stem if given.endswith(".ipynb") else given
+    stem = Path(given).stem if given.endswith(".ipynb") else given.zfill(2) if given.isdecimal() else given
     fitting = [name for name in names() if name == stem] or [name for name in names() if name.startswith(stem)]
     if len(fitting) != 1:
         raise BadRequest(f"no notebook {given!r}: there are {', '.join(names())}" if not fitting else

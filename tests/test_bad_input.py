@@ -25,7 +25,7 @@ RUN = r"""
 03 -p few.budgets [] | 03 -p few.budgets [0] | 03 -p few.budgets [200] | 03 -p few.budgets [nan] | 03 -p pretraining.epochs 0
 05 -p game_steps 0 | 05 -p game_lr nan | 05 -p few.arms [sraal(steps=0)] | 05 -p few.arms [sraal(indicator=x)]
 06 -p epochs 0 | 07 -p few.pairs 0 | 08 -p epochs 0 | 08 -p lr nan | 00 -p watched.arms [forgetting,forgetting]
-0 | 99 | "" | ../01 | 01 --workers 0 | 01 --cluster junk | 01 --cluster "" | 01 --cluster tcp://127.0.0.1 | 01 --cluster udp://h:1
+99 | 1x | "" | ../01 | 01 --workers 0 | 01 --cluster junk | 01 --cluster "" | 01 --cluster tcp://127.0.0.1 | 01 --cluster udp://h:1
 """
 OTHER = r"""
 status nothing | status "" | compute nothing | compute 01 --profile nothing | compute 01 --selections "" | compute 01 --workers -3

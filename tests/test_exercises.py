@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alnb import plans
-from alnb.exercises import check, exercise, sealed
+from alnb.errors import BadRequest
+from alnb.exercises import check, exercise, handout, sealed
 
 
 def test_worked_examples_say_what_differs_and_never_raise(capsys):
@@ -118,3 +119,16 @@ def test_notebooks_hold_seals_not_answers_and_functions_are_tried_on_several_inp
                 assert len(set(seals)) == len(seals) >= (2 if "def " in source else 1), source
                 found += len(seals)
     assert found
+
+
+@pytest.mark.parametrize("name", plans.names())
+def test_a_handout_is_the_notebook_without_its_solutions(name, tmp_path):
+    source, target = plans.FOLDER / f"{name}.ipynb", tmp_path / "one.ipynb"
+    count = handout(source, target)
+    cells = ["".join(cell["source"]) for cell in json.loads(source.read_text())["cells"]]
+    left = ["".join(cell["source"]) for cell in json.loads(target.read_text())["cells"]]
+    assert count
+    assert left == [cell for cell in cells if not cell.startswith("<details><summary>Solution")]
+    assert sum("exercise(" in cell for cell in left) == sum("exercise(" in cell for cell in cells)
+    with pytest.raises(BadRequest, match="File exists"):
+        handout(source, target)

@@ -1,11 +1,13 @@
 """What is installed is what is declared: pyproject.toml, requirements.lock and environment.yml say the same."""
 
 import re
+import subprocess
+import sys
 import tomllib
 
 import yaml
 
-from alnb import REPOSITORY
+from alnb import REPOSITORY, plans
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 CONDA = {  # where conda-forge has another name, or where its name of PyPI's brings more than we need
@@ -57,3 +59,10 @@ def test_no_file_in_git_is_larger_than_a_megabyte_but_figures_and_records():
     tracked = [REPOSITORY / name for name in found.stdout.split("\0") if name]
     large = [p for p in tracked if p.is_file() and p.stat().st_size > 2**20]
     assert [p for p in large if not {"figures", "records"} & set(p.parts)] == []
+
+
+def test_the_filter_that_strips_notebooks_changes_none_that_is_committed():
+    """Else git would show a fresh clone's notebooks as modified."""
+    for path in plans.FOLDER.glob("[0-9]*.ipynb"):
+        command = [sys.executable, "-m", "nbstripout", "--keep-id"]
+        assert subprocess.run(command, input=path.read_bytes(), capture_output=True, check=True).stdout == path.read_bytes(), path

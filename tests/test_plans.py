@@ -70,6 +70,10 @@ def test_laptop_asks_what_world_asks_or_is_a_preset_of_its_own():
             assert own <= world or "laptop: " in (plans.CONFIG / f"{name}.yaml").read_text()
 
 
+def test_a_notebook_may_be_called_by_its_number():
+    assert plans.resolve("1") == plans.resolve("01") == plans.resolve(f"{FIRST}.ipynb") == FIRST
+
+
 def test_an_override_makes_the_profile_custom_and_an_equal_value_does_not():
     made = plans.plan(FIRST, "smoke", {"epochs": 7})
     assert re.fullmatch("smoke-[0-9a-f]{8}", made.label)
