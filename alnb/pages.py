@@ -1,0 +1,220 @@
+"""The pages in docs/ that are made, not written: `python -m alnb.pages` makes them anew.
+
+reference.md from the docstrings; deviations.md from what the notebooks say under "Where it breaks"; findings.md, and five
+lines of README.md, from the ledgers that `alnb reproduce` drew of the kept runs.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import inspect
+import json
+import re
+import sys
+
+import alnb
+from alnb import acquisition, cycle, notebooks, plans, tasks
+from alnb.claims import INTERIM, SETTINGS
+from alnb.errors import BadRequest
+from alnb.glance import glance, tally
+
+DOCS = alnb.REPOSITORY / "docs"
+
+# --- what a notebook calls ------------------------------------------------------------------------------------------------
+
+PARTS = {
+    "In a notebook": [
+        ("alnb.notebook", notebooks.notebook), ("nb.run", notebooks.Notebook.run), ("nb.save", notebooks.Notebook.save),
+        ("nb.race", notebooks.Notebook.race), ("nb.annotate", notebooks.Notebook.annotate),
+        ("nb.show", notebooks.Notebook.show), ("nb.load", notebooks.Notebook.load),
+        ("nb.provenance", notebooks.Notebook.provenance), ("alnb.show", alnb.show), ("alnb.offers", alnb.offers),
+        ("alnb.check", alnb.check), ("alnb.exercise", alnb.exercise),
+    ],
+    "A strategy of your own": [("alnb.score", acquisition.score), ("alnb.select", acquisition.select)],
+    "Without a notebook": [
+        ("alnb.loop", cycle.loop), ("alnb.evaluate", alnb.evaluate), ("alnb.drive", alnb.drive), ("alnb.Run", alnb.Run),
+        ("alnb.Study", alnb.Study), ("alnb.Step", alnb.Step), ("alnb.Store.read", alnb.Store.read),
+        ("alnb.Store.frame", alnb.Store.frame), ("tasks.Task", tasks.Task), ("tasks.Metric", tasks.Metric),
+    ],
+}  # fmt: skip
+
+
+def reference() -> str:
+    from alnb.tasks.classes import DECISIONS, OFFERS
+
+    made = "Made from the docstrings by `python -m alnb.pages`; every name is also in `help(...)`."
+    lines = ["# What a notebook calls", "", made, ""]
+    for title, entries in PARTS.items():
+        lines += [f"## {title}", ""]
+        for name, thing in entries:
+            lines += [f"### `{name}{_signature(thing)}`", "", *_words(thing), ""]
+        if thing is acquisition.select:
+            lines += _view(OFFERS | DECISIONS)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _view(fields: dict[str, str]) -> list[str]:
+    lines = ["### The view", "", "What a strategy is given. `view.size` is U, the number of candidates, `view.priority` (U,) "
+             "the order that settles ties, the same for every method of a seed, `view.device` where tensors lie. What else it "
+             "reads it names in `needs=(...)`; `alnb.offers(study, dataset)` lists what a task has. For classification:", ""]
+    rows = [f"| `{name}` | {what} |" for name, what in fields.items()]
+    return [*lines, "| field | what it is |", "|---|---|", *rows, ""]
+
+
+def _signature(thing) -> str:
+    if inspect.isclass(thing):
+        return ""
+    parameters = [p for p in inspect.signature(thing).parameters.values() if p.name != "self"]
+    plain = [p.replace(default=...) if callable(p.default) and p.default is not p.empty else p for p in parameters]
+    shown = [str(p.replace(annotation=p.empty)).replace("Ellipsis", "...") for p in plain]
+    if stars := [i for i, p in enumerate(parameters) if p.kind is p.KEYWORD_ONLY]:
+        shown.insert(stars[0], "*")
+    return f"({', '.join(shown)})"
+
+
+def _words(thing) -> list[str]:
+    found = inspect.getdoc(thing)
+    if not found:
+        raise ValueError(f"{thing} has no docstring")
+    return found.splitlines()
+
+
+# --- what the papers leave open -------------------------------------------------------------------------------------------
+
+BREAKS = re.compile(r"^## Where it breaks[^\n]*\n", re.MULTILINE)
+
+
+def deviations() -> str:
+    """What each notebook says under "Where it breaks": limits, what the paper leaves open, what was chosen, its switch."""
+    lines = ["# What the papers leave open, and what we do instead", "",
+             "Made from the notebooks' sections \"Where it breaks\" by `python -m alnb.pages`.", ""]  # fmt: skip
+    for name in plans.names():
+        cells = json.loads((plans.FOLDER / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+        texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+        found = [text[mark.end() :].strip() for text in texts if (mark := BREAKS.search(text))]
+        lines += [f"## {plans.config(name)['title']}", "", *(found or ["Nothing is said yet."]), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+# --- what was found ---------------------------------------------------------------------------------------------------------
+
+LINES = 5  # of README
+BEGIN, END = "<!-- findings: python -m alnb.pages -->", "<!-- end of findings -->"
+
+
+def evidence() -> str:
+    """A digest of what findings rest on: claims and kept runs."""
+    body = hashlib.sha256()
+    for folder in ("claims", "records"):
+        for path in sorted((alnb.REPOSITORY / "data" / folder).glob("*.csv")):
+            body.update(path.name.encode() + path.read_bytes())
+    return body.hexdigest()[:16]
+
+
+def ledgers(name: str) -> list[tuple[str, list[dict]]]:
+    """(profile, rows of the ledger) that were drawn of a notebook's kept runs, the nearest to the paper first."""
+    found = []
+    for profile in reversed(plans.FROM_RECORDS):
+        manifest = plans.figures_folder() / profile / "manifest.json"
+        entries = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else []
+        for entry in entries:
+            if entry["notebook"] == name and "-extra-claims" in entry["id"]:
+                with open(manifest.parent / f"{entry['id']}.csv", newline="", encoding="utf-8") as file:
+                    found.append((profile, list(csv.DictReader(file))))
+    return found
+
+
+def findings() -> tuple[str, list[str]]:
+    """The page, and README's lines: primary claims told on real data, the clearest first."""
+    lines = ["# What was found", "", "Verdicts of the kept runs, made by `python -m alnb.pages` after `alnb reproduce`. A "
+             "difference is the method's less its rival's, with its interval; what the words mean stands in the gallery.", ""]
+    told = []
+    for name in plans.names():
+        entries = glance(ledgers(name))
+        if not entries:
+            continue
+        lines += [f"## {plans.config(name)['title']}", ""]
+        said = [f"{setting}: {text}" for setting in SETTINGS if (text := tally(entries, setting))]
+        lines += ["; ".join(said) + ".", "", "| claim | contrast | " + " | ".join(SETTINGS) + " |", "|---" * 6 + "|"]
+        for entry in entries:
+            contrast = ", ".join(filter(None, [entry["contrast"], entry["race"]]))
+            cells = [_plain(entry["quote"]), contrast, *map(_cell, entry["cells"])]
+            lines.append(f"| {' | '.join(cells)} |")
+        lines += ["", *_lost(entries)]
+        told += [(entry, name) for entry in entries if _clear(entry)]
+    lines += [f"Evidence {evidence()}."]
+    told.sort(key=lambda one: -_clear(one[0]))
+    chosen, seen = [], set()
+    for entry, name in told:  # one of a notebook, until none is left
+        if name not in seen and len(chosen) < LINES:
+            chosen.append(_line(entry, name))
+            seen.add(name)
+    for entry, name in told:
+        if len(chosen) < LINES and (line := _line(entry, name)) not in chosen:
+            chosen.append(line)
+    return "\n".join(lines).rstrip() + "\n", chosen
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _cell(cell: dict | None) -> str:
+    if cell is None:
+        return "–"
+    where = f"<br>{cell['text']}<br>{cell['dataset']}, {cell['profile']}" * bool(cell["text"])
+    return f"**{cell['verdict']}**{INTERIM * cell['interim']}{where}"
+
+
+def _lost(entries: list[dict]) -> list[str]:
+    """Where the method loses to what it is held against."""
+    found = [(entry, cell) for entry in entries for cell in entry["cells"][:2] if cell and cell["verdict"] == "reversed"]
+    lines = [
+        f"- {entry['contrast']}: {cell['text']}, on {cell['dataset']} ({cell['profile']})" + INTERIM * cell["interim"]
+        for entry, cell in found
+    ]
+    return ["Where it loses:", "", *lines, ""] if lines else []
+
+
+def _clear(entry: dict) -> float:
+    """How far the difference on real data lies from 0 in half-widths of its interval; 0 where it is not told."""
+    cell = entry["cells"][0]
+    if entry["kind"] != "primary" or not cell or cell["interim"] or cell["verdict"] not in ("holds", "reversed"):
+        return 0.0
+    numbers = [float(n) for n in re.findall(r"[-+]?\d+(?:\.\d+)?", cell["text"])[:3]]
+    return abs(numbers[0]) / max(1e-9, (numbers[2] - numbers[1]) / 2) if len(numbers) == 3 else 0.0
+
+
+def _line(entry: dict, name: str) -> str:
+    cell = entry["cells"][0]
+    verdict = "holds" if cell["verdict"] == "holds" else "does not hold: the opposite does"
+    where = f"{cell['text']}, {cell['dataset']} at `{cell['profile']}`"
+    return f"- `{name[:2]}` “{entry['quote']}” ({entry['contrast']}): **{verdict}**, {where}."
+
+
+def _into_readme(lines: list[str]) -> None:
+    path = alnb.REPOSITORY / "README.md"
+    text = path.read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        raise BadRequest(f"{path} has no place for the findings: {BEGIN} ... {END}")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    path.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
+
+
+def write() -> None:
+    DOCS.mkdir(exist_ok=True)
+    (DOCS / "reference.md").write_text(reference(), encoding="utf-8")
+    (DOCS / "deviations.md").write_text(deviations(), encoding="utf-8")
+    page, lines = findings()
+    if not lines:
+        raise BadRequest(f"no ledger of kept runs lies in {plans.figures_folder()}: run alnb reproduce first")
+    (DOCS / "findings.md").write_text(page, encoding="utf-8")
+    _into_readme(lines)
+
+
+if __name__ == "__main__":
+    try:
+        write()
+    except BadRequest as error:
+        sys.exit(f"alnb: {error}")
