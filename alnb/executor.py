@@ -212,10 +212,9 @@ class _Driver:
         # what a finished run needed is not looked at again
         done, asked = set(self.outcome.done), set(wanted)
         missing = with_needs(run for run in wanted if run not in done)
-        self.queue = [
-            run for run in missing
-            if not store.read(run).done and (run in asked or not records.starts_from(run))
-        ]  # fmt: skip
+        self.queue = dict.fromkeys(  # in order; looked up once a run and step, so no list
+            run for run in missing if not store.read(run).done and (run in asked or not records.starts_from(run))
+        )
 
     def prepare(self) -> None:
         """What the runs share, once, on all cores; runs for which it cannot be made have failed, which is said once.
@@ -229,7 +228,7 @@ class _Driver:
                 if str(error) not in self.outcome.failed.values():
                     self.say(f"{run}: failed: {error}")
                 self.outcome.failed[run] = str(error)
-                self.queue.remove(run)
+                del self.queue[run]
 
     def loop(self) -> Outcome:
         while self.queue or self.futures:
@@ -305,7 +304,7 @@ class _Driver:
             final = self.store.final(needed) or records.final(needed)
             if final is None:  # done once, but what it left is damaged or gone: its last step again
                 self.again.add(needed.key)
-                self.queue.insert(self.queue.index(run), needed)
+                self.queue = {needed: None} | self.queue
                 return
             active.needs[role] = final
         state = self.store.resume(run, active.progress, again=run.key in self.again)
@@ -388,7 +387,6 @@ class _Driver:
         self._leave(run)
 
     def _leave(self, run: Run) -> None:
-        if run in self.queue:
-            self.queue.remove(run)
+        self.queue.pop(run, None)
         if active := self.active.pop(run.key, None):
             active.lock.release()

@@ -308,9 +308,10 @@ def standing(runs: list[Run], profile: str, store: Store) -> Standing:
     """Where runs stand; records count for profiles that draw from them."""
     use_records = profile in FROM_RECORDS
     runs = list({run.key: run for run in runs}.values())  # one may stand in several races
-    done, recorded, failed, missing = [], [], [], []
+    done, recorded, failed, missing, begun = [], [], [], [], {}
     for run in runs:
         progress = store.read(run)
+        begun[run] = len(progress.steps)
         if progress.done:
             done.append(run)
         elif use_records and records.steps(run):
@@ -320,7 +321,8 @@ def standing(runs: list[Run], profile: str, store: Store) -> Standing:
             failed += [run] if progress.error else []
     absent = set(missing)
     todo = [run for run in with_needs(missing) if run in absent or not _there(run, store)]
-    seconds = sum(study(run.study).seconds(run) * (1 - len(store.read(run).steps) / run.steps) for run in todo)
+    begun |= {run: len(store.read(run).steps) for run in todo if run not in begun}  # what others need
+    seconds = sum(study(run.study).seconds(run) * (1 - begun[run] / run.steps) for run in todo)
     lacking = {}
     for name in sorted({run.dataset for run in todo}):
         state, text = dataset_status(name)

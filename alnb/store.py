@@ -119,6 +119,8 @@ class Store:
     def read(self, run: Run) -> Progress:
         """The steps of `run` that verify, the last with its whole state; damaged files, and what follows none that is
         here, are set aside, with a warning."""
+        if not self.folder(run).is_dir():  # most of a grid that has just been planned
+            return Progress()
         progress = self._read_on(run, Progress())
         if progress.steps:
             progress.steps[-1] = progress.steps[-1] | {"state": _whole({}, {"state": progress.state})}
