@@ -56,7 +56,7 @@ def execute(made: plans.Plan, *, workers: int | None = None, cluster: str | None
         error = f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
     finally:
         for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
     try:
         done = json.loads(outcome.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # no news is no good news
