@@ -19,7 +19,7 @@ bench: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m bench -p no:cacheprovider
 
 lab: setup
-	$(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.news_url=None
+	$(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.news_url=None $(if $(filter 0,$(shell id -u)),--allow-root)
 
 setup: $(VENV)/.ready
 

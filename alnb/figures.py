@@ -321,6 +321,19 @@ def table(frame: pandas.DataFrame, *, decimals: int = 2, wrap: int = 46) -> Figu
     return fig
 
 
+def markdown(frame: pandas.DataFrame, decimals: int = 2) -> str:
+    """A frame as a table in Markdown: floats with `decimals` places, blanks for NaN."""
+    from pandas import isna
+    from pandas.api.types import is_float
+
+    def text(value):
+        shown = "" if isna(value) else f"{value:.{decimals}f}" if is_float(value) else str(value)
+        return " ".join(shown.split()).replace("|", "\\|")
+
+    rows = [list(frame.columns), ["---"] * len(frame.columns), *frame.itertuples(index=False)]
+    return "".join(f"| {' | '.join(map(text, row))} |\n" for row in rows)
+
+
 def save(folder: Path, artefact: str, fig: Figure, data: pandas.DataFrame, alt: str, about: dict) -> dict:
     """Write the artefact into `folder` and return its manifest entry. `about` is what the entry says beside files and
     alt text. BadRequest without alt text or data."""
@@ -333,8 +346,12 @@ def save(folder: Path, artefact: str, fig: Figure, data: pandas.DataFrame, alt: 
         _write(folder / f"{artefact}.png", lambda path: fig.savefig(path, format="png", metadata={"Software": None}))
         _write(folder / f"{artefact}.svg", lambda path: fig.savefig(path, format="svg", metadata={"Date": None}))
     _write(folder / f"{artefact}.csv", lambda path: data.to_csv(path, index=False))
+    kinds = ["png", "svg", "csv"]
+    if fig.get_label() == TABLE:
+        kinds.append("md")
+        _write(folder / f"{artefact}.md", lambda path: path.write_text(markdown(data), encoding="utf-8"))
     about = about | {"table": fig.get_label() == TABLE}
-    entry = {"id": artefact, "alt": alt, **about, "files": [f"{artefact}.{kind}" for kind in ("png", "svg", "csv")]}
+    entry = {"id": artefact, "alt": alt, **about, "files": [f"{artefact}.{kind}" for kind in kinds]}
     _write(folder / f"{artefact}.json", lambda path: path.write_text(json.dumps(entry, indent=1, sort_keys=True)))
     rebuild(folder)
     return entry

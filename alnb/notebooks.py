@@ -15,7 +15,7 @@ from html import escape
 from typing import Any
 
 from alnb import acquisition, datasets, plans, records
-from alnb.errors import BadRequest
+from alnb.errors import BadRequest, Interrupted
 from alnb.executor import default_workers, drive
 from alnb.races import resolved
 from alnb.runs import TRUTH, Run, asks_a_person, study, with_needs
@@ -223,8 +223,8 @@ class Notebook:
                     on_step=on_step, say=bar.write,
                 )  # fmt: skip
             except KeyboardInterrupt:
-                bar.write(f"interrupted: {bar.n} of {total} steps are done and kept; run the cell again to go on")
-                raise
+                done = f"interrupted: {bar.n} of {total} steps are done and kept; run the cell again to go on"
+                raise Interrupted(done) from None
         self.failed |= outcome.failed
         self._computed += outcome.computed
         return outcome

@@ -1,7 +1,7 @@
 """The pages in docs/ that are made, not written: `python -m alnb.pages` makes them anew.
 
 reference.md from the docstrings; deviations.md from what the notebooks say under "Where it breaks"; findings.md, and five
-lines of README.md, from the ledgers that `alnb reproduce` drew of the kept runs.
+lines and two pictures of README.md, from what `alnb reproduce` drew of the kept runs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import json
 import re
+import shutil
 import sys
 
 import alnb
@@ -193,13 +194,32 @@ def _line(entry: dict, name: str) -> str:
     return f"- `{name[:2]}` “{entry['quote']}” ({entry['contrast']}): **{verdict}**, {where}."
 
 
-def _into_readme(lines: list[str]) -> None:
+PICTURES = [("frozen", "thesis-fig-3.6a"), ("laptop", "thesis-fig-2.3")]  # profile and artefact, for README
+SHOWN = "<!-- pictures: python -m alnb.pages -->", "<!-- end of pictures -->"
+
+
+def pictures() -> list[str]:
+    """README's pictures, copied to figures/readme, with their alternative texts."""
+    lines, target = [], alnb.REPOSITORY / "figures" / "readme"
+    target.mkdir(parents=True, exist_ok=True)
+    for profile, artefact in PICTURES:
+        source = plans.figures_folder() / profile
+        try:
+            about = json.loads((source / f"{artefact}.json").read_text(encoding="utf-8"))
+            shutil.copyfile(source / f"{artefact}.png", target / f"{artefact}.png")
+        except OSError as error:
+            raise BadRequest(f"{error.filename} is not there: run alnb reproduce first") from None
+        lines += [f"![{about['alt'].replace(']', ')')}](figures/readme/{artefact}.png)", ""]
+    return lines[:-1]
+
+
+def _into_readme(lines: list[str], begin: str, end: str) -> None:
     path = alnb.REPOSITORY / "README.md"
     text = path.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise BadRequest(f"{path} has no place for the findings: {BEGIN} ... {END}")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    path.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
+    if begin not in text or end not in text:
+        raise BadRequest(f"{path} has no place for what is made: {begin} ... {end}")
+    before, after = text.split(begin)[0], text.split(end)[1]
+    path.write_text(f"{before}{begin}\n" + "\n".join(lines) + f"\n{end}{after}", encoding="utf-8")
 
 
 def write() -> None:
@@ -210,7 +230,8 @@ def write() -> None:
     if not lines:
         raise BadRequest(f"no ledger of kept runs lies in {plans.figures_folder()}: run alnb reproduce first")
     (DOCS / "findings.md").write_text(page, encoding="utf-8")
-    _into_readme(lines)
+    _into_readme(lines, BEGIN, END)
+    _into_readme(pictures(), *SHOWN)
 
 
 if __name__ == "__main__":

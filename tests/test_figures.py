@@ -229,3 +229,15 @@ def test_what_no_data_is_behind_is_no_evidence_on_real_data():
     for nothing in ([], [figures.PRINTED_NUMBERS]):
         assert figures.evidence(entry | {"datasets": nothing}) == "formula"
     assert figures.evidence(entry | {"datasets": [], "profile": "smoke", "plumbing": True}) == "plumbing"
+
+
+def test_a_table_is_kept_as_markdown_too(tmp_path):
+    frame = pandas.DataFrame({"method": ["a|b", "c\nd"], "value": [1.005, float("nan")], "n": [1, 2]})
+    about = {"notebook": "x", "profile": "smoke"}
+    entry = figures.save(tmp_path, "t", figures.table(frame), frame, "words", about)
+    assert entry["files"][-1] == "t.md"
+    assert entry["table"]
+    lines = (tmp_path / "t.md").read_text().splitlines()
+    assert lines == ["| method | value | n |", "| --- | --- | --- |", "| a\\|b | 1.00 | 1 |", "| c d |  | 2 |"]
+    fig, _ = figures.subplots()
+    assert not figures.save(tmp_path, "f", fig, frame, "words", about)["table"]

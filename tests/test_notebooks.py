@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from alnb import REPOSITORY, acquisition, headless, notebooks, plans
-from alnb.errors import BadRequest
+from alnb.errors import BadRequest, Interrupted
 from alnb.methods import label_dispersion as ch3
 
 NAMES = plans.names()
@@ -209,3 +209,18 @@ def test_a_batch_that_ties_decided_whole_is_said(capsys):
     assert said == ["mine: in 1 of 2 choices its best scores were all equal; the shared random order decided"]
     notebooks.say_ties(pandas.DataFrame([{"race": "few", "kind": "test", "method": "mine"}]))
     assert capsys.readouterr().out == ""
+
+
+def test_in_a_cell_a_users_error_and_an_interrupt_are_one_line():
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    errors = {BadRequest("epochs = -3"): "BadRequest: epochs = -3", Interrupted("3 of 9 are kept"): "3 of 9 are kept"}
+    for error, line in errors.items():
+        shown = []
+        shell._showtraceback = lambda kind, value, lines, shown=shown: shown.extend(lines)
+        try:
+            raise error
+        except type(error):
+            shell.showtraceback()
+        assert shown == [line]
