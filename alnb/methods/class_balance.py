@@ -7,16 +7,17 @@ of its samples to be. The programme itself is in alnb/acquisition/balance.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from alnb import cycle, published, races
-from alnb.acquisition import balance, describe, select
+from alnb import cycle, races
+from alnb.acquisition import balance, describe, get, select, vaal
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study
-from alnb.tasks import classification, features, pool
+from alnb.tasks import classification, features, pool, weighted
 from alnb.tasks.classes import Classes
 
 # --- the method ---------------------------------------------------------------------------------------------------------
@@ -41,8 +42,71 @@ def entropy_cb(view, budget, rng, *, lam: float = 0.6):
     """(budget,) rows, the most uncertain first: entropy and balance in one programme; lam as its public code on CIFAR-10."""
     shared = view.priority.argsort()
     U, P = informative(view.log_probabilities[shared])
-    z = balance.solve(U, P, required(view, budget), lam, budget)
-    return shared[_rows(z.rows, shared)]
+    return shared[_rows(balance.solve(U, P, required(view, budget), lam, budget).rows, shared)]
+
+
+@select(
+    "vaal_cb",
+    needs=("images", "labelled_images", "log_probabilities", "labelled_targets"),
+    source="thesis eq. 4.9",
+)
+def vaal_cb(
+    view, budget, rng, *, lam: float = 0.1, steps: int = 150, batch: int = 32, width: int = 16, latent: int = 32,
+    beta: float = 1.0, adversary: float = 1.0, lr: float = 1e-3, flip: bool = False, quirks: bool = False,
+):  # fmt: skip
+    """(budget,) rows of least z'u + lam ||Omega - P'z||_1 with u = D(mu(x)) in [0, 1], how sure VAAL's discriminator is that
+    an image is labelled: the least sure first. Options beside lam: those of `vaal`, which asks for the same at lam = 0."""
+    shared, images = view.priority.argsort(), view.images
+    candidates = images[shared.to(images.device)].to(view.device)
+    options = dict(steps=steps, batch=batch, width=width, latent=latent, beta=beta, adversary=adversary, lr=lr)
+    sure = vaal.certainty(candidates, view.labelled_images.to(view.device), rng, **options, flip=flip, quirks=quirks)
+    return _balanced(sure.double().sigmoid().cpu().numpy(), view, shared, budget, lam)
+
+
+def check_vaal_cb(*, lam, **options):
+    """BadRequest for an option out of range."""
+    vaal.check_vaal(**options)
+    _check_lam(lam)
+
+
+@select("bald_cb", needs=("dropout_probabilities", "log_probabilities", "labelled_targets"), source="thesis 4.4.1, BALD")
+def bald_cb(view, budget, rng, *, lam: float = 0.1, passes: int = 50):
+    """(budget,) rows of least z'u + lam ||Omega - P'z||_1 with u minus the mutual information of `bald`, in nats; P is that of
+    the network without dropout, as in eq. 4.1."""
+    shared = view.priority.argsort()
+    information = get("bald")(view, passes=passes)
+    return _balanced(-information[shared].double().cpu().numpy(), view, shared, budget, lam)
+
+
+def check_bald_cb(*, lam, passes):
+    """BadRequest for an option out of range."""
+    _check_lam(lam)
+
+
+def check_entropy_cb(*, lam):
+    """BadRequest for a lambda that is none."""
+    _check_lam(lam)
+
+
+def check_entropy_cb_permuted(*, lam):
+    """BadRequest for a lambda that is none."""
+    _check_lam(lam)
+
+
+def check_k_center_cb(*, lam):
+    """BadRequest for a lambda that is none."""
+    _check_lam(lam)
+
+
+def _check_lam(lam):
+    if not (math.isfinite(lam) and lam >= 0):
+        raise BadRequest(f"lam = {lam!r}; accepted: a finite number, 0 or more")
+
+
+def _balanced(u, view, shared, budget, lam):
+    """(budget,) rows by the programme with costs u (U,), in the shared order."""
+    _, P = informative(view.log_probabilities[shared])
+    return shared[_rows(balance.solve(u, P, required(view, budget), lam, budget).rows, shared)]
 
 
 @select(
@@ -264,13 +328,13 @@ def trade_off(view, truth, have, budget: int) -> list[dict]:
 
 
 @dataclass(frozen=True)
-class Settings(CycleSettings, features.Settings):
-    """Those of the cycle, of classification and of its task, images or frozen features; the chapter's pool is in tail,
-    imbalance, tail_classes and reserved."""
+class Settings(CycleSettings, weighted.Settings):
+    """Those of the cycle, of classification and of its task, images or frozen features, with or without weights of the
+    classes in the loss; the chapter's pool is in tail, imbalance, tail_classes and reserved."""
 
 
 def step(run: Run, state: State) -> Step:
-    return cycle.step(run, state, features.task_of(run.options), after=analyse)
+    return cycle.step(run, state, weighted.task_of(run.options), after=analyse)
 
 
 def seconds(run: Run) -> float:
@@ -296,7 +360,7 @@ def _size(run: Run) -> int:
 
 def check(run: Run) -> None:
     """BadRequest for a recipe or sizes that cannot be."""
-    features.check(run)
+    weighted.check(run)
     races.check_cycles(run, _size(run))
 
 
@@ -336,37 +400,3 @@ def grid(
             "initial_labels": "reserved",
         }
     return races.grid(STUDY.name, asked, shared)
-
-
-# --- what is special in the chapter's claims and audit --------------------------------------------------------------------
-
-
-def mean_gains(frame):
-    """For `published.audit`: a gain "on average" (metric "mean gain", setting `table=`, `imbalance=`, of one method and
-    dataset) against the mean of the gains of that table."""
-    for row in frame[frame["metric"] == "mean gain"].itertuples():
-        setting = published.settings(row.setting)
-        cells = _cells(frame, setting["table"], row.dataset, row.method, setting["imbalance"])
-        note = f"mean of {', '.join(f'{value:g}' for value in cells)}"
-        yield published.compared(row, sum(cells) / len(cells), note)
-
-
-def least_gains(frame):
-    """For `published.audit`: "over x" and "improves in all" (metric "least gain", setting `table=`, and of `imbalance=` and
-    `cycle=` what is meant) against the least gain of that table: agrees where that is not below the printed one."""
-    for row in frame[frame["metric"] == "least gain"].itertuples():
-        setting = published.settings(row.setting)
-        cells = _cells(frame, setting["table"], row.dataset, row.method, setting.get("imbalance"), setting.get("cycle"))
-        said = f"{row.artefact}: least gain, " + ", ".join(
-            filter(None, (row.dataset, row.method, setting.get("imbalance")))
-        )
-        yield {"check": said, "printed": row.value, "computed": min(cells), "agrees": min(cells) >= row.value,
-               "note": f"least of {len(cells)} gains in {setting['table']}"}  # fmt: skip
-
-
-def _cells(frame, table, dataset, method, imbalance=None, cycle_=None) -> list[float]:
-    part = frame[(frame["artefact"] == table) & (frame["metric"] == "gain")]
-    part = part[(part["dataset"] == dataset) & ((part["method"] == method) | (not method))]
-    settings = [published.settings(text) for text in part["setting"]]
-    kept = [imbalance in (None, s["imbalance"]) and cycle_ in (None, s["cycle"]) for s in settings]
-    return part.loc[kept, "value"].tolist()
