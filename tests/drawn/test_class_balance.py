@@ -6,6 +6,7 @@ from matplotlib.pyplot import close
 
 from alnb import published
 from alnb.drawn import class_balance as drawn
+from alnb.drawn import class_balance_extra as extra
 from alnb.methods.class_balance import l1_score
 from tests.result_frames import results
 
@@ -76,7 +77,7 @@ def test_the_gains_are_paired_and_stand_beside_the_printed_ones():
 
 def test_the_pool_and_the_programme_are_told():
     assert "60 samples of the most frequent class, 9 of the rarest" in drawn.data_4(FRAME).alt
-    assert "1 choices, gap up to 0.500" in drawn.programme_4(FRAME[FRAME["seed"] == 0]).alt
+    assert "1 choices, gap up to 0.500" in extra.programme_4(FRAME[FRAME["seed"] == 0]).alt
 
 
 def test_the_variant_by_pseudo_labels_is_drawn_where_it_ran():
@@ -85,7 +86,7 @@ def test_the_variant_by_pseudo_labels_is_drawn_where_it_ran():
 
 
 @pytest.mark.parametrize("draw", [drawn.data_4, drawn.fig_4_2, drawn.fig_4_3, drawn.fig_4_4, drawn.fig_4_5a, drawn.fig_4_6b,
-                                  drawn.fig_4_7, drawn.fig_4_8, drawn.balance_4, drawn.programme_4, drawn.rivals_4])  # fmt: skip
+                                  drawn.fig_4_7, drawn.fig_4_8, drawn.balance_4, extra.programme_4, drawn.rivals_4])  # fmt: skip
 @pytest.mark.parametrize(
     "rows", [FRAME[:0], FRAME[FRAME["kind"] == "nothing"], FRAME[(FRAME["kind"] == "test") & (FRAME["cycle"] == 0)]]
 )

@@ -9,6 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional as F
 
 from alnb.errors import BadRequest
+from alnb.learning.encoders import torchvision as cache
 from alnb.methods import class_balance as ch4
 from alnb.tasks import features, weighted
 from tests.methods.test_class_balance import TINY
@@ -68,7 +69,8 @@ def test_no_weights_are_no_part_of_a_key_and_change_no_task():
     other, two = task(class_weights="balanced")
     assert run.key == again.key != other.key
     assert type(one) is features.task_of(run.options)
-    assert isinstance(two, weighted.WeightedImages)
+    assert isinstance(two, weighted.Weighted)
+    assert isinstance(two, features.task_of(run.options))
 
 
 def test_an_arm_may_bring_it_and_random_gets_it_too():
@@ -85,3 +87,50 @@ def test_a_machine_without_such_a_loss_refuses_it():
         ch4.grid(race, **{k: v for k, v in TINY.items() if k != "network"}, class_weights="balanced")
     with pytest.raises(BadRequest, match="class_weights"):
         ch4.grid({"dataset": "digits", "seeds": 1, "arms": ["random"]}, **TINY, class_weights="some")
+
+
+# --- a network as ImageNet left it ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cached(monkeypatch, tmp_path):
+    """A cache of torch.hub with ResNet-101's weights, made up: every number of the body is that of a seed, the head's are 9."""
+    from torchvision.models import ResNet101_Weights, resnet101
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    cache.weights.cache_clear()
+    torch.manual_seed(3)
+    known = {name: value.clone() for name, value in resnet101().state_dict().items()}
+    known["fc.weight"].fill_(9.0)
+    file = tmp_path / "checkpoints" / ResNet101_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
+    file.parent.mkdir()
+    torch.save(known, file)
+    monkeypatch.setattr(cache, "weights", lambda option: "as if it were")
+    return known
+
+
+def test_a_pretrained_network_has_imagenets_body_and_a_head_of_its_own(cached):
+    run, one = task(network="resnet101", pretrained="imagenet")
+    network, plain = one.build(0), features.task_of(run.options)(run).build(0)
+    own = network.body.state_dict()
+    assert all(torch.equal(own[name], cached[name]) for name in own)
+    assert torch.equal(network.head.weight, plain.head.weight)  # drawn by the run's own stream
+    assert not torch.equal(plain.body.conv1.weight, network.body.conv1.weight)
+
+
+def test_without_the_weights_it_is_refused_before_anything_is_trained(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    cache.weights.cache_clear()
+    race = {"dataset": "digits", "seeds": 1, "arms": ["random"]}
+    run = ch4.grid(race, **TINY | {"network": "resnet101"}, pretrained="imagenet")[0]
+    with pytest.raises(BadRequest, match=r"weights of torchvision:resnet101 are not in torch's cache .*; to fetch them"):
+        ch4.STUDY.prepare(run, print)
+
+
+@pytest.mark.parametrize(("settings", "says"), [
+    ({}, "network = 'small' has no such weights; of resnet101 there are some"),
+    ({"dataset": "features-10", "task": "features", "encoder": "given", "px": 0}, "task = 'features' trains a linear head"),
+])  # fmt: skip
+def test_what_nobody_pretrained_is_refused(settings, says):
+    with pytest.raises(BadRequest, match=says):
+        ch4.grid({"dataset": "digits", "seeds": 1, "arms": ["random"], **settings}, **TINY, pretrained="imagenet")
