@@ -22,7 +22,7 @@ def cost_4(rows) -> Drawing:
     """Seconds and memory of the greedy k-center choice against the pool (acquisition.cost), and what follows for a pool of LARGE
     samples if both go on as they grew."""
     import numpy as np
-    import pandas
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     fig, axes = figures.subplots(1, 2, figsize=(8.4, 3.3))
     at, grown = np.log(rows["pool"]), {}
@@ -30,22 +30,23 @@ def cost_4(rows) -> Drawing:
         ax.plot(rows["pool"], rows[column], color=PALETTE[0], marker="o", label="k-center, greedy")
         ax.set(xlabel="unlabelled samples", ylabel=name, xscale="log", yscale="log")
         ax.set_xticks(rows["pool"], [f"{n:,}" for n in rows["pool"]])
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
         ax.minorticks_off()
         if (rows[column] > 0).all() and len(rows) > 1:
             slope, base = np.polyfit(at, np.log(rows[column]), 1)
             grown[column] = slope, float(np.exp(base + slope * np.log(LARGE)))
     axes[1].plot(rows["pool"], rows["matrix"], color=PALETTE[1], marker="s", ls="--", label="all distances, fp32")
     axes[1].legend(fontsize=8)
-    last, whole = rows.iloc[-1], (LARGE * 10 / 9) ** 2 * 4 / 2**30
-    said = f"{last['pool']:,} samples of {last['features']} features, {last['asked']:,} asked for: {last['seconds']:.2g} s"
-    said += f", {last['memory']:.0f} MiB" * bool(last["memory"] > 0) + f"; all distances would hold {last['matrix']:,.0f} MiB."
+    last, whole = next(rows.tail(1).itertuples()), (LARGE * 10 / 9) ** 2 * 4 / 2**30
+    said = f"Made-up features: {last.pool:,} samples of {last.features}, {last.asked:,} asked for: {last.seconds:.2g} s"
+    said += f", {last.memory:.0f} MiB" * bool(last.memory > 0) + f"; all distances would hold {last.matrix:,.0f} MiB."
     if "seconds" in grown:
         slope, seconds = grown["seconds"]
         said += f" Seconds grow as N^{slope:.1f}: {LARGE:,} samples would take {seconds:,.0f} s a choice"
         said += f", and all their distances {whole:,.0f} GiB."
     figures.note(fig, said)
-    about = pandas.DataFrame([{"dataset": "made-up features", "world": False, "key": None}])
-    return Drawing(fig, rows, f"What k-center costs against the pool. {said}", about)
+    return Drawing(fig, rows, f"What k-center costs against the pool. {said}")
 
 
 def programme_4(results) -> Drawing | None:

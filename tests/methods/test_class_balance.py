@@ -226,3 +226,12 @@ def test_the_chapters_own_arithmetic():
     assert len(found) >= 6
     assert found.loc["Fig. 4.6: mean gain, cifar-100, vaal_cb", "computed"] == pytest.approx(2.8525)
     assert not found.loc["Table 4.3: least gain, tiny-imagenet, entropy_cb", "agrees"]
+    assert found.loc["Table 4.3: least gain, tiny-imagenet, bald_cb", "computed"] == 0.07
+    step = found.loc["Fig. 4.5: least step of the gain, cifar-10, vaal_cb"]
+    assert step["agrees"]
+    assert step["computed"] == pytest.approx(1.19 - 1.08)
+    rise = {method: found.loc[f"Fig. 4.6: least rise of the gain, cifar-100, {method}"] for method in ("entropy_cb", "vaal_cb")}
+    assert rise["entropy_cb"]["computed"] == pytest.approx((1.16 + 1.76 + 1.44 + 1.63 - 1.37 - 1.40 - 1.96 - 1.82) / 4)
+    assert [bool(row["agrees"]) for row in rise.values()] == [False, True]
+    (saved,) = found.loc[found.index.str.contains("labels saved"), "computed"]
+    assert saved == 5000
