@@ -6,6 +6,8 @@ from alnb.acquisition import balance
 
 TILE = 4096
 """Candidates looked at together."""
+AHEAD = 32
+"""So many of the best candidates have their distances to all others computed with those of a pick."""
 ROUNDING = 1e-13
 """A squared distance below it times |x|^2 is what rounding leaves of 0."""
 
@@ -16,8 +18,9 @@ def greedy(candidates, labelled, P, omega, lam: float, budget: int):
         -d_j + lam || omega - P_j - P'z ||_1
 
     where d_j is the distance to the nearest of `labelled` (L, D) and of what is chosen, z. Only the residual r = omega - P'z
-    is kept, so memory is O(N + C) beside the inputs: neither the N x L distances nor the N x C differences are held. The
-    lowest row wins a tie; with nothing labelled, balance alone makes the first pick. Time O(N (L + budget) (D + C)).
+    is kept, so memory is O(N AHEAD + C) beside the inputs and a float64 copy of them: neither the N x L distances nor the
+    N x C differences are held. The lowest row wins a tie; with nothing labelled, balance alone makes the first pick. Time
+    O(N (L + budget) (D + C)).
     """
     import numpy as np
     import torch
@@ -31,7 +34,7 @@ def greedy(candidates, labelled, P, omega, lam: float, budget: int):
     for centres in (labelled.double().cpu() - centre).split(256) if len(labelled) else ():
         for part in range(0, len(x), TILE):
             d[part : part + TILE] = d[part : part + TILE].minimum(torch.cdist(x[part : part + TILE], centres).amin(1))
-    chosen, cost = [], torch.empty_like(d)
+    chosen, cost, ahead = [], torch.empty_like(d), {}
     for _ in range(budget):
         for part in range(0, len(x), TILE):
             cost[part : part + TILE] = (residual - P[part : part + TILE]).abs_().sum(1)
@@ -41,7 +44,10 @@ def greedy(candidates, labelled, P, omega, lam: float, budget: int):
         pick = int(cost.argmin())
         chosen.append(pick)
         residual = residual - P[pick]
-        here = torch.addmv(squared + squared[pick], x, x[pick], alpha=-2)
+        if pick not in ahead:  # distances to those that are nearly as good, in one product: they are often next
+            near = torch.cat([torch.tensor([pick]), cost.topk(min(AHEAD, len(x)), largest=False).indices])
+            ahead = dict(zip(near.tolist(), (x[near] @ x.T)))
+        here = squared + squared[pick] - 2 * ahead[pick]
         here = here.where(here > ROUNDING * squared, 0)
         d = d.minimum(here.sqrt_())
     return np.array(chosen)
