@@ -31,7 +31,7 @@ ROUNDS = 40
 """Of the relaxation at most; each takes in what the one before found wrong."""
 SIDE, PAIRS = 140, 200
 """Of step 3: so many samples on either side of the threshold are compared, and so many swaps two by two."""
-KICKS, SMALL, KICKED = 20, 30_000, (60, 150)
+KICKS, SMALL, KICKED = 100, 30_000, (30, 60)
 """Of step 3: where at most SMALL probabilities are of undecided samples, it starts anew from a disturbed choice, with KICKED for
 SIDE and PAIRS, until KICKS in a row are in vain."""
 FREE = 60

@@ -1,7 +1,8 @@
 """The figures and tables of thesis chapter 4, one function an artefact: rows in, a `figures.Drawing` out.
 
-`results` is what `nb.run` gave: the races "few" (ten classes with a tail), "even" (without), "severe", and the same of many
-classes ("many", "many_even", "many_severe"). What cannot be drawn is said, and None.
+`results` is what `nb.run` gave: the races "few" (ten classes with a tail), "even" (without), "severe", the same of many
+classes ("many", "many_even", "many_severe") and of more ("large", "large_even", "large_severe"). What cannot be drawn is
+said, and None.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
 from alnb.methods.class_balance import counts, l1_score, smallest_lambda
 
-PRINTED = ("random", "entropy", "entropy_cb", "k_center", "k_center_cb", "core_set")
+PRINTED = ("random", "entropy", "entropy_cb", "k_center", "k_center_cb", "vaal", "vaal_cb", "core_set")
+LARGE_ARMS = ("random", "entropy", "entropy_cb", "bald", "bald_cb")
 TRADE = (
     "random",
     "entropy",
@@ -23,9 +25,10 @@ TRADE = (
     "entropy_cb_permuted",
     "balanced_random",
 )
-PAIRS = {"entropy_cb": "entropy", "k_center_cb": "k_center"}
+PAIRS = {"entropy_cb": "entropy", "k_center_cb": "k_center", "vaal_cb": "vaal", "bald_cb": "bald"}
 FACTORS = {"severe": "0.1", "few": "0.3", "even": "1"}  # which imbalance factor of Table 4.1 a race stands beside
 MANY = {"many_severe": "0.1", "many": "0.3", "many_even": "1"}  # of Table 4.2
+LARGE = {"large_severe": "0.1", "large": "0.3", "large_even": "1"}  # of Table 4.3
 NOTHING = "no runs at this profile"
 
 # --- the data -----------------------------------------------------------------------------------------------------------------
@@ -206,6 +209,21 @@ def fig_4_7(results) -> Drawing | None:
     return standard.race(results, race, arms=arms)
 
 
+def fig_4_11a(results) -> Drawing | None:
+    """Fig. 4.11a: 200 classes, no tail."""
+    return standard.race(results, "large_even", arms=LARGE_ARMS)
+
+
+def fig_4_11b(results) -> Drawing | None:
+    """Fig. 4.11b: 200 classes with a tail."""
+    return standard.race(results, "large", arms=LARGE_ARMS)
+
+
+def fig_4_11c(results) -> Drawing | None:
+    """Fig. 4.11c: 200 classes with a severe tail."""
+    return standard.race(results, "large_severe", arms=LARGE_ARMS)
+
+
 def rivals_4(results) -> Drawing | None:
     """Entropy-CB beside its trivial rival, its placebo and what true labels could do, ten classes."""
     rows = standard.chosen(results, "few")
@@ -227,6 +245,11 @@ def table_4_2(results, printed) -> Drawing | None:
     return _gains(results, printed, MANY)
 
 
+def table_4_3(results, printed) -> Drawing | None:
+    """Table 4.3: `_gains` of 200 classes."""
+    return _gains(results, printed, LARGE)
+
+
 def _gains(results, printed, races) -> Drawing | None:
     """What class balance gains cycle by cycle, paired by seed with 95 % t intervals, beside the printed gain. No difference
     between the two is given: data, network and budgets are another's, unless this is the profile `paper`."""
@@ -238,16 +261,16 @@ def _gains(results, printed, races) -> Drawing | None:
     for race, factor in races.items():
         tests = standard.evaluations(results, race)
         for name, plain in PAIRS.items():
-            arms = standard.ran(tests, [name]) if len(tests) else []
-            if not arms or plain not in set(tests["method"]):
+            both = [arm for each in (name, plain) for arm in standard.ran(tests, [each])] if len(tests) else []
+            if len(both) < 2:
                 continue
-            used.append(tests[tests["method"].isin([arms[0], plain])])
+            used.append(tests[tests["method"].isin(both)])
             for cycle in range(1, int(statistics.horizon(tests)) + 1):
-                gap = statistics.paired(tests[tests["cycle"] == cycle], arms[0], plain, "value", resolution=0.0)
+                gap = statistics.paired(tests[tests["cycle"] == cycle], *both, "value", resolution=0.0)
                 place = {"imbalance": factor, "cycle": str(cycle)}.items()
                 own = printed[(printed["method"] == name) & (printed["metric"] == "gain")]
                 at = [row.value for row in own.itertuples() if published.settings(row.setting).items() >= place]
-                found.append({"IF": factor, "arm": arms[0], "cycle": cycle, "printed": at[0] if at else float("nan"),
+                found.append({"IF": factor, "arm": both[0], "cycle": cycle, "printed": at[0] if at else float("nan"),
                               "ours": gap.mean, "low": gap.low, "high": gap.high, "seeds": gap.n})  # fmt: skip
     table = pandas.DataFrame(found)
     if not len(table) or not table["seeds"].any():
@@ -265,23 +288,3 @@ def _gains(results, printed, races) -> Drawing | None:
         for r in table.itertuples()
     ]  # fmt: skip
     return Drawing(fig, table, f"{name} beside these runs on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)
-
-
-def programme_4(results) -> Drawing | None:
-    """How good the choices of eq. 4.8 were: objective less the bound of the relaxation, in nats and as a share of the
-    objective; a row a race and arm."""
-    import pandas
-
-    rows = results[results["kind"] == "programme"]
-    if rows.empty:
-        return standard.left_out("programme", "no arm of eq. 4.8 ran at this profile")
-    found = []
-    for (race, arm), part in rows.groupby(["race", "method"], sort=False):
-        share = 100 * part["gap"] / part["objective"].abs()
-        found.append({"race": race, "arm": arm, "choices": len(part), "mean gap": part["gap"].mean(),
-                      "largest gap": part["gap"].max(), "of the objective, %": share.max()})  # fmt: skip
-    table = pandas.DataFrame(found)
-    fig = figures.table(table, decimals=3)
-    figures.note(fig, "gap: what a better choice could gain at most, in nats (the objective's unit).")
-    parts = [f"{r['race']}, {r['arm']}: {r['choices']} choices, gap up to {r['largest gap']:.3f}" for r in found]
-    return Drawing(fig, table, f"Choices of eq. 4.8 and their bounds. {'; '.join(parts)}.", rows)

@@ -7,16 +7,18 @@ of its samples to be. The programme itself is in alnb/acquisition/balance.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from alnb import cycle, published, races
-from alnb.acquisition import balance, describe, select
+from alnb import cycle, races
+from alnb.acquisition import balance, describe, get, select, vaal
+from alnb.acquisition.balanced_greedy import greedy
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study
-from alnb.tasks import classification, features, pool
+from alnb.tasks import classification, features, pool, weighted
 from alnb.tasks.classes import Classes
 
 # --- the method ---------------------------------------------------------------------------------------------------------
@@ -41,8 +43,72 @@ def entropy_cb(view, budget, rng, *, lam: float = 0.6):
     """(budget,) rows, the most uncertain first: entropy and balance in one programme; lam as its public code on CIFAR-10."""
     shared = view.priority.argsort()
     U, P = informative(view.log_probabilities[shared])
-    z = balance.solve(U, P, required(view, budget), lam, budget)
-    return shared[_rows(z.rows, shared)]
+    return shared[_rows(balance.solve(U, P, required(view, budget), lam, budget).rows, shared)]
+
+
+@select(
+    "vaal_cb",
+    needs=("images", "labelled_images", "log_probabilities", "labelled_targets"),
+    source="thesis eq. 4.9",
+)
+def vaal_cb(
+    view, budget, rng, *, lam: float = 0.15, steps: int = 150, batch: int = 32, width: int = 16, latent: int = 32,
+    beta: float = 1.0, adversary: float = 1.0, lr: float = 1e-3, flip: bool = False, quirks: bool = False,
+):  # fmt: skip
+    """(budget,) rows of least z'u + lam ||Omega - P'z||_1 with u = D(mu(x)) in [0, 1], how sure VAAL's discriminator is that
+    an image is labelled: the least sure first. Options beside lam: those of `vaal`, which asks for the same at lam = 0.
+    lam: by the paper's rule on a development seed of glyphs-10, as bald_cb's; the chapter gives none."""
+    shared, images = view.priority.argsort(), view.images
+    candidates = images[shared.to(images.device)].to(view.device)
+    options = dict(steps=steps, batch=batch, width=width, latent=latent, beta=beta, adversary=adversary, lr=lr)
+    sure = vaal.certainty(candidates, view.labelled_images.to(view.device), rng, **options, flip=flip, quirks=quirks)
+    return _balanced(sure.double().sigmoid().cpu().numpy(), view, shared, budget, lam)
+
+
+def check_vaal_cb(*, lam, **options):
+    """BadRequest for an option out of range."""
+    vaal.check_vaal(**options)
+    _check_lam(lam)
+
+
+@select("bald_cb", needs=("dropout_probabilities", "log_probabilities", "labelled_targets"), source="thesis 4.4.1, BALD")
+def bald_cb(view, budget, rng, *, lam: float = 0.15, passes: int = 50):
+    """(budget,) rows of least z'u + lam ||Omega - P'z||_1 with u minus the mutual information of `bald`, in nats; P is that of
+    the network without dropout, as in eq. 4.1."""
+    shared = view.priority.argsort()
+    information = get("bald")(view, passes=passes)
+    return _balanced(-information[shared].double().cpu().numpy(), view, shared, budget, lam)
+
+
+def check_bald_cb(*, lam, passes):
+    """BadRequest for an option out of range."""
+    _check_lam(lam)
+
+
+def check_entropy_cb(*, lam):
+    """BadRequest for a lambda that is none."""
+    _check_lam(lam)
+
+
+def check_entropy_cb_permuted(*, lam):
+    """BadRequest for a lambda that is none."""
+    _check_lam(lam)
+
+
+def check_k_center_cb(*, lam):
+    """BadRequest for a lambda that is none."""
+    _check_lam(lam)
+
+
+def _check_lam(lam):
+    if not (math.isfinite(lam) and lam >= 0):
+        raise BadRequest(f"lam = {lam!r}; accepted: a finite number, 0 or more")
+
+
+def _balanced(u, view, shared, budget, lam):
+    """(budget,) rows by the programme with costs u (U,), in the shared order."""
+    _, P = informative(view.log_probabilities[shared])
+    return shared[_rows(balance.solve(u, P, required(view, budget), lam, budget).rows, shared)]
 
 
 @select(
@@ -57,44 +123,6 @@ def k_center_cb(view, budget, rng, *, lam: float = 0.5):
     _, P = informative(view.log_probabilities[shared])
     labelled, omega = view.labelled_embeddings, required(view, budget)
     return shared[_rows(greedy(view.embeddings[shared], labelled, P, omega, lam, budget), shared)]
-
-
-def greedy(candidates, labelled, P, omega, lam: float, budget: int):
-    """(budget,) rows of `candidates` (N, D) by thesis algorithm 2: again and again the one of least
-
-        -d_j + lam || omega - P_j - P'z ||_1
-
-    where d_j is the distance to the nearest of `labelled` (L, D) and of what is chosen, z. Only the residual r = omega - P'z
-    is kept, so memory is O(N + C) beside the inputs: neither the N x L distances nor the N x C differences are held. The
-    lowest row wins a tie; with nothing labelled, balance alone makes the first pick. Time O(N (L + budget) (D + C)).
-    """
-    import numpy as np
-    import torch
-
-    x, u = candidates.double().cpu(), torch.zeros(len(candidates), dtype=torch.float64)
-    _, P, omega = balance.unnamed(*balance.checked(u.numpy(), P, omega, lam, budget))
-    P, residual = torch.from_numpy(P), torch.from_numpy(omega)
-    d = torch.full((len(x),), torch.inf, dtype=torch.float64)
-    for centres in labelled.double().cpu().split(256) if len(labelled) else ():
-        for part in range(0, len(x), TILE):
-            d[part : part + TILE] = d[part : part + TILE].minimum(torch.cdist(x[part : part + TILE], centres).amin(1))
-    chosen, cost = [], torch.empty_like(d)
-    for _ in range(budget):
-        for part in range(0, len(x), TILE):
-            cost[part : part + TILE] = (residual - P[part : part + TILE]).abs_().sum(1)
-        near = d if chosen or len(labelled) else torch.zeros_like(d)
-        cost.mul_(lam).sub_(near)
-        cost[chosen] = torch.inf
-        pick = int(cost.argmin())
-        chosen.append(pick)
-        residual = residual - P[pick]
-        for part in range(0, len(x), TILE):
-            here = (x[part : part + TILE] - x[pick]).square_().sum(1).sqrt_()
-            d[part : part + TILE] = d[part : part + TILE].minimum(here)
-    return np.array(chosen)
-
-
-TILE = 4096  # candidates looked at together
 
 
 def _rows(rows, like):
@@ -264,13 +292,13 @@ def trade_off(view, truth, have, budget: int) -> list[dict]:
 
 
 @dataclass(frozen=True)
-class Settings(CycleSettings, features.Settings):
-    """Those of the cycle, of classification and of its task, images or frozen features; the chapter's pool is in tail,
-    imbalance, tail_classes and reserved."""
+class Settings(CycleSettings, weighted.Settings):
+    """Those of the cycle, of classification and of its task: images or frozen features, with or without weights of the
+    classes in the loss, with or without pre-training; the chapter's pool is in tail, imbalance, tail_classes and reserved."""
 
 
 def step(run: Run, state: State) -> Step:
-    return cycle.step(run, state, features.task_of(run.options), after=analyse)
+    return cycle.step(run, state, weighted.task_of(run.options), after=analyse)
 
 
 def seconds(run: Run) -> float:
@@ -296,7 +324,7 @@ def _size(run: Run) -> int:
 
 def check(run: Run) -> None:
     """BadRequest for a recipe or sizes that cannot be."""
-    features.check(run)
+    weighted.check(run)
     races.check_cycles(run, _size(run))
 
 
@@ -306,10 +334,10 @@ def network(run: Run) -> str:
 
 STUDY = Study(
     "class_balance", 1, step, Settings, cycle.steps, seconds,
-    Classes.metrics, lambda dataset: Classes.offers, check, network, prepare=features.prepare,
+    Classes.metrics, lambda dataset: Classes.offers, check, network, prepare=weighted.prepare,
 )  # fmt: skip
 
-RACES = ("few", "even", "severe", "many", "many_even", "many_severe")
+RACES = ("few", "even", "severe", "many", "many_even", "many_severe", "large", "large_even", "large_severe")
 
 
 def grid(
@@ -319,13 +347,17 @@ def grid(
     many: Mapping[str, Any] = {},
     many_even: Mapping[str, Any] = {},
     many_severe: Mapping[str, Any] = {},
+    large: Mapping[str, Any] = {},
+    large_even: Mapping[str, Any] = {},
+    large_severe: Mapping[str, Any] = {},
     **shared,
 ) -> list[Run]:
     """Every run of the notebook (see alnb/races.py). Ten classes with a tail (`few`), without (`even`, where balance has
-    nothing to repair) and with a severe one (`severe`); the same with many classes. The first labels of all are `initial`
-    samples, of each class as many, set aside before the tail. Raises BadRequest for what cannot be.
+    nothing to repair) and with a severe one (`severe`); the same with many classes and with Tiny ImageNet's 200. The first
+    labels of all are `initial` samples, of each class as many, set aside before the tail. Raises BadRequest for what cannot be.
     """
-    asked = dict(zip(RACES, (few, even, severe, many, many_even, many_severe)))
+    given = (few, even, severe, many, many_even, many_severe, large, large_even, large_severe)
+    asked = dict(zip(RACES, given))
     for where, given in {"": shared, **asked}.items():
         for name in {"reserved", "initial_labels"} & set(given):
             raise BadRequest(f"{where}: {name} is not for this chapter: `initial` samples are set aside, balanced".lstrip(": "))
@@ -336,37 +368,3 @@ def grid(
             "initial_labels": "reserved",
         }
     return races.grid(STUDY.name, asked, shared)
-
-
-# --- what is special in the chapter's claims and audit --------------------------------------------------------------------
-
-
-def mean_gains(frame):
-    """For `published.audit`: a gain "on average" (metric "mean gain", setting `table=`, `imbalance=`, of one method and
-    dataset) against the mean of the gains of that table."""
-    for row in frame[frame["metric"] == "mean gain"].itertuples():
-        setting = published.settings(row.setting)
-        cells = _cells(frame, setting["table"], row.dataset, row.method, setting["imbalance"])
-        note = f"mean of {', '.join(f'{value:g}' for value in cells)}"
-        yield published.compared(row, sum(cells) / len(cells), note)
-
-
-def least_gains(frame):
-    """For `published.audit`: "over x" and "improves in all" (metric "least gain", setting `table=`, and of `imbalance=` and
-    `cycle=` what is meant) against the least gain of that table: agrees where that is not below the printed one."""
-    for row in frame[frame["metric"] == "least gain"].itertuples():
-        setting = published.settings(row.setting)
-        cells = _cells(frame, setting["table"], row.dataset, row.method, setting.get("imbalance"), setting.get("cycle"))
-        said = f"{row.artefact}: least gain, " + ", ".join(
-            filter(None, (row.dataset, row.method, setting.get("imbalance")))
-        )
-        yield {"check": said, "printed": row.value, "computed": min(cells), "agrees": min(cells) >= row.value,
-               "note": f"least of {len(cells)} gains in {setting['table']}"}  # fmt: skip
-
-
-def _cells(frame, table, dataset, method, imbalance=None, cycle_=None) -> list[float]:
-    part = frame[(frame["artefact"] == table) & (frame["metric"] == "gain")]
-    part = part[(part["dataset"] == dataset) & ((part["method"] == method) | (not method))]
-    settings = [published.settings(text) for text in part["setting"]]
-    kept = [imbalance in (None, s["imbalance"]) and cycle_ in (None, s["cycle"]) for s in settings]
-    return part.loc[kept, "value"].tolist()

@@ -87,6 +87,12 @@ class Classes:
         network.load_state_dict(weights)
         return network.to(self.device).eval()
 
+    def loss(self, network, cycle: int, member: int = 0):
+        """What training minimises (see `learning.losses`): a task of its own may bring another."""
+        from alnb.learning.losses import cross_entropy
+
+        return cross_entropy
+
     def look(self, model, cycle: int, candidates, labelled, labels, record: dict | None) -> Seen:
         return Seen(self, model, cycle, candidates, labelled, labels, record)
 

@@ -229,7 +229,8 @@ class Features(Classes):
         recorder = None if watched is None else TensorRecorder(self.x[watched], self.classes)
         order = self._stream("data order", cycle, member)
         watch = recorder and self._timed(recorder)
-        train(network, Tensors(x, labels), recipe(self.options), order=order, augment=None, after_epoch=watch)
+        loss = self.loss(network, cycle, member)
+        train(network, Tensors(x, labels), recipe(self.options), loss=loss, order=order, augment=None, after_epoch=watch)
         network.eval()
         if recorder is None:
             return network, None

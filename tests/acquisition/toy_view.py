@@ -19,6 +19,7 @@ CLASSES = ("predictions", "labelled_targets", "truth", "committee", "query_truth
 # strategy -> options with which a test of its contract takes no minute
 QUICK = {
     "vaal": {"steps": 2, "batch": 8, "width": 2, "latent": 4},
+    "vaal_cb": {"steps": 2, "batch": 8, "width": 2, "latent": 4},
     "sraal": {"steps": 2, "batch": 8, "width": 2, "latent": 4, "semantic": 4},
     "latent_k_center": {"steps": 2, "batch": 8, "width": 2, "latent": 4},
 }

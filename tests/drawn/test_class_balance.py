@@ -6,6 +6,7 @@ from matplotlib.pyplot import close
 
 from alnb import published
 from alnb.drawn import class_balance as drawn
+from alnb.drawn import class_balance_extra as extra
 from alnb.methods.class_balance import l1_score
 from tests.result_frames import results
 
@@ -74,9 +75,40 @@ def test_the_gains_are_paired_and_stand_beside_the_printed_ones():
     assert table["ours"].tolist() == pytest.approx([1.25, 2.25])
 
 
+def renamed(names, **about):
+    """The frame with arms called otherwise, those of no new name left out."""
+    rows = FRAME[FRAME["method"].isin(names)]
+    return rows.assign(method=rows["method"].replace(names), **about)
+
+
+def test_tiny_imagenets_table_and_figure_are_of_the_arms_it_prints_whatever_their_options():
+    arms = {"random": "random", "entropy": "bald(dropout=0.5)", "entropy_cb(lam=2.0)": "bald_cb(dropout=0.5, lam=0.1)"}
+    rows = renamed(arms, race="large_severe")
+    table = drawn.table_4_3(rows, published.published("thesis", "Table 4.3"))
+    assert table.data[["IF", "cycle", "printed"]].values.tolist() == [["0.1", 1, 0.31], ["0.1", 2, 0.10]]
+    assert table.data["ours"].tolist() == pytest.approx([1.25, 2.25])
+    assert "bald_cb" in drawn.fig_4_11c(rows).alt
+    assert drawn.fig_4_11a(rows) is drawn.fig_4_11b(rows) is None
+
+
+def test_vaal_has_its_rows_in_table_4_1():
+    rows = renamed({"random": "random", "entropy": "vaal", "entropy_cb(lam=2.0)": "vaal_cb(lam=0.15)"})
+    table = drawn.table_4_1(rows, published.published("thesis", "Table 4.1")).data
+    assert table["printed"].tolist() == [0.28, 0.24]
+    assert "vaal_cb" in drawn.fig_4_5b(rows).alt
+
+
+def test_a_loss_with_weights_is_drawn_beside_the_programme_where_it_ran():
+    both = pandas.concat([FRAME, renamed({"entropy": "entropy(class_weights='balanced')"})], ignore_index=True)
+    one = extra.loss_4(both)
+    assert "entropy(class_weights='balanced')" in one.alt
+    assert set(one.data["method"]) == {"random", "entropy", "entropy(class_weights='balanced')", "entropy_cb(lam=2.0)"}
+    assert extra.loss_4(FRAME) is None
+
+
 def test_the_pool_and_the_programme_are_told():
     assert "60 samples of the most frequent class, 9 of the rarest" in drawn.data_4(FRAME).alt
-    assert "1 choices, gap up to 0.500" in drawn.programme_4(FRAME[FRAME["seed"] == 0]).alt
+    assert "1 choices, gap up to 0.500" in extra.programme_4(FRAME[FRAME["seed"] == 0]).alt
 
 
 def test_the_variant_by_pseudo_labels_is_drawn_where_it_ran():
@@ -85,7 +117,8 @@ def test_the_variant_by_pseudo_labels_is_drawn_where_it_ran():
 
 
 @pytest.mark.parametrize("draw", [drawn.data_4, drawn.fig_4_2, drawn.fig_4_3, drawn.fig_4_4, drawn.fig_4_5a, drawn.fig_4_6b,
-                                  drawn.fig_4_7, drawn.fig_4_8, drawn.balance_4, drawn.programme_4, drawn.rivals_4])  # fmt: skip
+                                  drawn.fig_4_7, drawn.fig_4_8, drawn.fig_4_11b, drawn.balance_4, extra.loss_4, extra.programme_4,
+                                  drawn.rivals_4])  # fmt: skip
 @pytest.mark.parametrize(
     "rows", [FRAME[:0], FRAME[FRAME["kind"] == "nothing"], FRAME[(FRAME["kind"] == "test") & (FRAME["cycle"] == 0)]]
 )

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alnb import published
-from alnb.acquisition import balance, get
+from alnb.acquisition import balance, get, vaal
+from alnb.audits import class_balance as audits
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.methods import class_balance as ch4
 from alnb.store import Store
 from tests.acquisition.test_balance import instance
-from tests.acquisition.toy_view import toy_view
+from tests.acquisition.toy_view import QUICK, toy_view
 
 TINY = {"pool": 400, "initial": 30, "budget": 20, "cycles": 1, "epochs": 2, "batch": 32, "network": "small",
         "tail": "step", "imbalance": 0.3, "tail_classes": "per_seed"}  # fmt: skip
@@ -71,6 +72,51 @@ def test_entropy_with_and_without_balance():
     assert off[5.0] <= off[0.6] <= off[0.0]
     U, _ = ch4.informative(view.log_probabilities)
     assert pytest.approx(get("entropy")(view).double().numpy(), abs=1e-5) == -U
+
+
+def least_of_all(view, u, lam, budget):
+    """Eq. 4.9 by trying every choice there is: (objective, rows)."""
+    P, omega = view.probabilities.double().numpy(), ch4.required(view, budget)
+    return min(
+        (u[list(z)].sum() + lam * np.abs(omega - P[list(z)].sum(0)).sum(), z)
+        for z in itertools.combinations(range(view.size), budget)
+    )
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.05, 0.4])
+@pytest.mark.parametrize("seed", range(3))
+def test_vaal_with_balance_is_the_least_of_eq_4_9_with_how_surely_labelled_as_cost(seed, lam):
+    view, quick = toy_view(seed, U=9, C=3), QUICK["vaal"]
+    chosen = rows("vaal_cb", view, 4, lam=lam, **quick)
+    shared, rest = view.priority.argsort(), {"beta": 1.0, "adversary": 1.0, "lr": 1e-3}
+    sure = vaal.certainty(view.images[shared], view.labelled_images, torch.Generator().manual_seed(3), **quick, **rest)
+    u = np.empty(9)
+    u[shared] = 1 / (1 + np.exp(-sure.double().numpy()))
+    _, best = least_of_all(view, u, lam, 4)
+    assert set(chosen.tolist()) == set(best)
+    if not lam:  # the sign: what is asked is what the discriminator least believes to be labelled
+        assert set(chosen.tolist()) == set(np.argsort(u)[:4].tolist()) == set(rows("vaal", view, 4, **quick).tolist())
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.05, 0.4])
+@pytest.mark.parametrize("seed", range(3))
+def test_bald_with_balance_is_the_least_with_minus_the_mutual_information_as_cost(seed, lam):
+    view = toy_view(seed, U=9, C=3)
+    p = view.dropout_probabilities(20).double().numpy()
+    entropy = lambda p: -(p * np.log(p)).sum(-1)
+    u = -(entropy(p.mean(0)) - entropy(p).mean(0))
+    chosen = rows("bald_cb", view, 4, lam=lam, passes=20)
+    _, best = least_of_all(view, u, lam, 4)
+    assert set(chosen.tolist()) == set(best)
+    if not lam:
+        assert set(chosen.tolist()) == set(np.argsort(u)[:4].tolist()) == set(rows("bald", view, 4, passes=20).tolist())
+
+
+@pytest.mark.parametrize("arm", ["entropy_cb", "entropy_cb_permuted", "k_center_cb", "vaal_cb", "bald_cb"])
+def test_a_lambda_below_zero_is_refused_in_the_grid(arm):
+    race = {"dataset": "digits", "seeds": 1, "arms": [f"{arm}(lam=-0.5)"], "dropout": 0.5}
+    with pytest.raises(BadRequest, match=r"few: .*lam = -0.5; accepted: a finite number, 0 or more"):
+        ch4.grid(race, **TINY)
 
 
 def test_omega_is_from_the_labels_so_far():
@@ -176,7 +222,16 @@ def test_the_first_labels_are_set_aside_in_every_race():
 
 
 def test_the_chapters_own_arithmetic():
-    found = published.audit("thesis", "4", checks=[ch4.mean_gains, ch4.least_gains]).set_index("check")
+    found = published.audit("thesis", "4", checks=audits.CHECKS).set_index("check")
     assert len(found) >= 6
     assert found.loc["Fig. 4.6: mean gain, cifar-100, vaal_cb", "computed"] == pytest.approx(2.8525)
     assert not found.loc["Table 4.3: least gain, tiny-imagenet, entropy_cb", "agrees"]
+    assert found.loc["Table 4.3: least gain, tiny-imagenet, bald_cb", "computed"] == 0.07
+    step = found.loc["Fig. 4.5: least step of the gain, cifar-10, vaal_cb"]
+    assert step["agrees"]
+    assert step["computed"] == pytest.approx(1.19 - 1.08)
+    rise = {method: found.loc[f"Fig. 4.6: least rise of the gain, cifar-100, {method}"] for method in ("entropy_cb", "vaal_cb")}
+    assert rise["entropy_cb"]["computed"] == pytest.approx((1.16 + 1.76 + 1.44 + 1.63 - 1.37 - 1.40 - 1.96 - 1.82) / 4)
+    assert [bool(row["agrees"]) for row in rise.values()] == [False, True]
+    (saved,) = found.loc[found.index.str.contains("labels saved"), "computed"]
+    assert saved == 5000

@@ -31,26 +31,27 @@ def _known(option: str):
     return name, versions[version]
 
 
-def _path(option: str) -> Path:
+def path(option: str) -> Path:
+    """Where the weights lie. BadRequest where they do not, with what fetches them."""
     import torch
 
     name, about = _known(option)
-    path = Path(torch.hub.get_dir()) / "checkpoints" / about.url.rpartition("/")[2]
-    if not path.is_file():
+    file = Path(torch.hub.get_dir()) / "checkpoints" / about.url.rpartition("/")[2]
+    if not file.is_file():
         raise BadRequest(
-            f"the weights of torchvision:{name} are not in torch's cache ({path}); to fetch them: "
+            f"the weights of torchvision:{name} are not in torch's cache ({file}); to fetch them: "
             f'python -c \'import torchvision; torchvision.models.get_model("{name}", weights="{about.name}")\''
         )
-    return path
+    return file
 
 
 @functools.cache
 def weights(option: str) -> str:
     """The file's SHA-256, whose first digits stand in its name. BadRequest if they do not."""
-    path = _path(option)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not found.startswith(stated := path.stem.rpartition("-")[2]):
-        raise BadRequest(f"{path} is damaged: its SHA-256 begins with {found[:8]}, not {stated}")
+    file = path(option)
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if not found.startswith(stated := file.stem.rpartition("-")[2]):
+        raise BadRequest(f"{file} is damaged: its SHA-256 begins with {found[:8]}, not {stated}")
     return found
 
 
@@ -61,7 +62,7 @@ def load(option: str, px: int):
     name, _ = _known(option)
     network = models.get_model(name, weights=None)
     weights(option)
-    network.load_state_dict(torch.load(_path(option), weights_only=True, map_location="cpu"))
+    network.load_state_dict(torch.load(path(option), weights_only=True, map_location="cpu"))
     last = [each for each, part in network.named_modules() if isinstance(part, torch.nn.Linear)][-1]
     parent, _, child = last.rpartition(".")
     setattr(network.get_submodule(parent), child, torch.nn.Identity())
