@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from alnb import cycle, races
 from alnb.acquisition import describe, parse_arm, score, select, write_arm
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
-from alnb.runs import Run, State, Step, Study, torch_stream
+from alnb.runs import Run, State, Step, Study, study, torch_stream
 from alnb.tasks import classification
 from alnb.tasks.classes import Classes
 
@@ -449,20 +449,32 @@ def grid(
     game_lambda2: float = 10.0,
     game_flip: bool = False,
     game_code: bool = False,
+    joint_weight: float = 0.1,
+    joint_preset: str = "l2r",
+    joint_epochs: int = 0,
+    joint_milestones: Sequence[float] = (),
     **shared,
 ) -> list[Run]:
     """Every run of the notebook (see alnb/races.py): ten classes (`few`), many, and ten with the first labels of algorithm 1
     (`start`). game_...: what all arms of SRAAL have in common, unless one says otherwise (`sraal`; game_latent: of both codes);
     they are no part of an arm's name. Raises BadRequest for what cannot be.
+
+    joint_...: the same for `ll4al` and `random_joint` (Random, on LL4AL's target), see `arm` in methods/learning_to_rank.py,
+    which trains them; epochs 0 and no milestones: the target's. What `ll4al` asks trains the plain target too.
     """
     game = {"steps": game_steps, "batch": game_batch, "width": game_width, "latent": game_latent, "semantic": game_latent,
             "lr": game_lr, "decay": game_decay, "lambda2": game_lambda2, "flip": game_flip, "code": game_code}  # fmt: skip
+    joint = {"joint_weight": joint_weight, "preset": joint_preset}
+    joint |= {"epochs": joint_epochs} if joint_epochs else {}
+    joint |= {"milestones": list(joint_milestones)} if joint_milestones else {}
 
     def special(name, options, dataset, seed, settings):
-        if name != "sraal":
-            return None
-        run = races.method_run(STUDY.name, dataset, write_arm(name, game | options), seed, settings)
-        return [dataclasses.replace(run, arm=write_arm(name, options) if options else "")]
+        label = write_arm(name, {option: value for option, value in options.items() if option != "retrain"})
+        if name == "sraal":
+            run = races.method_run(STUDY.name, dataset, write_arm(name, game | options), seed, settings)
+            return [dataclasses.replace(run, arm=label if options else "")]
+        made = study("learning_to_rank").arm(STUDY.name, name, joint | options, dataset, seed, settings)
+        return made and [dataclasses.replace(run, arm=label + " retrained" * (run.method == cycle.RETRAINED)) for run in made]
 
     return races.grid(STUDY.name, dict(zip(RACES, (few, many, start))), shared, special)
 
