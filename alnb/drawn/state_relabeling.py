@@ -1,7 +1,7 @@
 """The figures and tables of SRAAL, one function an artefact: rows in, a `figures.Drawing` out.
 
-`results` is what `nb.run` gave: the races "few" (ten classes), "many" and "start" (ten classes, the first labels by algorithm
-1). What cannot be drawn is said, and None.
+`results` is what `nb.run` gave: the races "few" (ten classes), "many", "start" (ten classes, the first labels by algorithm 1) and
+"caltech". What cannot be drawn is said, and None.
 """
 
 from __future__ import annotations
@@ -144,6 +144,11 @@ def fig_3a(results) -> Drawing | None:
 def fig_3b(results) -> Drawing | None:
     """Fig. 3, right: many classes."""
     return _printed(results, "many")
+
+
+def fig_4(results) -> Drawing | None:
+    """Fig. 4: Caltech-101, few images of a class, and not of each as many."""
+    return _printed(results, "caltech")
 
 
 def _printed(results, race: str) -> Drawing | None:

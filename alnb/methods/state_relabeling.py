@@ -432,13 +432,14 @@ STUDY = Study(
     "state_relabeling", 1, step, Settings, cycle.steps, seconds, Classes.metrics, lambda dataset: Classes.offers, check
 )
 
-RACES = ("few", "many", "start")
+RACES = ("few", "many", "start", "caltech")
 
 
 def grid(
     few: Mapping[str, Any],
     many: Mapping[str, Any] = {},
     start: Mapping[str, Any] = {},
+    caltech: Mapping[str, Any] = {},
     *,
     game_steps: int = 150,
     game_batch: int = 32,
@@ -455,8 +456,8 @@ def grid(
     joint_milestones: Sequence[float] = (),
     **shared,
 ) -> list[Run]:
-    """Every run of the notebook (see alnb/races.py): ten classes (`few`), many, and ten with the first labels of algorithm 1
-    (`start`). game_...: what all arms of SRAAL have in common, unless one says otherwise (`sraal`; game_latent: of both codes);
+    """Every run of the notebook (see alnb/races.py): ten classes (`few`), many, ten with the first labels of algorithm 1
+    (`start`), and Caltech-101, or a stand-in with few images of a class and not of each as many. game_...: what all arms of SRAAL have in common, unless one says otherwise (`sraal`; game_latent: of both codes);
     they are no part of an arm's name. Raises BadRequest for what cannot be.
 
     joint_...: the same for `ll4al` and `random_joint` (Random, on LL4AL's target), see `arm` in methods/learning_to_rank.py,
@@ -476,7 +477,7 @@ def grid(
         made = study("learning_to_rank").arm(STUDY.name, name, joint | options, dataset, seed, settings)
         return made and [dataclasses.replace(run, arm=label + " retrained" * (run.method == cycle.RETRAINED)) for run in made]
 
-    return races.grid(STUDY.name, dict(zip(RACES, (few, many, start))), shared, special)
+    return races.grid(STUDY.name, dict(zip(RACES, (few, many, start, caltech))), shared, special)
 
 
 # --- what is special in the paper's claims ------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def race(name, more=0.0):
 
 
 FEW = race("few")
-FRAME = pandas.concat([FEW, race("many"), race("start", 5.0)], ignore_index=True)
+FRAME = pandas.concat([FEW, race("many"), race("start", 5.0), race("caltech")], ignore_index=True)
 TABLE = published.published("sraal", "Table 1")
 
 
@@ -104,7 +104,7 @@ def table_1(rows):
     return drawn.table_1(rows, TABLE)
 
 
-DRAWINGS = (drawn.asked_5, drawn.fig_3a, drawn.fig_3b, drawn.fig_6, drawn.fig_7, drawn.rivals_5, table_1)
+DRAWINGS = (drawn.asked_5, drawn.fig_3a, drawn.fig_3b, drawn.fig_4, drawn.fig_6, drawn.fig_7, drawn.rivals_5, table_1)
 FIRST = FRAME[(FRAME["kind"] == "test") & (FRAME["cycle"] == 0)]
 
 

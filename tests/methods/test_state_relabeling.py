@@ -536,7 +536,8 @@ def test_the_two_starts_are_compared_seed_by_seed():
 def test_the_papers_own_arithmetic_formulas_and_words():
     found = published.audit("sraal", checks=audits.CHECKS).set_index("check")["agrees"]
     failing = [check for check, agrees in found.items() if not agrees]
-    assert len(failing) == 4
+    assert len(failing) == 5
+    assert any("caltech-101" in check for check in failing)  # 9,146 printed, 9,144 in the archive
     assert failing[0].startswith("eq. (4): MINVar, denominator 1 - C as printed")
     assert found["Table 1: least gain on sraal(indicator='entropy') is above 0"]
     assert found["sec. 4.1.1: gain, cifar-10, all_data"]
