@@ -299,7 +299,7 @@ def seconds(run: Run) -> float:
     if run.method == cycle.ALL:
         return classification.seconds(run, [pool], 0)
     sizes = [o.initial] if run.method == cycle.FIRST else [
-        o.initial + o.budget * c for c in range(o.cycles + 2 - run.steps, o.cycles + 1)
+        o.initial + o.budget * c for c in range(o.cycles + 2 - cycle.trainings(run), o.cycles + 1)
     ]  # fmt: skip
     taken = classification.seconds(run, sizes, 0)
     if SORTER in run.needs:
