@@ -20,8 +20,8 @@ from alnb.acquisition import describe, score
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, coerce, study
-from alnb.tasks import classification, loss_prediction
-from alnb.tasks.loss_prediction import OFFERS, LossPrediction, WithModules
+from alnb.tasks import classification, features, loss_prediction
+from alnb.tasks.loss_prediction import OFFERS, FeatureLossPrediction, LossPrediction, WithModules
 
 # --- the method ---------------------------------------------------------------------------------------------------------
 
@@ -116,8 +116,8 @@ SORTER = "sorter"
 
 
 class Ranking(WithModules):
-    """What a task of images is with the modules of an arm, whatever its network is trained for. The first training has every module of APART, where it needs a sorter; a joint one has LL4AL's; a
-    later cycle has its arm's."""
+    """What a task of images is with the modules of an arm, whatever its network is trained for. The first training has
+    every module of APART, where it needs a sorter; a joint one has LL4AL's; a later cycle has its arm's."""
 
     @functools.cached_property
     def modules(self) -> dict[str, str]:
@@ -183,6 +183,18 @@ class Ranked(Ranking, LossPrediction):
         return signals(logits), losses(logits, targets)
 
 
+class RankedFeatures(Ranking, FeatureLossPrediction):
+    """Classification of frozen features, see tasks.Task."""
+
+    def judged(self, model, samples=None):
+        """As `Ranked.judged`."""
+        import torch
+
+        with torch.no_grad():
+            logits = model.eval()(self.given(samples))
+        return signals(logits), losses(logits, self.test_targets if samples is None else self.targets[samples])
+
+
 BEYOND = {kind: module for kind, module in tasks.by_kind().items() if kind != classification.KIND}
 
 
@@ -246,8 +258,8 @@ def rankings(now: Now, model) -> list[dict]:
     (name,) = task.modules
     seen = {}
     for where, samples in {"test": None, "pool": now.candidates}.items():
-        (free, true), images = task.judged(model, samples), task.test_images if samples is None else task.images[samples]
-        seen[where] = {"": task.predicted_losses(model, images)[name].cpu(), **free}, true
+        free, true = task.judged(model, samples)
+        seen[where] = {"": task.predicted_losses(model, task.given(samples))[name].cpu(), **free}, true
     asked = min(o.budget, len(now.candidates))
     for end in seen["test"][0]:
         row["spearman" + end] = correlation(seen["test"][0][end], seen["test"][1])
@@ -320,23 +332,27 @@ def sorter_error(f_sort, l_pre) -> float:
 
 
 @dataclass(frozen=True)
-class Settings(CycleSettings, loss_prediction.Settings, *(module.Settings for module in BEYOND.values())):
-    """Those of the cycle, of classification, of the modules, and of each task beyond classification."""
+class Settings(
+    CycleSettings, loss_prediction.Settings, features.Settings, *(module.Settings for module in BEYOND.values())
+):  # fmt: skip
+    """Those of the cycle, of classification, of images or of frozen features, of the modules, and of each task beyond."""
 
 
 def step(run: Run, state: State) -> Step:
-    return cycle.step(run, state, task_of(kind_of(run.dataset)), fit=fit)
+    task = RankedFeatures if features.is_features(run.options) else task_of(kind_of(run.dataset))
+    return cycle.step(run, state, task, fit=fit)
 
 
 def seconds(run: Run) -> float:
     """Rough seconds of a whole run on one core; a step of the sorter: measured."""
     o, of = run.options, BEYOND.get(kind_of(run.dataset), classification)
+    seconds_of = features.seconds if features.is_features(o) else of.seconds
     if run.method == cycle.ALL:
-        return of.seconds(run, [of.pool_size(run)], 0)
+        return seconds_of(run, [of.pool_size(run)], 0)
     sizes = [o.initial] if run.method == cycle.FIRST else [
         o.initial + o.budget * c for c in range(o.cycles + 2 - cycle.trainings(run), o.cycles + 1)
     ]  # fmt: skip
-    taken = of.seconds(run, sizes, 0)
+    taken = seconds_of(run, sizes, 0)
     if SORTER in run.needs:
         each = study(SORTER).seconds(run.needs[SORTER]) / (lists := run.needs[SORTER].options).epochs / lists.lists
         taken += 6 * each * o.epochs * sum(sizes) / o.batch  # a list alone takes longer than one among many
@@ -350,10 +366,27 @@ def check(run: Run) -> None:
         BEYOND[kind].check(o, run.dataset)
         loss_prediction.check_modules(o)
     else:
-        loss_prediction.check(o, run.dataset)
+        features.check(run)
+        loss_prediction.check(o)
+    if features.is_features(o):
+        _check_features(run, kind)
     races.check_cycles(run, BEYOND.get(kind, classification).pool_size(run))
     if o.joint and SORTER in run.needs:
         raise BadRequest(f"joint = {o.joint}: only ll4al and random_joint change the target")
+
+
+def _check_features(run: Run, kind: str) -> None:
+    """BadRequest for what has no sense beside a head on frozen features."""
+    if kind in BEYOND:
+        raise BadRequest(f"task = 'features': {run.dataset} is not of classes")
+    if run.options.head == "svm":
+        raise BadRequest("head = 'svm': modules are trained beside a network, step by step; head = 'sgd' has steps")
+    if run.options.joint:
+        raise BadRequest(f"joint = {run.options.joint}: frozen features learn nothing from it; pairs_apart is LL4AL's module there")
+
+
+def network(run: Run) -> str:
+    return features.network(run.options) if features.is_features(run.options) else run.options.network
 
 
 JOINT = ("ll4al", "random_joint")
@@ -396,7 +429,8 @@ def arm(
 
 STUDY = Study(
     "learning_to_rank", 1, step, Settings, cycle.steps, seconds,
-    lambda dataset: task_of(kind_of(dataset)).metrics(dataset), lambda dataset: task_of(kind_of(dataset)).offers, check, arm=arm,
+    lambda dataset: task_of(kind_of(dataset)).metrics(dataset), lambda dataset: task_of(kind_of(dataset)).offers, check, network,
+    arm=arm, prepare=features.prepare,
 )  # fmt: skip
 
 
@@ -436,7 +470,9 @@ def grid(
 
     for name in given:
         race = races.resolved(name, given)
-        if race.get("dataset") and kind_of(race["dataset"]) in BEYOND:
+        if race.get("task") == "features":
+            given[name] = features.race(race)
+        elif race.get("dataset") and kind_of(race["dataset"]) in BEYOND:
             given[name] = {n: STUDY.defaults[n] for n in shared if n in STUDY.defaults} | race
     made = races.grid(STUDY.name, given, shared, special)
     return [run for length in dict.fromkeys(lengths) for run in study(SORTER).arm(sorter, length)] + made

@@ -211,6 +211,12 @@ class Features(Classes):
         network.dropout = self.options.dropout
         return network
 
+    def loss(self, network, cycle: int, member: int = 0):
+        """What training minimises (see `learning.losses`): a task of its own may bring another."""
+        from alnb.learning.losses import cross_entropy
+
+        return cross_entropy
+
     def train(
         self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None
     ) -> tuple[Any, dict | None]:
@@ -229,7 +235,10 @@ class Features(Classes):
         recorder = None if watched is None else TensorRecorder(self.x[watched], self.classes)
         order = self._stream("data order", cycle, member)
         watch = recorder and self._timed(recorder)
-        train(network, Tensors(x, labels), recipe(self.options), order=order, augment=None, after_epoch=watch)
+        train(
+            network, Tensors(x, labels), recipe(self.options), loss=self.loss(network, cycle, member), order=order,
+            augment=None, after_epoch=watch,
+        )  # fmt: skip
         network.eval()
         if recorder is None:
             return network, None

@@ -17,6 +17,7 @@ from alnb.errors import BadRequest
 from alnb.runs import Run, State
 from alnb.tasks import classification
 from alnb.tasks.classification import Classification
+from alnb.tasks.features import Features
 from alnb.tasks.training import recipe
 
 
@@ -44,9 +45,8 @@ class Settings(classification.Settings, ModuleSettings):
     border: int = -1
 
 
-def check(settings: Settings, dataset: str) -> None:
-    """BadRequest for a recipe that cannot train."""
-    classification.check(settings, dataset)
+def check(settings: Settings) -> None:
+    """BadRequest for modules beside a classification that cannot be; its own recipe is checked by its task."""
     check_modules(settings)
     if settings.border < -1:
         raise BadRequest(f"border = {settings.border}: expected pixels, 0 or more, or -1 for the dataset's own")
@@ -138,6 +138,10 @@ class WithModules:
 
         return predict(network, images, **self.look_with)
 
+    def given(self, samples=None):
+        """What the network is given of samples of the pool, as they are; None: of the test set."""
+        return self.test_images if samples is None else self.images[samples]
+
     def look(self, model, cycle: int, candidates, labelled, labels, record) -> Seen:
         return Seen(super().look(model, cycle, candidates, labelled, labels, record), self, model, cycle, candidates)
 
@@ -169,3 +173,26 @@ class LossPrediction(WithModules, Classification):
         super().__init__(run, state)
         if self.options.border >= 0:
             self.data = dataclasses.replace(self.data, crop=self.options.border)
+
+
+class FeatureLossPrediction(WithModules, Features):
+    """Classification of frozen features with modules, whose one block is what the head is given."""
+
+    offers = Features.offers | OFFERS
+
+    def given(self, samples=None):
+        return self.test_x if samples is None else self.x[samples]
+
+    def predicted_losses(self, network, x) -> dict:
+        """{module: (N,)} of features x (N, D)."""
+        import torch
+
+        with torch.no_grad():
+            pooled = network.eval().pools(x)
+            return {name: one(pooled) for name, one in network.predictors.items()}
+
+    def _acquisition_images(self, samples, cycle: int):
+        return self.x[samples]
+
+    def _blocks(self, weights, name: str) -> str:
+        return self.modules.get(name, "last")  # one block either way: only the slope of its module differs
