@@ -278,7 +278,7 @@ FROZEN = {"dataset": "digits", "task": "features", "encoder": "pixels", "px": 0}
 def test_modules_beside_a_head_on_frozen_features_leave_it_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setenv("ALNB_DATA", str(tmp_path))  # where features are kept, and below what they are
     monkeypatch.setattr("alnb.learning.frozen.DESCRIBED", tmp_path / "described")
-    arms = ["l2r", "pairs_apart", "random", "least_confidence"]
+    arms = ["l2r", "pairs_apart", "random"]
     runs = {run.method: run for run in l2r.grid(FROZEN | {"arms": arms}, **TINY)}
     store = Store(tmp_path / "store")
     assert not drive(runs.values(), store, workers=1).failed
@@ -297,7 +297,7 @@ def test_modules_beside_a_head_on_frozen_features_leave_it_as_it_is(tmp_path, mo
     torch.testing.assert_close(get("pairs_apart")(view), by_hand)
     ranking = [row for row in store.read(runs["l2r"]).rows if row["kind"] == "ranking"]
     assert [row["cycle"] for row in ranking] == [0, 1]
-    logits = network(task.given())
+    logits = network(task.given()).detach()
     said = l2r.correlation(l2r.signals(logits)["_p_max"], l2r.losses(logits, task.test_targets))
     assert ranking[0]["spearman_p_max"] == pytest.approx(said)
     assert {row["network"] for row in store.frame([run]).to_dict("records") if row["kind"] == "test"} == {"linear head on pixels"}
