@@ -1,8 +1,8 @@
 """The pool-based active-learning cycle: train, evaluate, choose, ask; again.
 
-One step of a run is one cycle. `Pool` owns what is labelled, the `View` is all a strategy may look at, the task
-(alnb/tasks) brings data, model and metrics. Between steps the driver asks for the labels. `loop` is the same without
-runs, steps and a store: start reading there. Which runs a notebook asks for is in alnb/races.py.
+One step of a run is one cycle, or a part of one where a choice takes long. `Pool` owns what is labelled, the `View` is all
+a strategy may look at, the task (alnb/tasks) brings data, model and metrics. Between steps the driver asks for the labels.
+`loop` is the same without runs, steps and a store: start reading there. Which runs a notebook asks for is in alnb/races.py.
 
 The first training of a seed is the same for every method, so it is a run of its own (FIRST): it leaves its weights and
 what every epoch predicted for the pool, and each method's first step chooses from them.
@@ -248,8 +248,12 @@ def step(
     look at the labels of the pool, for figures. strategy: who asks, the run's method if left out. ranked(now): how many
     candidates `after` wants in the order of the strategy, beyond the batch.
     """
+    parts = acquisition.parts(run.method, run.options.strategy)
+    index, done = divmod(state.index, len(parts))  # parts of this cycle's choice that are done
+    if len(parts) > 1:  # dropout is that of a choice in one step
+        seed_globals(run, index)
     task = task_type(run, state)
-    options, cycle = run.options, state.index + offset(run)
+    options, cycle = run.options, index + offset(run)
     if run.method == ALL:
         model, _ = task.train(range(task.size), task.labels(range(task.size), {}), cycle)
         return Step([evaluation(task, model, cycle, range(task.size))], done=True)
@@ -263,13 +267,18 @@ def step(
     candidates = Pool(task.size, labelled).candidates(run.seed, cycle, options.subset)
     labels = task.labels(labelled, dict(zip(_positions(task, answers), answers.values())))
     now = Now(run, state, task, strategy, cycle, cycle == options.cycles, labelled, labels, candidates)
-    fitted = fit(now)
+    fitted = _fitted(state, task) if done else fit(now)
     data = {"labelled": own} | ({"answers": list(answers.items())} if answers else {}) | fitted.data
     if now.last:
         return Step(fitted.rows, data, blobs=_kept(run, fitted), done=True)
     left = candidates if fitted.candidates is None else fitted.candidates
     view = View(task, fitted.model, cycle, left, labelled, labels, fitted.record, strategy.oracle)
-    choice, row = choose(now, view, ranked(now))
+    part = None
+    if len(parts) > 1:
+        part = acquisition.Part(*parts[done], state.blobs[GAME] if done else None)
+    choice, row = choose(now, view, ranked(now), part)
+    if isinstance(choice, dict):
+        return Step(fitted.rows, data, blobs=_going_on(fitted, choice), timings=task.timings)
     rows = [*fitted.rows, {**row, "cycle": cycle}]
     if after:
         more, known = after(now, view, choice, fitted)
@@ -283,13 +292,40 @@ def _kept(run: Run, fitted: Fitted) -> dict:
     return fitted.blobs if run.options.start == "last" else {}
 
 
-def choose(now: Now, view: View, ranked: int = 0):
-    """The strategy's choice and its row of results; the seconds it took go to timings["choosing"]."""
+# what a choice in parts leaves to the next one, beside what a cycle does
+GAME, MODEL, RECORD, LEFT = "choosing", "choosing_model", "choosing_record", "choosing_from"
+
+
+def _going_on(fitted: Fitted, game: dict) -> dict:
+    """The blobs of a step that ends within a choice: what `fit` gave, so that it is not done again, and the strategy's."""
+    import torch
+
+    blobs = {**fitted.blobs, GAME: game, MODEL: fitted.model.state_dict()}
+    if fitted.record is not None:
+        blobs[RECORD] = fitted.record
+    if fitted.candidates is not None:
+        blobs[LEFT] = {"rows": torch.as_tensor(fitted.candidates)}
+    return blobs
+
+
+def _fitted(state: State, task) -> Fitted:
+    """What `fit` gave in the step in which the choice began."""
+    own = {name: blob for name, blob in state.blobs.items() if name not in (GAME, MODEL, RECORD, LEFT)}
+    left = state.blobs[LEFT]["rows"].numpy() if LEFT in state.blobs else None
+    data = {name: value for name, value in state.data.items() if name not in ("labelled", "answers")}
+    return Fitted(task.restore(state.blobs[MODEL]), state.blobs.get(RECORD), [], left, own, data)
+
+
+def choose(now: Now, view: View, ranked: int = 0, part=None):
+    """The strategy's choice, or what a `part` of it leaves, and its row of results; the seconds it took go to
+    timings["choosing"]."""
     began = time.perf_counter()
     options = now.run.options
     rng = stream(now.run, now.strategy, now.cycle)
-    choice = now.strategy.choose(view, options.budget, rng, ranked=ranked, **options.strategy)
+    choice = now.strategy.choose(view, options.budget, rng, ranked=ranked, part=part, **options.strategy)
     now.task.timings["choosing"] = time.perf_counter() - began
+    if isinstance(choice, dict):
+        return choice, {}
     return choice, {"kind": "choice", "asked": options.budget, "tied_share": choice.tied_share}
 
 
@@ -298,8 +334,14 @@ def offset(run: Run) -> int:
     return run.needs[BEFORE].options.cycles if BEFORE in run.needs else 0
 
 
-def steps(run: Run) -> int:
+def trainings(run: Run) -> int:
+    """The cycles of a run, the first and the last one's training among them."""
     return 1 if run.method in (FIRST, ALL) else run.options.cycles + 1 - offset(run)
+
+
+def steps(run: Run) -> int:
+    """One a cycle, but a step for each part of a choice that takes several; nothing is chosen in the last cycle."""
+    return (trainings(run) - 1) * len(acquisition.parts(run.method, run.options.strategy)) + 1
 
 
 def _known(run: Run, state: State, cycle: int) -> tuple[list[int], dict[int, Any]]:
@@ -312,7 +354,7 @@ def _known(run: Run, state: State, cycle: int) -> tuple[list[int], dict[int, Any
     labelled, answers = state.data["labelled"] + state.queries, dict(state.data.get("answers", []))
     if state.answers is not None:
         answers |= dict(zip(state.queries, state.answers, strict=True))
-    elif run.options.annotator != TRUTH:
+    elif run.options.annotator != TRUTH and state.queries:
         raise BadRequest(f"{run} asks {run.options.annotator}: give `drive` an oracle that answers")
     return labelled, answers
 

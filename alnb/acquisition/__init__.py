@@ -63,7 +63,7 @@ class Choice:
 class Strategy:
     """`kind` is "score" or "select", `source` a citation, `parameters` its keyword-only arguments and their defaults.
     `nested`: a smaller batch is the beginning of a larger one, as for all scores. `label`, which the key of a run
-    holds, is the name, or name@<8 hex of its source> for a strategy defined outside alnb."""
+    holds, is the name, or name@<8 hex of its source> for a strategy defined outside alnb. `parted`: see `select`."""
 
     name: str
     kind: str
@@ -73,6 +73,7 @@ class Strategy:
     source: str
     nested: bool
     label: str
+    parted: str = ""
 
     @functools.cached_property
     def parameters(self) -> dict:
@@ -81,9 +82,12 @@ class Strategy:
     def __call__(self, *args, **kwargs):
         return self.function(*args, **kwargs)
 
-    def choose(self, view, budget: int, rng, *, ranked: int = 0, **parameters) -> Choice:
+    def choose(
+        self, view, budget: int, rng, *, ranked: int = 0, part: Part | None = None, **parameters
+    ) -> Choice | dict:
         """The `budget` candidates to label. `rng`: the torch.Generator (CPU) of this strategy and cycle. `ranked`: how
         many a figure wants ranked; asked of a nested strategy only, whose batch is the beginning of a larger one.
+        `part`: what is to be done of a choice in parts, all of it if None; what it leaves, where it is not the last.
 
         Raises BadRequest for a budget outside 1..U, for NaN in what the strategy needs or gives, and for a result
         of the wrong shape, out of range or with a repeated row.
@@ -95,7 +99,10 @@ class Strategy:
         if self.kind == "score":
             return self._best(self.function(view, **parameters), view, budget)
         wanted = max(budget, min(ranked, view.size)) if self.nested else budget
-        ranking = self._checked_rows(self.function(view, wanted, rng, **parameters), view.size, wanted)
+        given = self.function(view, wanted, rng, *[part] * (part is not None), **parameters)
+        if part is not None and isinstance(given, dict):
+            return given
+        ranking = self._checked_rows(given, view.size, wanted)
         return Choice(ranking[:budget], float("nan"), ranking)
 
     def _refused(self, given, accepted):
@@ -150,19 +157,48 @@ class Strategy:
         # alnb's own strategies travel by name; others by value, and are known by name where they arrive
         if self.label == self.name:
             return get, (self.name,)
-        facts = (self.name, self.kind, self.needs, self.oracle, self.source, self.nested, self.label)
+        facts = (self.name, self.kind, self.needs, self.oracle, self.source, self.nested, self.label, self.parted)
         return _arrive, (_by_value(self.function), *facts)
 
 
 def score(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = ""):
     """Decorator of `f(view) -> (U,)` scores, larger = ask first. `needs`: fields of the view; `source`: a citation.
     BadRequest where the parentheses are missing: @score takes a name."""
-    return functools.partial(_strategy, _named(name, "score"), "score", needs, oracle, source, True)
+    return functools.partial(_strategy, _named(name, "score"), "score", needs, oracle, source, True, "")
 
 
-def select(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = "", nested: bool = False):
-    """Decorator of `f(view, budget, rng) -> rows` of the candidates, best first. `nested`: see `Strategy`."""
-    return functools.partial(_strategy, _named(name, "select"), "select", needs, oracle, source, nested)
+def select(
+    name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = "", nested: bool = False, parted: str = ""
+):  # fmt: skip
+    """Decorator of `f(view, budget, rng) -> rows` of the candidates, best first. `nested`: see `Strategy`.
+
+    parted: the option of f that counts the updates of a model of its own. With more than PART of them a choice takes several
+    steps of a run. f takes then a fourth argument, part=None, the `Part` to be done, and gives what it leaves, a nested dict
+    of tensors, where updates are left to do; the rows are the same, bit for bit, in however many parts.
+    """
+    return functools.partial(_strategy, _named(name, "select"), "select", needs, oracle, source, nested, parted)
+
+
+PART = 1000  # updates in a step: some minutes of the published networks of VAAL and SRAAL on a GPU
+
+
+@dataclass(frozen=True)
+class Part:
+    """Updates `begin` to `end` of a choice, and what the part before it left (None: it is the first)."""
+
+    begin: int
+    end: int
+    state: dict | None = None
+
+
+def parts(name: str, options: dict) -> list[tuple[int, int]]:
+    """(begin, end) of each part of a choice; [(0, 0)], one, of a strategy that is not parted or has few updates, and of an
+    arm that is no strategy."""
+    about = _find_local(name) or _entries().get(name)
+    updates = (about.parameters | dict(options))[about.parted] if about and about.parted else 0
+    if updates <= PART:
+        return [(0, 0)]
+    return [(begin, min(begin + PART, updates)) for begin in range(0, updates, PART)]
 
 
 def _named(name, kind):
@@ -188,6 +224,7 @@ class Entry:
     nested: bool
     parameters: dict
     checked: bool = False  # beside it is a function check_<name>(**options)
+    parted: str = ""
 
 
 def parse_arm(arm: str) -> tuple[str, dict]:
@@ -222,7 +259,7 @@ def describe(name: str) -> Entry:
     """Needs, oracle mark, kind and citation of a strategy; BadRequest for an unknown name."""
     if found := _find_local(name):
         facts = (found.kind, found.needs, found.oracle, found.source, found.nested, found.parameters)
-        return Entry(found.label, found.function.__module__, *facts, {})
+        return Entry(found.label, found.function.__module__, *facts, {}, parted=found.parted)
     return _entries()[_known(name)]
 
 
@@ -306,14 +343,15 @@ def _read(path, module, changed):
                 needs = _names(given.get("needs", ()))
                 nested = kind == "score" or given.get("nested", False)
                 facts = (given.get("oracle", False), given.get("source", ""), nested, options)
-                found.append(Entry(name, module, kind, needs, *facts, f"check_{name}" in beside))
+                parted = given.get("parted", "")
+                found.append(Entry(name, module, kind, needs, *facts, f"check_{name}" in beside, parted))
     return found
 
 
 # --- what is defined outside, in a notebook cell ------------------------------------------------------------
 
 
-def _strategy(name, kind, needs, oracle, source, nested, function):
+def _strategy(name, kind, needs, oracle, source, nested, parted, function):
     needs = _names(needs)
     local.pop(name, None) if isinstance(name, str) else None  # a definition that fails never races the one before it
     if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9_]*", name):
@@ -325,19 +363,20 @@ def _strategy(name, kind, needs, oracle, source, nested, function):
             raise BadRequest(f"strategy {name!r} needs {field!r}; accepted: names of fields of the view")
     if "truth" in needs and not oracle:
         raise BadRequest(f"strategy {name!r} needs the true classes: only a strategy marked oracle=True may")
+    wanted = ("view", "budget", "rng", "part")[: 1 if kind == "score" else 3 + bool(parted)]
     try:
-        inspect.signature(function).bind(*("view", "budget", "rng")[: 1 if kind == "score" else 3])
+        inspect.signature(function).bind(*wanted)
     except TypeError:
-        wanted = "(view)" if kind == "score" else "(view, budget, rng)"
+        wanted = f"({', '.join(wanted)})"
         raise BadRequest(f"strategy {name!r} takes {inspect.signature(function)}; accepted: {wanted}") from None
     if (function.__module__ or "").split(".")[0] == "alnb":
-        return Strategy(name, kind, function, needs, oracle, source, nested, name)
+        return Strategy(name, kind, function, needs, oracle, source, nested, name, parted)
     if name in _entries():
         raise BadRequest(f"strategy name {name!r} is taken by {_entries()[name].module}; accepted: any other")
     digest = hashlib.sha256()
     fingerprint(function, f"strategy {name!r}", function.__module__, digest)
     label = f"{name}@{digest.hexdigest()[:8]}"
-    strategy = local[name] = Strategy(name, kind, function, needs, oracle, source, nested, label)
+    strategy = local[name] = Strategy(name, kind, function, needs, oracle, source, nested, label, parted)
     return strategy
 
 

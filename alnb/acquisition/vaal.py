@@ -25,11 +25,13 @@ SMALLEST = 8  # px, the shorter side of an image
     needs=("images", "labelled_images"),
     source="Sinha, Ebrahimi, Darrell, Variational adversarial active learning, ICCV 2019",
     nested=True,
+    parted="steps",
 )
 def vaal(
     view,
     budget,
     rng,
+    part=None,
     *,
     steps: int = 150,
     batch: int = 32,
@@ -44,20 +46,25 @@ def vaal(
     """(budget,) rows: the candidates of smallest D(mu(x)), least surely labelled first (Algorithm 2).
 
     The networks are made and trained anew at every choice; `certainty` says how, and what the options are. Ties
-    follow the shared random order. BadRequest if nothing is labelled, for an option out of range, for images under
-    8 px and for a training that diverges.
+    follow the shared random order. part: see `select`. BadRequest if nothing is labelled, for an option out of range, for
+    images under 8 px and for a training that diverges.
     """
     options = dict(steps=steps, batch=batch, width=width, latent=latent, beta=beta, adversary=adversary, lr=lr)
     shared = view.priority.argsort()
     images = view.images
     candidates = images[shared.to(images.device)].to(view.device)
-    sure = certainty(candidates, view.labelled_images.to(view.device), rng, **options, flip=flip, quirks=quirks)
+    labelled = view.labelled_images.to(view.device)
+    sure = certainty(candidates, labelled, rng, **options, flip=flip, quirks=quirks, part=part)
+    if isinstance(sure, dict):
+        return sure
     return shared[sure.sort(stable=True).indices.to(shared.device)[:budget]]
 
 
-def certainty(candidates, labelled, rng, *, steps, batch, width, latent, beta, adversary, lr, flip=False, quirks=False):
+def certainty(
+    candidates, labelled, rng, *, steps, batch, width, latent, beta, adversary, lr, flip=False, quirks=False, part=None
+):  # fmt: skip
     """(U,) fp32 logit of D(mu(x)) of the candidates (U, 3, H, W) uint8 after the game against the labelled
-    (L, 3, H, W) uint8 on the same device: large = surely labelled.
+    (L, 3, H, W) uint8 on the same device: large = surely labelled. Of a `part` of the game that is not the last, its state.
 
     A step is one Adam update of the auto-encoder by `vae_loss`, then one of D by `discriminator_loss` (Algorithm 1),
     on `batch` labelled and `batch` unlabelled images in one pass, so that batch norm does not tell them apart. Each
@@ -80,29 +87,37 @@ def certainty(candidates, labelled, rng, *, steps, batch, width, latent, beta, a
     import torch
 
     from alnb.learning.feed import keep_freed_memory
+    from alnb.learning.game import go_on, kept
     from alnb.learning.optimisers import Adam
-    from alnb.learning.vae import judged, pixels, shuffled, through
+    from alnb.learning.vae import drawn_again, judged, pixels, shuffled, through
 
     check_vaal(steps=steps, batch=batch, width=width, latent=latent, beta=beta, adversary=adversary, lr=lr, flip=flip,
                quirks=quirks)  # fmt: skip
     _check_images(candidates, labelled)
     vae, critic = networks(tuple(candidates.shape[1:]), width, latent, rng)
-    for part in (vae, critic):
-        part.to(candidates.device, memory_format=torch.channels_last)
+    for network in (vae, critic):
+        network.to(candidates.device, memory_format=torch.channels_last)
     keep_freed_memory()
     feeds = [
         (labelled, shuffled(len(labelled), batch, rng, "drop" if quirks else "fill")),
         (candidates, shuffled(len(candidates), batch, rng, "keep" if quirks else "fill")),
     ]
     phi, psi = Adam(vae.parameters(), lr), Adam(critic.parameters(), lr)
+    begin, end = (part.begin, part.end) if part else (0, steps)
+    both, turns = torch.nn.ModuleDict({"vae": vae, "critic": critic}), 2 if quirks else 1
+    go_on(part and part.state, begin, both, phi, psi)
+    for _ in range(begin * turns):
+        drawn_again([order for _, order in feeds], rng, latent, flip)
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
-        for _ in range(steps):
-            for _ in range(2 if quirks else 1):
+        for _ in range(begin, end):
+            for _ in range(turns):
                 x = [pixels(images, next(rows), rng if flip else None) for images, rows in feeds]
                 phi.minimise(vae_loss(vae, critic, x, rng, beta=beta, adversary=adversary, quirks=quirks))
             with torch.no_grad():
                 codes = through(vae["encoder"], x, quirks)
             psi.minimise(discriminator_loss(*(critic(code.chunk(2, 1)[0]).squeeze(1) for code in codes)))
+        if end < steps:
+            return kept(end, both, phi, psi)
         sure = judged(vae["encoder"], critic, candidates, batch, rng, flip, quirks)
     if not bool(sure.isfinite().all()):
         raise BadRequest(f"vaal: training diverged, D(mu(x)) is not finite; lr {lr} is too high?")

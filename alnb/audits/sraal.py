@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alnb import published
+from alnb.datasets import caltech
 from alnb.methods.state_relabeling import indicator, min_var
 
 
@@ -52,6 +53,13 @@ def sizes(frame):
                 )
 
 
+def archive(frame):
+    """For `published.audit`: how many pictures Caltech-101 has, against those of its archive, its background among them."""
+    for row in frame[(frame["dataset"] == "caltech-101") & (frame["metric"] == "all images")].itertuples():
+        note = f"{caltech.PICTURES:,} of the categories + {caltech.CLUTTER} of {caltech.BACKGROUND}"
+        yield published.compared(row, caltech.PICTURES + caltech.CLUTTER, note)
+
+
 def orders(frame):
     """For `published.audit`: which methods the text calls better than another (metric "better than", setting `against=`): none
     can be better than itself."""
@@ -74,4 +82,4 @@ def table_gains(frame):
                "agrees": bool(gains.min() > 0), "note": f"at {gains.idxmin()}; of {len(gains)} ratios"}  # fmt: skip
 
 
-CHECKS = (formulas, sizes, orders, table_gains)
+CHECKS = (formulas, sizes, archive, orders, table_gains)

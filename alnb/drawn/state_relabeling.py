@@ -1,7 +1,7 @@
 """The figures and tables of SRAAL, one function an artefact: rows in, a `figures.Drawing` out.
 
-`results` is what `nb.run` gave: the races "few" (ten classes), "many" and "start" (ten classes, the first labels by algorithm
-1). What cannot be drawn is said, and None.
+`results` is what `nb.run` gave: the races "few" (ten classes), "many", "start" (ten classes, the first labels by algorithm 1) and
+"caltech". What cannot be drawn is said, and None.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
 from alnb.methods.state_relabeling import deviation, entropy, indicator, starts
 
-PRINTED = ("random", "k_center", "core_set", "bald", "vaal", "ll4al", "sraal")
+LL4AL = f"ll4al{standard.RETRAINED}"  # what it asked, on the plain target: "evaluated by the same target model"
+PRINTED = ("random", "k_center", "core_set", "bald", "vaal", LL4AL, "sraal")
 ABLATIONS = (
     "sraal",
     "sraal(indicator='none')",
@@ -137,12 +138,46 @@ def asked_5(results, race: str = "few") -> Drawing | None:
 
 def fig_3a(results) -> Drawing | None:
     """Fig. 3, left: ten classes."""
-    return standard.race(results, "few", arms=PRINTED)
+    return _printed(results, "few")
 
 
 def fig_3b(results) -> Drawing | None:
     """Fig. 3, right: many classes."""
-    return standard.race(results, "many", arms=PRINTED)
+    return _printed(results, "many")
+
+
+def fig_4(results) -> Drawing | None:
+    """Fig. 4: Caltech-101, few images of a class, and not of each as many."""
+    return _printed(results, "caltech")
+
+
+def _printed(results, race: str) -> Drawing | None:
+    """The arms that are printed; LL4AL's questions on the plain target, its own where these did not run."""
+    there = ll4al(results, race)
+    return standard.race(results, race, arms=[there.get(arm, arm) for arm in PRINTED])
+
+
+def ll4al(results, race: str) -> dict[str, str]:
+    """{LL4AL: the arm of that race that stands for it}: the plain target on what it asked, else its own target; {} without it.
+    An arm with options stands for the plain one."""
+    rows = standard.in_race(standard.models(results), race)
+    arms = [arm for arm in dict.fromkeys(rows["method"]) if arm.startswith("ll4al")] if len(rows) else []
+    again = [arm for arm in arms if arm.endswith(standard.RETRAINED)]
+    return {LL4AL: (again or arms)[0]} if arms else {}
+
+
+def joint_5(results) -> Drawing | None:
+    """What LL4AL's joint loss does to the target (Random with it, and without), and what its questions are worth without."""
+    race = next((race for race in ("few", "many") if ll4al(results, race)), None)
+    if race is None:
+        return standard.left_out("few, many", "LL4AL did not run at this profile")
+    return standard.race(results, race, arms=("random", "random_joint", "ll4al", *ll4al(results, race).values()))
+
+
+def on_one_target(results, race: str = "few") -> list[str]:
+    """The arms to be ranked, all on the plain target: the study's own, and LL4AL by what it asked, where that ran."""
+    own = list(dict.fromkeys(standard.chosen(results, race)["method"]))
+    return [*own, *(arm for arm in ll4al(results, race).values() if arm.endswith(standard.RETRAINED))]
 
 
 def fig_7(results) -> Drawing | None:

@@ -107,6 +107,20 @@ def pixels(images, rows, generator=None):
     return torch.where(mirrored.to(x.device)[:, None, None, None], x.flip(3), x)
 
 
+def drawn_again(orders, generator, size: int, flip: bool, apart: bool = True) -> None:
+    """Draw what a turn of a game draws and forget it: rows of either set, by `shuffled`, what is mirrored (`pixels`), and codes
+    of `size` values (`sample`). apart: each set's rows and mirrors, then the other's; else the rows of both first."""
+    rows = []
+    for order in orders:
+        rows.append(next(order))
+        if flip and apart:
+            torch.rand(len(rows[-1]), generator=generator)
+    for at in rows if flip and not apart else ():
+        torch.rand(len(at), generator=generator)
+    for at in rows:
+        torch.randn(len(at), size, generator=generator)
+
+
 def through(network, batches, apart: bool):
     """What the network makes of each batch, in one pass for all or, `apart`, one for each: batch norm tells then which."""
     if apart:

@@ -160,7 +160,7 @@ def seconds(run: Run) -> float:
         return take(run, [o.initial + o.budget * c for c in range(o.cycles + 1)], 0)
     if run.method == cycle.FIRST:
         return take(run, [o.initial], pool - o.initial)
-    sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - run.steps, o.cycles + 1)]
+    sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - cycle.trainings(run), o.cycles + 1)]
     recorded = Classes.recorded & set(describe(run.method).needs)
     return take(run, sizes, sum(pool - size for size in sizes[:-1]) if recorded else 0)
 

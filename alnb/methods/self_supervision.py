@@ -124,7 +124,7 @@ def seconds(run: Run) -> float:
         return take(run, [size], 0)
     if run.method == cycle.FIRST:
         return take(run, [o.initial], size - o.initial)
-    sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - run.steps, o.cycles + 1)]
+    sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - cycle.trainings(run), o.cycles + 1)]
     recorded = run.method != cycle.RETRAINED and Classes.recorded & set(describe(run.method).needs)
     return take(run, sizes, sum(size - one for one in sizes[:-1]) if recorded else 0)
 

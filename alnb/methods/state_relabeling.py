@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from alnb import cycle, races
 from alnb.acquisition import describe, parse_arm, score, select, write_arm
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
-from alnb.runs import Run, State, Step, Study, torch_stream
+from alnb.runs import Run, State, Step, Study, study, torch_stream
 from alnb.tasks import classification
 from alnb.tasks.classes import Classes
 
@@ -199,16 +199,24 @@ class Options:
                 raise BadRequest(f"sraal: {name} = {value!r}; accepted: {', '.join(known)}")
 
 
+    @property
+    def codes(self) -> int:
+        """Values of a code: the reconstructor's, and the target learner's, if there is one."""
+        return self.latent + (self.semantic if self.target_learner else 0)
+
+
 @select(
     "sraal",
     needs=("images", "labelled_images", "labelled_targets", "probabilities"),
     source="Zhang, Li, Yang, Wang, Zha, Huang, State-relabeling adversarial active learning, CVPR 2020",
     nested=True,
+    parted="steps",
 )
 def sraal(
     view,
     budget,
     rng,
+    part=None,
     *,
     indicator: str = "ours",
     target_learner: bool = True,
@@ -229,7 +237,8 @@ def sraal(
     code: bool = False,
     label_bug: bool = False,
 ):
-    """(budget,) rows, what D takes for labelled least surely first (3.4). Ties follow the shared random order.
+    """(budget,) rows, what D takes for labelled least surely first (3.4). Ties follow the shared random order. part: see
+    `acquisition.select`.
 
     indicator: the state of the unlabelled: "ours" (3), "entropy", "deviation" (Table 1), "none" (1 for all), "permuted".
     target_learner=False: the code is the reconstructor's alone. reading: of (5), see `discriminator_loss`. steps of batch
@@ -252,7 +261,10 @@ def sraal(
     V = view.probabilities[shared].to(view.device)
     candidates = view.images[shared.to(view.images.device)].to(view.device)
     labelled = view.labelled_images.to(view.device)
-    sure = play(candidates, V, labelled, view.labelled_targets.to(view.device), rng, options).sure
+    played = play(candidates, V, labelled, view.labelled_targets.to(view.device), rng, options, part)
+    if isinstance(played, dict):
+        return played
+    sure = played.sure
     return shared[sure.sort(stable=True).indices.to(shared.device)[:budget]]
 
 
@@ -267,14 +279,16 @@ class Played:
     classes: Any
 
 
-def play(candidates, V, labelled, y, rng, o: Options) -> Played:
+def play(candidates, V, labelled, y, rng, o: Options, part=None) -> Played | dict:
     """Generator against discriminator, in turn: candidates (U, 3, H, W) uint8 with V (U, C), labelled (L, 3, H, W) uint8 with
-    classes y (L,), all on one device; all chance is drawn from `rng`, a CPU generator."""
+    classes y (L,), all on one device; all chance is drawn from `rng`, a CPU generator. Of a `part` that is not the last, its
+    state."""
     import torch
 
     from alnb.learning.feed import keep_freed_memory
+    from alnb.learning.game import go_on, kept
     from alnb.learning.optimisers import Adam
-    from alnb.learning.vae import judged, pixels, shuffled, through
+    from alnb.learning.vae import drawn_again, judged, pixels, shuffled, through
 
     if candidates.ndim != 4 or min(candidates.shape[2:]) < SMALLEST:
         raise BadRequest(
@@ -287,16 +301,21 @@ def play(candidates, V, labelled, y, rng, o: Options) -> Played:
     parts = networks(tuple(candidates.shape[1:]), V.shape[1], o, rng)
     parts.to(candidates.device, memory_format=torch.channels_last)
     keep_freed_memory()
+    turns = 2 if o.code else 1
     feeds = [
         (labelled, shuffled(len(labelled), o.batch, rng, "drop" if o.code else "fill")),
         (candidates, shuffled(len(candidates), o.batch, rng, "keep" if o.code else "fill")),
     ]
     psi = Adam(parts["critic"].parameters(), o.lr)
     phi = Adam([p for name, part in parts.items() if name != "critic" for p in part.parameters()], o.lr)
+    begin, end = (part.begin, part.end) if part else (0, o.steps)
+    go_on(part and part.state, begin, parts, phi, psi)
+    for _ in range(begin * turns):
+        drawn_again([order for _, order in feeds], rng, o.codes, o.flip, apart=False)
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
-        for step in range(o.steps):
+        for step in range(begin, end):
             phi.lr = psi.lr = o.lr * o.decay ** (30 * step // o.steps)
-            for turn in range(2 if o.code else 1):
+            for turn in range(turns):
                 rows = [next(order) for _, order in feeds]
                 x = [pixels(images, at, rng if o.flip else None) for (images, _), at in zip(feeds, rows)]
                 if turn == 0 or not o.label_bug:
@@ -306,6 +325,8 @@ def play(candidates, V, labelled, y, rng, o: Options) -> Played:
                 codes = [code.chunk(2, 1)[0] for code in through(parts["encoder"], x, o.code)]
             logits = [parts["critic"](mu).squeeze(1) for mu in codes]
             psi.minimise(discriminator_loss(*logits, state[rows[1].to(state.device)], o.reading))
+        if end < o.steps:
+            return kept(end, parts, phi, psi)
         logit = judged(parts["encoder"], parts["critic"], candidates, o.batch, rng, o.flip, o.code)
     if not bool(logit.isfinite().all()):
         raise BadRequest(f"sraal: training diverged, D(mu(x)) is not finite; lr {o.lr} is too high?")
@@ -347,7 +368,7 @@ def networks(shape, classes: int, o: Options, rng):
     from alnb.learning.networks import drawn_from
     from alnb.learning.vae import autoencoder, he, perceptron
 
-    whole = o.latent + (o.semantic if o.target_learner else 0)
+    whole = o.codes
     with drawn_from(rng):
         parts = autoencoder(shape, o.width, o.latent)
         parts["encoder"][-1] = nn.Linear(parts["encoder"][-1].in_features, 2 * whole)
@@ -407,8 +428,8 @@ def seconds(run: Run) -> float:
         named = o.initial_labels not in ("random", "balanced", "reserved")
         first = _game(*parse_arm(o.initial_labels)) if named else 0
         return first + classification.seconds(run, [o.initial], size - o.initial)
-    sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - run.steps, o.cycles + 1)]
-    games = 0 if run.method == cycle.RETRAINED else _game(run.method, o.strategy) * (run.steps - 1)
+    sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - cycle.trainings(run), o.cycles + 1)]
+    games = 0 if run.method == cycle.RETRAINED else _game(run.method, o.strategy) * (cycle.trainings(run) - 1)
     return games + classification.seconds(run, sizes, 0)
 
 
@@ -432,13 +453,14 @@ STUDY = Study(
     "state_relabeling", 1, step, Settings, cycle.steps, seconds, Classes.metrics, lambda dataset: Classes.offers, check
 )
 
-RACES = ("few", "many", "start")
+RACES = ("few", "many", "start", "caltech")
 
 
 def grid(
     few: Mapping[str, Any],
     many: Mapping[str, Any] = {},
     start: Mapping[str, Any] = {},
+    caltech: Mapping[str, Any] = {},
     *,
     game_steps: int = 150,
     game_batch: int = 32,
@@ -449,22 +471,35 @@ def grid(
     game_lambda2: float = 10.0,
     game_flip: bool = False,
     game_code: bool = False,
+    joint_weight: float = 0.1,
+    joint_preset: str = "l2r",
+    joint_epochs: int = 0,
+    joint_milestones: Sequence[float] = (),
     **shared,
 ) -> list[Run]:
-    """Every run of the notebook (see alnb/races.py): ten classes (`few`), many, and ten with the first labels of algorithm 1
-    (`start`). game_...: what all arms of SRAAL have in common, unless one says otherwise (`sraal`; game_latent: of both codes);
-    they are no part of an arm's name. Raises BadRequest for what cannot be.
+    """Every run of the notebook (see alnb/races.py): ten classes (`few`), many, ten with the first labels of algorithm 1
+    (`start`), and Caltech-101, or a stand-in with few images of a class and not of each as many. game_...: what all arms of
+    SRAAL have in common, unless one says otherwise (`sraal`; game_latent: of both codes); they are no part of an arm's name.
+    Raises BadRequest for what cannot be.
+
+    joint_...: the same for `ll4al` and `random_joint` (Random, on LL4AL's target), see `arm` in methods/learning_to_rank.py,
+    which trains them; epochs 0 and no milestones: the target's. What `ll4al` asks trains the plain target too.
     """
     game = {"steps": game_steps, "batch": game_batch, "width": game_width, "latent": game_latent, "semantic": game_latent,
             "lr": game_lr, "decay": game_decay, "lambda2": game_lambda2, "flip": game_flip, "code": game_code}  # fmt: skip
+    joint = {"joint_weight": joint_weight, "preset": joint_preset}
+    joint |= {"epochs": joint_epochs} if joint_epochs else {}
+    joint |= {"milestones": list(joint_milestones)} if joint_milestones else {}
 
     def special(name, options, dataset, seed, settings):
-        if name != "sraal":
-            return None
-        run = races.method_run(STUDY.name, dataset, write_arm(name, game | options), seed, settings)
-        return [dataclasses.replace(run, arm=write_arm(name, options) if options else "")]
+        label = write_arm(name, {option: value for option, value in options.items() if option != "retrain"})
+        if name == "sraal":
+            run = races.method_run(STUDY.name, dataset, write_arm(name, game | options), seed, settings)
+            return [dataclasses.replace(run, arm=label if options else "")]
+        made = study("learning_to_rank").arm(STUDY.name, name, joint | options, dataset, seed, settings)
+        return made and [dataclasses.replace(run, arm=label + " retrained" * (run.method == cycle.RETRAINED)) for run in made]
 
-    return races.grid(STUDY.name, dict(zip(RACES, (few, many, start))), shared, special)
+    return races.grid(STUDY.name, dict(zip(RACES, (few, many, start, caltech))), shared, special)
 
 
 # --- what is special in the paper's claims ------------------------------------------------------------------------------

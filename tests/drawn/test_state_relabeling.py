@@ -26,7 +26,7 @@ def race(name, more=0.0):
 
 
 FEW = race("few")
-FRAME = pandas.concat([FEW, race("many"), race("start", 5.0)], ignore_index=True)
+FRAME = pandas.concat([FEW, race("many"), race("start", 5.0), race("caltech")], ignore_index=True)
 TABLE = published.published("sraal", "Table 1")
 
 
@@ -63,6 +63,19 @@ def test_the_races_have_the_arms_of_their_figures():
     assert set(drawn.rivals_5(FRAME).data["method"]) == {"random", "sraal", PERMUTED, "indicator", "vaal(steps=8)"}
 
 
+def test_ll4al_stands_on_the_plain_target_where_its_questions_were_retrained():
+    own = results({("ll4al(joint=0.5)", 0): [50, 65, 75], ("random_joint", 0): [50, 60, 66]}, "digits", True, race="few",
+                  study="learning_to_rank")  # fmt: skip
+    again = results({("ll4al(joint=0.5) retrained", 0): [50, 63, 73]}, "digits", True, race="few", study="state_relabeling")
+    alone, both = pandas.concat([FEW, own]), pandas.concat([FEW, own, again])
+    assert set(drawn.fig_3a(both).data["method"]) == {"random", "vaal(steps=8)", "ll4al(joint=0.5) retrained", "sraal"}
+    assert "ll4al(joint=0.5)" in set(drawn.fig_3a(alone).data["method"])
+    assert set(drawn.joint_5(both).data["method"]) == {"random", "random_joint", "ll4al(joint=0.5)", "ll4al(joint=0.5) retrained"}
+    assert drawn.on_one_target(both) == [*ARMS, "ll4al(joint=0.5) retrained"]
+    assert drawn.on_one_target(alone) == list(ARMS)
+    assert drawn.joint_5(FEW) is None
+
+
 def test_ablations_are_of_many_classes_or_of_ten_where_these_did_not_run():
     assert set(drawn.fig_7(FRAME).data["race"]) == {"many"}
     assert set(drawn.fig_7(FEW).data["race"]) == {"few"}
@@ -91,7 +104,7 @@ def table_1(rows):
     return drawn.table_1(rows, TABLE)
 
 
-DRAWINGS = (drawn.asked_5, drawn.fig_3a, drawn.fig_3b, drawn.fig_6, drawn.fig_7, drawn.rivals_5, table_1)
+DRAWINGS = (drawn.asked_5, drawn.fig_3a, drawn.fig_3b, drawn.fig_4, drawn.fig_6, drawn.fig_7, drawn.rivals_5, table_1)
 FIRST = FRAME[(FRAME["kind"] == "test") & (FRAME["cycle"] == 0)]
 
 

@@ -35,7 +35,7 @@ def unsettled(network, seed=1):
     return network.eval()
 
 
-@pytest.mark.parametrize(("name", "weights"), [("small", 94_762), ("resnet18", 11_173_962)])
+@pytest.mark.parametrize(("name", "weights"), [("small", 94_762), ("resnet18", 11_173_962), ("resnet18_classical", 11_181_642)])
 def test_ten_classes_take_the_published_number_of_weights(name, weights):
     network = networks.build(name, 10, generator=generator())
     assert sum(p.numel() for p in network.parameters()) == weights
@@ -51,7 +51,7 @@ def test_every_network_has_features_head_and_logits_that_agree():
         assert torch.equal(network(x), network.head(features))
 
 
-@pytest.mark.parametrize("name", ["small", "resnet18"])
+@pytest.mark.parametrize("name", ["small", "resnet18", "resnet18_classical"])
 def test_the_last_of_the_blocks_is_what_the_features_are_pooled_from(name):
     network = networks.build(name, 7, generator=generator()).eval()
     x = torch.randn(2, 3, 32, 32, generator=generator(1))
@@ -96,6 +96,16 @@ def test_resnet18_keeps_full_resolution_up_to_its_second_stage():
     assert seen == [(1, 64, 32, 32), (1, 512, 4, 4)]
 
 
+def test_the_classical_resnet18_is_torchvisions():
+    from torchvision.models import resnet18
+
+    network, theirs = networks.build("resnet18_classical", 10, generator=generator()).eval(), resnet18(num_classes=10).eval()
+    weights = network.state_dict()
+    theirs.load_state_dict({key.removeprefix("body.").replace("head.", "fc."): value for key, value in weights.items()})
+    x = torch.rand(1, 3, 70, 70, generator=generator(1))
+    torch.testing.assert_close(network(x), theirs(x))
+
+
 def test_resnet18_starts_its_stem_as_torchvision_starts_every_convolution():
     body = networks.build("resnet18", 10, generator=generator()).body
     for conv in (body.conv1, body.layer4[1].conv2):  # He et al. 2015 by fan out: std = sqrt(2 / (9 outputs))
@@ -129,7 +139,7 @@ def test_folded_copy_is_the_same_function_without_batch_norms(name):
 
 
 def test_unknown_network_is_refused_with_what_there_is():
-    with pytest.raises(BadRequest, match=r"'lenet' is unknown: one of perceptron, .*resnet18, small"):
+    with pytest.raises(BadRequest, match=r"'lenet' is unknown: one of perceptron, .*resnet18, .*small"):
         networks.build("lenet", 10, generator=generator())
 
 

@@ -270,6 +270,52 @@ def test_other_papers_race_ll4al_by_name():
         races.grid("label_dispersion", {"few": {"dataset": "digits", "arms": ["ll4al"]}}, plain)
 
 
+# --- frozen features ----------------------------------------------------------------------------------------------------------
+
+FROZEN = {"dataset": "digits", "task": "features", "encoder": "pixels", "px": 0}
+
+
+def test_modules_beside_a_head_on_frozen_features_leave_it_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALNB_DATA", str(tmp_path))  # where features are kept, and below what they are
+    monkeypatch.setattr("alnb.learning.frozen.DESCRIBED", tmp_path / "described")
+    arms = ["l2r", "pairs_apart", "random"]
+    runs = {run.method: run for run in l2r.grid(FROZEN | {"arms": arms}, **TINY)}
+    store = Store(tmp_path / "store")
+    assert not drive(runs.values(), store, workers=1).failed
+    firsts = {name: store.final(run.needs[cycle.FIRST]) for name, run in runs.items()}
+    with_modules, without = firsts["l2r"].blobs["weights"], firsts["random"].blobs["weights"]
+    assert set(with_modules) > {f"body.{key}" for key in without}
+    assert all(torch.equal(value, with_modules[f"body.{key}"]) for key, value in without.items())
+    run = runs["pairs_apart"]
+    task = l2r.RankedFeatures(run, State(needs={role: store.final(needed) for role, needed in run.needs.items()}))
+    network = task.restore(with_modules)
+    assert list(network.predictors) == ["pairs_apart"]
+    assert network.predictors["pairs_apart"].alpha == 0.0  # as LL4AL's
+    view = cycle.View(task, network, 0, np.arange(20), [40], task.labels([40], {}), None, False)
+    module = network.predictors["pairs_apart"]
+    by_hand = module.last(torch.relu(module.blocks[0](task.x[:20]))).squeeze(1)
+    torch.testing.assert_close(get("pairs_apart")(view), by_hand)
+    ranking = [row for row in store.read(runs["l2r"]).rows if row["kind"] == "ranking"]
+    assert [row["cycle"] for row in ranking] == [0, 1]
+    logits = network(task.given()).detach()
+    said = l2r.correlation(l2r.signals(logits)["_p_max"], l2r.losses(logits, task.test_targets))
+    assert ranking[0]["spearman_p_max"] == pytest.approx(said)
+    assert {row["network"] for row in store.frame([run]).to_dict("records") if row["kind"] == "test"} == {"linear head on pixels"}
+
+
+@pytest.mark.parametrize(
+    ("arm", "more", "said"),
+    [
+        ("ll4al", {}, "frozen features learn nothing from it; pairs_apart"),
+        ("random_joint", {}, "frozen features learn nothing from it; pairs_apart"),
+        ("l2r", {"head": "svm"}, "modules are trained beside a network"),
+    ],
+)
+def test_what_has_no_sense_on_frozen_features_is_refused(arm, more, said):
+    with pytest.raises(BadRequest, match=said):
+        l2r.grid(FROZEN | {"arms": [arm]} | more, **TINY)
+
+
 # --- grids -----------------------------------------------------------------------------------------------------------------
 
 

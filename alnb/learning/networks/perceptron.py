@@ -21,11 +21,18 @@ class Perceptron(Network):
     def __init__(self, classes: int, channels: int, hidden: int = 16):
         super().__init__()
         self.layer = nn.Linear(channels, hidden) if hidden else nn.Identity()
-        self.hidden = hidden
+        self.hidden, self.widths = hidden, (hidden or channels,)
         self.head = nn.Linear(hidden or channels, classes)
 
     def embed(self, x):
         return self.layer(x).tanh() if self.hidden else x
+
+    def blocks(self, x):
+        """Its one block has vectors in the place of maps."""
+        yield self.embed(x)
+
+    def pooled(self, features):
+        return features
 
 
 def to_text(network: Perceptron) -> str:
