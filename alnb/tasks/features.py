@@ -211,12 +211,6 @@ class Features(Classes):
         network.dropout = self.options.dropout
         return network
 
-    def loss(self, network, cycle: int, member: int = 0):
-        """What training minimises (see `learning.losses`): a task of its own may bring another."""
-        from alnb.learning.losses import cross_entropy
-
-        return cross_entropy
-
     def train(
         self, samples, labels, cycle: int, watched=None, *, member: int = 0, start=None
     ) -> tuple[Any, dict | None]:
