@@ -12,12 +12,16 @@ from alnb import acquisition, cycle, datasets, plans, records
 from alnb.datasets.videos import Frame, Videos
 from alnb.errors import BadRequest
 from alnb.executor import drive
-from alnb.learning import detectors
+from alnb.learning import detectors, flow
+from alnb.learning.flow import sampled
+from alnb.learning.footage import Footage
+from alnb.learning.trackers.flow import track as by_flow
 from alnb.methods import temporal_coherence as ch2
 from alnb.runs import Run, with_needs
 from alnb.store import Store
-from alnb.tasks import detection
-from alnb.tasks.detection import Detection, Frames, Reel, sampled
+from alnb.tasks import detection, reels
+from alnb.tasks.detection import Detection
+from alnb.tasks.reels import Frames, Reel
 from alnb.worlds import roads
 from tests.toy_footage import footage as footage_of
 
@@ -119,7 +123,7 @@ def test_a_reel_numbers_frames_as_the_dataset_and_keeps_what_fits(monkeypatch):
     assert Reel(world.train, most=1, spread=4).video.tolist() == [0, 6, 12, 18]  # of 24
     assert Reel(world.train, most=1, spread=4).rows[1] == sum(video.length for video in world.train[:6])
     assert reel[0] is reel[0]
-    monkeypatch.setattr(detection, "KEPT_BYTES", 0)
+    monkeypatch.setattr(reels, "KEPT_BYTES", 0)
     assert reel[1] is not reel[1]
     assert torch.equal(reel[1].image, reel[1].image)
 
@@ -131,7 +135,7 @@ def test_the_flow_of_the_world_carries_a_box_along():
     task, hits = Detection(run(videos=12, frames=3)), []
     samples = np.arange(task.size)
     truth = task.truth(task.reel, samples)
-    footage = detection.Footage(
+    footage = Footage(
         task.reel.video,
         task.reel.time,
         samples,
@@ -143,7 +147,7 @@ def test_the_flow_of_the_world_carries_a_box_along():
         None,
         task.motion(samples),
     )
-    boxes, where = ch2.by_flow(footage, 1)
+    boxes, where = by_flow(footage, 1)
     for i in np.flatnonzero((where[:, 0] >= 0) & (area(truth.boxes) > 50)):
         same = (truth.frame == where[i, 0]) & (truth.tracks == truth.tracks[i])
         hits += [overlaps(boxes[i, 0], box) > 0.5 for box in truth.boxes[same]]
@@ -277,15 +281,15 @@ def test_a_box_leaves_the_image_where_its_own_frame_ends():
     shots = footage_of(
         [2, 2], [(0, [70, 10, 90, 30], 0), (2, [70, 10, 90, 30], 0)], size=np.repeat([[96, 64], [78, 64]], 2, 0)
     )
-    assert ch2.by_flow(shots, 1)[1][:, 0].tolist() == [1, -1]
+    assert by_flow(shots, 1)[1][:, 0].tolist() == [1, -1]
 
 
-@pytest.mark.parametrize(("room", "calls"), [(detection.KEPT_BYTES, 1), (0, 2)])
+@pytest.mark.parametrize(("room", "calls"), [(reels.KEPT_BYTES, 1), (0, 2)])
 def test_estimated_flow_is_kept_while_there_is_room_for_its_frame(films, monkeypatch, room, calls):
     made = []
-    monkeypatch.setattr(detection, "KEPT_BYTES", room)
+    monkeypatch.setattr(reels, "KEPT_BYTES", room)
     monkeypatch.setattr(
-        detection, "_dis", lambda a, b: made.append((int(a.max()), int(b.max()))) or np.zeros((64, 96, 2), np.float16)
+        flow, "dis", lambda a, b: made.append((int(a.max()), int(b.max()))) or np.zeros((64, 96, 2), np.float16)
     )
     move = films.motion(np.arange(9))
     for _ in range(2):

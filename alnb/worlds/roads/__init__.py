@@ -14,7 +14,8 @@ Presets
 
 How hard a preset is, its fields `contrast`, `lookalikes`, `ghosts`, `flicker`, `noise`, `spacing` and `least` say (see
 `Preset`); `make(replace(PRESETS[name], ghosts=1.0))` is any other. False alarms have two sources by design: reflections,
-there for one frame, and things on the pavement that last as long as they are seen; `decoys(t)` of a video has both.
+there for one frame, and things on the pavement that last as long as they are seen; `decoys(t)` of a video has both. What is
+behind a `glare` is missed for one frame, what is small or pale for longer.
 
 `write(videos, root)` writes them as SYNTHIA-AL lies on disk, `table(videos)` counts Table 2.1. Cars drive on through
 whoever crosses, nobody brakes, limbs move with their body in the flow, and a wall's roof lies in the wall's plane: what is
@@ -86,6 +87,8 @@ class Preset:
     flicker: float = 0.03  # deviation of the exposure from frame to frame
     noise: float = 1.0  # of the sensor, times what the weather gives
     least: float = 0.0  # a participant is annotated where more pixels of it are seen; 0: `seeable`
+    walkers: float = 1.0  # the same as spacing, of the places of who walks or rides alone
+    glare: float = 0.0  # chance that a participant is behind a reflection of the sun, for one frame
 
     @property
     def seeable(self) -> float:
@@ -95,7 +98,13 @@ class Preset:
 
 _TINY = Preset(96, 64, (16, 4, 2, 2, 8, 2), seconds=(4, 7), fps=10, focal=1.4, spacing=1.5, least=20)
 _ROADS = Preset(160, 120, (15, 4, 2, 2, 9, 3), seconds=(3, 8), focal=1.4, spacing=2.0, least=24)
+_NEAR = Preset(96, 64, (16, 8, 0, 0, 8, 0), seconds=(4, 7), fps=10, focal=2.0, seed=11, spacing=1.5, walkers=0.3, least=36,
+               contrast=1.0, lookalikes=0.5, ghosts=0.6, glare=0.2)  # fmt: skip
 PRESETS = {
+    "roads-near": _NEAR,
+    "roads-near-null": replace(_NEAR, shuffled=True),
+    "roads-near-assets": replace(_NEAR, assets=1, seed=12, sequences=(300, 150, 0, 0, 8, 0), seconds=(0.8, 1.2), fps=2.5,
+                                 lookalikes=0.0, ghosts=0.0, glare=0.0),
     "roads-tiny": _TINY,
     "roads-tiny-null": replace(_TINY, shuffled=True),
     "roads": _ROADS,
@@ -232,11 +241,11 @@ def make(preset: Preset, name: str = "roads") -> Videos:
         raise BadRequest(
             f"sequences = {preset.sequences}: expected {len(TABLE)} counts, one a subset: {', '.join(TABLE)}"
         )
-    if not 0 < preset.seconds[0] <= preset.seconds[1] or min(preset.fps, preset.focal, preset.spacing) <= 0:
+    if not 0 < preset.seconds[0] <= preset.seconds[1] or min(preset.fps, preset.focal, preset.spacing, preset.walkers) <= 0:
         raise BadRequest(f"seconds = {preset.seconds}, fps = {preset.fps}: expected times above 0, the shorter first")
     if min(preset.width, preset.height) < 32:
         raise BadRequest(f"{preset.width} x {preset.height}: expected at least 32 x 32 pixels")
-    for field in ("contrast", "lookalikes", "ghosts", "flicker", "noise", "least"):
+    for field in ("contrast", "lookalikes", "ghosts", "flicker", "noise", "least", "glare"):
         if not 0 <= (value := getattr(preset, field)) < np.inf:
             raise BadRequest(f"{field} = {value}: expected 0 or more")
     if preset.assets not in (0, 1):
