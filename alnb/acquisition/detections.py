@@ -64,8 +64,8 @@ def entropy_r(view, budget, rng, *, over: str = "mean", k: int = 1):
 def margin_r(view, budget, rng, *, reading: str = "brust", k: int = 1):
     """(budget,) rows by the gap p1 - p2 between the two largest probabilities of a detection, the background's among them.
 
-    reading: "brust" sums (1 - (p1 - p2))^2 over a frame's detections, most first, as the cited source does. "printed" sums the gaps,
-    least first: the words of the thesis, by which the emptiest frames win.
+    reading: "brust" sums (1 - (p1 - p2))^2 over a frame's detections, most first, as the cited source does. "printed" sums the
+    gaps, least first: the words of the thesis, by which the emptiest frames win.
     """
     import numpy as np
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from alnb import published
 
 
-
 def relative_ap(frame):
     """For `published.audit`: each "relative AP" against the quotient of the table's AP, which are rounded themselves; how many are
     that quotient rounded, and how many cut off; and "relative AP above" (the text's, setting `table=`)."""
@@ -39,3 +38,6 @@ def shares_of_frames(frame):
     for row in frame[frame["metric"] == "share of the training frames"].itertuples():
         name = published.settings(row.setting)["subset"]
         yield published.compared(row, 100 * counted[name] / whole, f"{counted[name]:,.0f} of {whole:,.0f}", more=name)
+
+
+CHECKS = [relative_ap, shares_of_frames]

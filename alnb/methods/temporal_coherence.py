@@ -335,7 +335,7 @@ def source_run(settings: Mapping[str, Any]) -> Run | None:
 
 
 SHARED = {"videos", "frames", "test_every", "height", "threshold", "pretraining", "pretraining_frames", "pretraining_epochs",
-          "pretraining_lr"}  # fmt: skip
+          "pretraining_lr", "report"}  # fmt: skip
 
 
 def _arm(name: str, options: Mapping[str, Any], dataset: str, seed: int, settings: Mapping[str, Any]) -> list[Run]:
@@ -357,7 +357,9 @@ def _arm(name: str, options: Mapping[str, Any], dataset: str, seed: int, setting
     return [run] + [races.further_run(run, further)] * bool(further)
 
 
-def grid(roads: Mapping[str, Any], null: Mapping[str, Any] = {}, **shared) -> list[Run]:
-    """Every run of the notebook (see alnb/races.py): videos of roads, and the same where frames are in no order in time.
-    Raises BadRequest for what cannot be."""
-    return races.grid(STUDY.name, {"roads": roads, "null": null}, shared, _arm)
+def grid(
+    roads: Mapping[str, Any], null: Mapping[str, Any] = {}, vid: Mapping[str, Any] = {}, **shared
+) -> list[Run]:
+    """Every run of the notebook (see alnb/races.py): videos of roads, the same where frames are in no order in time, and short
+    and long videos of three classes (ImageNet-VID). Raises BadRequest for what cannot be."""
+    return races.grid(STUDY.name, {"roads": roads, "null": null, "vid": vid}, shared, _arm)

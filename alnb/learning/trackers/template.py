@@ -12,9 +12,9 @@ import functools
 from alnb.errors import BadRequest
 from alnb.learning.footage import Footage
 
-POINTS = 24  # of a template, a side: larger boxes are looked at every second pixel, every third, ...
-SEARCH = 0.5  # of the box's longer side: how far it may move between two frames
-NEAREST = 4  # pixels: so far in any case
+POINTS = 24  # of a template, a side: of larger boxes every second pixel is looked at, every third, ...
+SEARCH = 0.5  # of the box's longer side: how far it may move between two frames ...
+LEAST, MOST = 4, 24  # ... but so many pixels in any case, and no more
 
 
 def track(footage: Footage, reach: int):
@@ -49,25 +49,26 @@ def track(footage: Footage, reach: int):
 
 
 class Template:
-    """The grey values of a box, less their mean, on a grid of every `step`-th pixel; what is outside repeats the border."""
+    """The grey values of a box, less their mean, at every `step`-th pixel; what is outside the image repeats its border."""
 
     def __init__(self, grey, box):
         import numpy as np
 
-        size = np.maximum(np.round(np.asarray(box[2:] - box[:2], dtype=float)), 1).astype(int)
-        self.step = -(-int(size.max()) // POINTS)
-        self.shape = tuple((-(-size[::-1] // self.step)).tolist())  # rows, columns
-        self.radius = max(1, round(max(SEARCH * size.max(), NEAREST) / self.step))
-        values = self._cut(grey, box, 0)
+        wide, high = np.maximum(np.round(np.asarray(box[2:] - box[:2], dtype=float)), 1).astype(int).tolist()
+        self.shape, self.step = (high, wide), -(-max(wide, high) // POINTS)
+        self.radius = min(max(round(SEARCH * max(wide, high)), LEAST), MOST)
+        values = self._windows(grey, box, 0)[0, 0]
         self.values = values - values.mean()
         self.norm = float(np.sqrt((self.values**2).sum()))
 
-    def _cut(self, grey, box, around: int):
+    def _windows(self, grey, box, radius: int):
+        """(2 radius + 1, 2 radius + 1, rows, columns): what the box shows, moved by so many pixels down and to the right."""
         import numpy as np
 
+        around = [np.arange(-radius, n + radius) for n in self.shape]
         (high, wide), (x, y) = grey.shape, np.round(box[:2]).astype(int)
-        rows, columns = (start + self.step * np.arange(-around, n + around) for start, n in zip((y, x), self.shape))
-        return grey[rows.clip(0, high - 1)][:, columns.clip(0, wide - 1)]
+        region = grey[(y + around[0]).clip(0, high - 1)][:, (x + around[1]).clip(0, wide - 1)]
+        return np.lib.stride_tricks.sliding_window_view(region, self.shape)[..., :: self.step, :: self.step]
 
     def moved(self, grey, box):
         """(2,) pixels x y from `box` to where it correlates most, the nearest of equals."""
@@ -75,12 +76,11 @@ class Template:
 
         if self.norm < 1e-3:
             return np.zeros(2)
-        windows = np.lib.stride_tricks.sliding_window_view(self._cut(grey, box, self.radius), self.shape)
-        n = self.values.size
+        windows, n = self._windows(grey, box, self.radius), self.values.size
         mean, square = (np.einsum("ijkl->ij", part) / n for part in (windows, windows**2))
         spread = np.sqrt(np.maximum(square - mean**2, 0) * n)
         likeness = np.einsum("ijkl,kl->ij", windows, self.values) / np.maximum(spread * self.norm, 1e-3)
         away = np.arange(-self.radius, self.radius + 1)
         likeness = likeness - 1e-6 * (away[:, None] ** 2 + away**2)
-        row, column = np.unravel_index(likeness.argmax(), likeness.shape)
-        return self.step * np.array([away[column], away[row]], dtype=float)
+        down, right = np.unravel_index(likeness.argmax(), likeness.shape)
+        return np.array([away[right], away[down]], dtype=float)
