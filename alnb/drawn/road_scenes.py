@@ -122,7 +122,7 @@ def fig_2_7(world) -> Drawing | None:
 
 
 def _conditions(world, artefact: str, wanted, kinds) -> Drawing | None:
-    """A frame of each (condition, area): of four of each such video, the one with most different `kinds`, the first ones count
+    """A frame of each (condition, area): of two of each such video, the one with most different `kinds`, the first ones count
     most."""
     if world is None:
         return standard.left_out(artefact, NO_VIDEOS)
@@ -133,13 +133,13 @@ def _conditions(world, artefact: str, wanted, kinds) -> Drawing | None:
     chosen = []
     for condition, area in wanted:
         some = [video for video in videos if (video.condition, video.area) == (condition, area)]
-        shots = [(video, (2 * i + 1) * video.length // 8) for video in some for i in range(4)]
+        shots = [(video, (2 * i + 1) * video.length // 4) for video in some for i in range(2)]
         if shots:
             worth = lambda shot: sum(weight.get(int(c), 0) for c in set(shot[0].frame(shot[1]).classes.tolist()))
             chosen.append((*max(shots, key=worth), f"{CONDITIONS[condition]}, {area}"))
     if not chosen:
         return standard.left_out(artefact, f"no such weather in {world.name}")
-    fig, data = _frames(world, chosen, min(3, len(chosen)), (2.9, 2.25))
+    fig, data = _frames(world, chosen, 2 if len(chosen) == 4 else min(3, len(chosen)), (2.9, 2.25))
     figures.note(fig, "One frame of each; boxes as they are annotated.")
     titles = "; ".join(title for *_, title in chosen)
     return Drawing(fig, data, f"Frames of {world.name}: {titles}. With boxes around {counted(data)}.", _about(world))

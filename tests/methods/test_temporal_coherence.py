@@ -205,6 +205,10 @@ def test_what_cannot_be_tracked():
     assert where.tolist() == [[1, -1, -1, -1, -1, -1]]  # its centre is at 117 of 120, then beyond
     lost = footage([4], [(0, [10, 20, 30, 40], 0)], motion=lambda f, s, p: np.full((len(f), 2), np.nan))
     assert (by_flow(lost, 3)[1] == -1).all()
+    twins = footage([6], [(t, [10, 20, 30, 40], 0) for t in range(6)])  # duplicated frames: nothing moves, nothing is doubted
+    assert ch2.estimate(twins, dataclasses.replace(TEXT, ties="present")).fp.sum() == 0
+    outside = footage([3], [(t, [-15, 20, 5, 40], 0) for t in range(3)])  # its centre is outside from the first: it is not tracked
+    assert (by_flow(outside, 3)[1] == -1).all()
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 50, (1500, 2))
     crowd = footage([3], [(1, [*corner, *(corner + 12)], 0) for corner in corners])
