@@ -324,6 +324,8 @@ def test_a_full_report_tells_more_of_the_same_choices(tmp_path):
     assert 0 <= tied[1] <= 1
     told = [{name for row in each if row["kind"] == "errors" for name in row} for each in rows]
     assert told[1] - told[0] >= {"nonempty"}
+    records.export([full], store, tmp_path / "records")  # with the seconds that the detector looked
+    assert records.steps(full, tmp_path / "records")[-1]["provenance"]["timings"]["detecting"] > 0
 
 
 def test_every_arm_starts_from_one_detector_of_another_world():
