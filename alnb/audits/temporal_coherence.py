@@ -60,8 +60,8 @@ def lengths_of_sequences(frame):
 
 
 def tc_is_above(frame):
-    """For `published.audit`: "our TC method outperforms all three uncertainty based methods and the random baseline", and in VID "all
-    the baselines": by the table's AP, of runs whose deviation is not printed."""
+    """For `published.audit`: "our TC method outperforms all three uncertainty based methods and the random baseline", and in VID
+    "all the baselines": by the table's AP, of runs whose deviation is not printed."""
     cells = frame[(frame["artefact"] == "Table 2.2") & (frame["metric"] == "AP")]
     baselines = ("random_r", "least_confidence", "margin", "entropy")
     for dataset, rows in cells.groupby("dataset", sort=False):

@@ -8,8 +8,7 @@ import pandas
 import pytest
 from matplotlib.pyplot import close
 
-from alnb import datasets
-from alnb import published
+from alnb import datasets, published
 from alnb.drawn import road_scenes
 from alnb.drawn import temporal_coherence as drawn
 from alnb.methods import temporal_coherence as ch2
@@ -38,7 +37,7 @@ def frame():
                 own = about | {"kind": "errors", "order": order, "error": error}
                 whole = {"true": 10, "estimated": 8, "right": right, "chance": 0.2, "rank": 0.5, "nonempty": 20}
                 rows.append(own | {"sort": "all"} | whole)
-                parts = {"flickers": {"right": 4, "estimated": 6}, "persistent": {"right": 2}}  # the second as it was told before
+                parts = {"flickers": {"right": 4, "estimated": 6}, "persistent": {"right": 2}}  # the second: a short report
                 rows += [own | {"sort": sort, "true": 5} | part for sort, part in parts.items()]
         place = {"video": 0, "time": 1, "class": 0, "x0": 10.0, "y0": 12.0, "x1": 30.0, "y1": 40.0}
         rows += [about | {"kind": "box", "what": what} | place for what in ("truth", "detection", "fp")]

@@ -312,12 +312,14 @@ def test_stepped_runs_are_the_loop_and_go_on_from_the_last_weights(tmp_path):
 
 
 def test_a_full_report_tells_more_of_the_same_choices(tmp_path):
-    short, full = (ch2.grid({"dataset": "roads-tiny", "arms": ["tc"]}, **TINY | {"cycles": 1, "report": r})[0] for r in ("short", "full"))
+    told_of = lambda report: ch2.grid({"dataset": "roads-tiny", "arms": ["tc"]}, **TINY | {"cycles": 1, "report": report})[0]
+    short, full = told_of("short"), told_of("full")
     assert short.key != full.key
     store = Store(tmp_path)
     assert not drive([short, full], store, workers=1).failed
     steps = [store.read(one).steps for one in (short, full)]
-    assert [[step["queries"] for step in each] for each in steps][0] == [step["queries"] for step in steps[1]]
+    asked = [[step["queries"] for step in each] for each in steps]
+    assert asked[0] == asked[1]
     rows = [[row for step in each for row in step["rows"]] for each in steps]
     tied = [next(row for row in each if row["kind"] == "choice").get("tied_share") for each in rows]
     assert tied[0] is None or tied[0] != tied[0]

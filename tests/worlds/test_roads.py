@@ -418,7 +418,8 @@ def test_harder_and_easier(world):
 
 def test_glare_hides_a_participant_for_one_frame_and_changes_no_label():
     """The same frames with and without: labels are equal, what is veiled is pale, and the frame after shows it again."""
-    bright, plain = (roads.make(replace(roads.PRESETS["roads-near"], ghosts=0.0, flicker=0.0, noise=0.0, glare=g)) for g in (0.3, 0.0))
+    quiet = replace(roads.PRESETS["roads-near"], ghosts=0.0, flicker=0.0, noise=0.0)
+    bright, plain = (roads.make(replace(quiet, glare=glare)) for glare in (0.3, 0.0))
     veiled, pale = [], []
     for t in range(8, 28):
         a, b = bright.train[0].frame(t), plain.train[0].frame(t)

@@ -6,7 +6,7 @@ boxes of what is visible and of the whole object, with track ids.
 
 Presets
 - `roads-near`: 96 x 64, through a longer lens, more who walk or ride, no wheelchairs: the notebook's races. At 10 frames a second.
-- `roads-near-assets`: other vehicles, figures and colours, many short videos and no decoys: what a detector is pre-trained on in
+- `roads-near-assets`: other vehicles, figures and colours, many short videos, no decoys: what a detector is pre-trained on in
   place of COCO. Few videos are not enough: of 24 it learnt its pedestrians by heart, and found one in eight of others.
 - `roads-tiny`: 96 x 64, few short videos at 10 frames a second; `roads`: 160 x 120, a tenth of the sequences, 3 to 8 s.
 - `roads-full`: all sequences of Table 2.1 at 400 x 300, the size at which the thesis trains.
