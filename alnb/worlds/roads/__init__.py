@@ -11,7 +11,7 @@ Presets
 - `roads-tiny`: 96 x 64, few short videos at 10 frames a second; `roads`: 160 x 120, a tenth of the sequences, 3 to 8 s.
 - `roads-full`: all sequences of Table 2.1 at 400 x 300, the size at which the thesis trains.
 - `roads-assets`: other vehicles, figures and colours, as `roads-tiny`.
-- `roads-near-null`, `roads-tiny-null`, `roads-null`: the frames of all videos shuffled, so that a frame's neighbours are no neighbours.
+- `roads-near-null`, `roads-tiny-null`, `roads-null`: the frames of all videos shuffled: a frame's neighbours are none.
 - `roads-vid`: three classes, videos of very different lengths: stands in for ImageNet-VID.
 
 How hard a preset is, its fields `contrast`, `lookalikes`, `ghosts`, `flicker`, `noise`, `spacing` and `least` say (see
