@@ -17,7 +17,8 @@ Presets
 How hard a preset is, its fields `contrast`, `lookalikes`, `ghosts`, `flicker`, `noise`, `spacing` and `least` say (see
 `Preset`); `make(replace(PRESETS[name], ghosts=1.0))` is any other. False alarms have two sources by design: reflections,
 there for one frame, and things on the pavement that last as long as they are seen; `decoys(t)` of a video has both. What is
-behind a `glare` is missed for one frame, what is small or pale for longer.
+behind a `glare` is missed for one frame, what is small or pale for longer. Of `roads-near`, measured on a development seed after 40
+labels: 1.0 false positives (56 % of one frame) and 0.6 false negatives (26 %) a frame that holds an object.
 
 `write(videos, root)` writes them as SYNTHIA-AL lies on disk, `table(videos)` counts Table 2.1. Cars drive on through
 whoever crosses, nobody brakes, limbs move with their body in the flow, and a wall's roof lies in the wall's plane: what is
@@ -100,7 +101,7 @@ class Preset:
 
 _TINY = Preset(96, 64, (16, 4, 2, 2, 8, 2), seconds=(4, 7), fps=10, focal=1.4, spacing=1.5, least=20)
 _ROADS = Preset(160, 120, (15, 4, 2, 2, 9, 3), seconds=(3, 8), focal=1.4, spacing=2.0, least=24)
-_NEAR = Preset(96, 64, (16, 8, 0, 0, 8, 0), seconds=(4, 7), fps=10, focal=2.0, seed=11, spacing=1.5, walkers=0.3, least=36,
+_NEAR = Preset(96, 64, (16, 8, 0, 0, 8, 0), seconds=(4, 7), fps=10, focal=2.0, seed=11, spacing=1.5, walkers=0.3, least=64,
                contrast=1.0, lookalikes=0.5, ghosts=0.6, glare=0.2)  # fmt: skip
 PRESETS = {
     "roads-near": _NEAR,
