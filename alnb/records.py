@@ -26,7 +26,7 @@ from alnb.store import Store, current
 
 SHORT = 16  # hex digits of the key that name a run in the file
 MEASURED = ("cpu", "torch", "python", "numpy", "device", "threads")
-TIMINGS = ("seconds", "choosing", "watching")  # sums over the steps
+TIMINGS = ("seconds", "choosing", "watching", "detecting")  # sums over the steps
 LARGEST = 1 << 20  # bytes of weights kept for one run
 CELL = 1 << 24  # characters of the longest cell that is read
 

@@ -20,6 +20,8 @@ SMALL = {
                          "epochs": 3, "batch": 32},
     "05_state_relabeling": {"few.dataset": "digits", "few.seeds": 1, "pool": 150, "initial": 20, "budget": 15, "cycles": 1,
                             "epochs": 3, "batch": 32, "game_steps": 2, "game_width": 2, "start": {}},
+    "06_temporal_coherence": {"roads.seeds": 1, "videos": 2, "frames": 8, "test_every": 120, "initial": 4, "budget": 3, "cycles": 1,
+                              "epochs": 1, "pretraining_frames": 12, "pretraining_epochs": 2, "threshold": 0.05},
 }  # fmt: skip
 
 
@@ -43,6 +45,8 @@ SMALL = {
         ("04_learning_to_rank", {"few": {}, "null": {"dataset": "digits", "arms": ["l2r_exact"]}}),
         ("02_class_balance", {"few.arms": ["balanced_random"], "tail_classes": "last", "few.imbalance": 0.1}),
         ("05_state_relabeling", {"few.arms": ["entropy", "k_center"], "cycles": 0}),
+        ("06_temporal_coherence", {"roads.arms": ["margin_r", "oracle_fn"], "report": "short"}),
+        ("06_temporal_coherence", {"roads": {}, "vid": {"dataset": "roads-vid", "arms": ["tc(tracker='template', k=3)"]}}),
         ("05_state_relabeling", {"few": {}, "many": {"dataset": "digits", "seeds": 1, "arms": ["sraal(reading='printed')"]}}),
     ],
 )

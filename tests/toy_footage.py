@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from alnb.tasks.detection import Footage
+from alnb.learning.footage import Footage
 
 NO_MOTION = lambda frames, direction, points: np.zeros((len(frames), 2))
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from alnb.acquisition import select
 from alnb.errors import BadRequest
 
-PLACES = ("video", "time", "labelled_video", "labelled_time")  # fields of the view that `apart` reads
-
 
 def apart(view, scores, budget: int, k: int = 1, per_video: bool = True):
     """(budget,) rows of the frames with the largest `scores` (U,) that lie more than k frames from each other and from what
@@ -18,15 +16,18 @@ def apart(view, scores, budget: int, k: int = 1, per_video: bool = True):
 
     per_video: each video ranks its own frames, and the batch takes the first of every video, then the second, ..., the
     videos in the shared random order (as the public code of thesis ch. 2). Where no frame is left, k is one less, and so on:
-    a batch is always full, and a smaller one begins a larger one. BadRequest for k < 0.
+    a batch is always full, and a smaller one begins a larger one. view.tied_share is then the share of it that the shared
+    order decided (`tied`). BadRequest for k < 0 and for NaN.
     """
     import numpy as np
     import torch
 
     if k < 0:
         raise BadRequest(f"k = {k}: expected a number of neighbouring frames, 0 or more")
-    priority = view.priority.cpu().numpy()
-    order = np.lexsort((priority, -np.asarray(scores, dtype=float)))  # best first
+    priority, scores = view.priority.cpu().numpy(), np.asarray(scores, dtype=float)
+    if wrong := int(np.isnan(scores).sum()):
+        raise BadRequest(f"the scores of {wrong} of {len(scores)} frames are NaN: detections with numbers only, please")
+    order = np.lexsort((priority, -scores))  # best first
     video, time = view.video.cpu().numpy(), view.time.cpu().numpy()
     taken: dict[int, set[int]] = {}
     for v, t in zip(view.labelled_video.tolist(), view.labelled_time.tolist()):
@@ -48,7 +49,19 @@ def apart(view, scores, budget: int, k: int = 1, per_video: bool = True):
         left = beyond
         if len(chosen) >= budget:
             break
-    return torch.tensor((chosen + left)[:budget], device=view.device)
+    chosen = (chosen + left)[:budget]
+    view.tied_share = tied(scores, video if per_video else np.zeros_like(video), chosen)
+    return torch.tensor(chosen, device=view.device)
+
+
+def tied(scores, video, chosen) -> float:
+    """Share of the frames `chosen` whose place the shared order decided: of a score that a frame left in their video has too."""
+    import numpy as np
+
+    left = np.ones(len(scores), dtype=bool)
+    left[chosen] = False
+    others = set(zip(video[left].tolist(), scores[left].tolist()))
+    return sum((v, s) in others for v, s in zip(video[chosen].tolist(), scores[chosen].tolist())) / max(len(chosen), 1)
 
 
 @select(

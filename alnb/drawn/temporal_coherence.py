@@ -8,43 +8,13 @@ from __future__ import annotations
 
 from alnb import figures
 from alnb.drawn import standard
+from alnb.drawn.road_scenes import box, legend, picture, rectangle
 from alnb.figures import PALETTE, Drawing
 from alnb.methods import temporal_coherence as ch2
 
 THESIS = {"truth": "#F0E442", "detection": "#D62728", "fp": "#8E24AA", "fn": "#2CA02C"}  # the colours of Fig. 2.3
 SAID = {"truth": "objects", "detection": "detections", "fp": "called false", "fn": "called missed"}
 NOTHING = "no runs at this profile"
-
-# --- the data -------------------------------------------------------------------------------------------------------------------
-
-
-def data_2(world, shown: int = 8) -> Drawing | None:
-    """A frame from the middle of some training videos, evenly chosen, with what is visible of each object in its box."""
-    import pandas
-
-    if world is None:
-        return standard.left_out("roads", "its videos are not here")
-    videos = [world.train[i * len(world.train) // shown] for i in range(min(shown, len(world.train)))]
-    fig, axes = figures.subplots(2, -(-len(videos) // 2), figsize=(2.35 * -(-len(videos) // 2), 3.8), squeeze=False)
-    rows = []
-    for ax, video in zip(axes.ravel(), videos):
-        frame = video.frame(video.length // 2)
-        _picture(ax, frame.rgb, video.name)
-        for box, kind in zip(frame.boxes, frame.classes):
-            _box(ax, box, PALETTE[1 + int(kind)])
-            rows.append({"video": video.name, "time": video.length // 2, "class": world.class_names[int(kind)]})
-    for ax in axes.ravel()[len(videos) :]:
-        ax.axis("off")
-    data = pandas.DataFrame(rows or [{"video": video.name} for video in videos])
-    kinds = data["class"].value_counts() if "class" in data else {}
-    counted = ", ".join(f"{n} {kind}" for kind, n in kinds.items()) or "nothing"
-    _legend(fig, {name: (PALETTE[1 + i], "-") for i, name in enumerate(world.class_names)})
-    figures.note(fig, f"The middle frame of {len(videos)} of {len(world.train)} training videos.")
-    said = f"{len(videos)} frames of road scenes from {world.name}, with boxes around {counted}."
-    return Drawing(
-        fig, data, said, pandas.DataFrame([{"dataset": world.name, "world": not world.info.real, "key": None}])
-    )
-
 
 # --- the method -----------------------------------------------------------------------------------------------------------------
 
@@ -61,11 +31,11 @@ def fig_2_2(footage, errors) -> Drawing:
     wide, high = footage.size
     for f in range(F):
         left = f * (wide + 8)
-        above.add_patch(_rectangle((left, 0, left + wide, high), "0.6", fill="#f4f4f4", lw=0.8))
+        above.add_patch(rectangle((left, 0, left + wide, high), "0.6", fill="#f4f4f4", lw=0.8))
         above.text(left + wide / 2, -4, f"t = {f}", ha="center", va="bottom", fontsize=9)
         for i in np.flatnonzero(graph.frame == f):
-            box = graph.boxes[i] + [left, 0, left, 0]
-            above.add_patch(_rectangle(box, "#2CA02C" if i < D else "#D62728", ls="-" if i < D else "--", lw=1.6))
+            place = graph.boxes[i] + [left, 0, left, 0]
+            above.add_patch(rectangle(place, "#2CA02C" if i < D else "#D62728", ls="-" if i < D else "--", lw=1.6))
     above.set(xlim=(-4, F * (wide + 8)), ylim=(high + 4, -16), aspect="equal")
     below.set(xlim=(-0.6, F - 0.4), ylim=(-0.6, 2.6))
     # a row a kind of thing: what moves with the car, what does not
@@ -145,18 +115,18 @@ def fig_2_3(results, world, race: str = "roads") -> Drawing | None:
     parts = []
     for ax, (video, time) in zip(axes.ravel(), frames_):
         of = world.train[video]
-        _picture(ax, of.frame(time).rgb, f"{of.name}, frame {time}")
+        picture(ax, of.frame(time).rgb, f"{of.name}, frame {time}")
         own = rows[(rows["video"] == video) & (rows["time"] == time)]
         for what, colour in THESIS.items():
-            for box in own.loc[own["what"] == what, ["x0", "y0", "x1", "y1"]].to_numpy(float):
-                _box(ax, box, colour, lw=2.4 if what == "truth" else 1.5, ls="--" if what == "fn" else "-")
+            for place in own.loc[own["what"] == what, ["x0", "y0", "x1", "y1"]].to_numpy(float):
+                box(ax, place, colour, lw=2.4 if what == "truth" else 1.5, ls="--" if what == "fn" else "-")
         counts = own["what"].value_counts()
         parts.append(
             f"{of.name} frame {time}: " + ", ".join(f"{counts.get(what, 0)} {said}" for what, said in SAID.items())
         )
     for ax in axes.ravel()[len(frames_) :]:
         ax.axis("off")
-    _legend(fig, {SAID[what]: (colour, "--" if what == "fn" else "-") for what, colour in THESIS.items()})
+    legend(fig, {SAID[what]: (colour, "--" if what == "fn" else "-") for what, colour in THESIS.items()})
     figures.note(
         fig,
         f"Seed {rows['seed'].iloc[0]}, after the first training: the frames with most estimated errors, one a video.",
@@ -169,65 +139,85 @@ def fig_2_3(results, world, race: str = "roads") -> Drawing | None:
 
 
 def errors_2(results, race: str = "roads") -> Drawing | None:
-    """Precision and recall of the estimated errors against the true ones, with the frames in time and shuffled, all cycles of a
-    seed together; bar: from the lowest seed to the highest. A black line on each precision: had as many been called in each
-    cycle, but at random."""
+    """Precision, recall and rank correlation a frame of the estimated errors against the true ones, of all and apart for those
+    that flicker and those that persist, with the frames in time and shuffled; all cycles of a seed together. Bar: from the lowest
+    seed to the highest; a black line on the first precision: as many called in each cycle, but at random."""
     import pandas
 
     rows = standard.of_kind(results, race, "errors")
     if rows is None:
         return standard.left_out(race, "tc, whose estimates these are, did not run at this profile")
     rows = rows[rows["method"] == rows["method"].iloc[0]]
-    table = pandas.DataFrame([made for made in map(_pooled, rows.groupby(["error", "order", "seed"])) if made])
-    fig, axes = figures.subplots(1, 2, figsize=(8.6, 3.6), sharey=True)
-    parts = []
+    made = [_pooled(group, sort) for group in rows.groupby(["error", "order", "seed"]) for sort in SORTS]
+    table = pandas.DataFrame(made)
+    fig, axes = figures.subplots(2, 1, figsize=(8.2, 5.6), sharex=True, sharey=True)
+    parts, places = [], [(sort, measure) for sort in SORTS for measure in MEASURES]
+    at = {place: i + 0.7 * (i // len(MEASURES)) for i, place in enumerate(places)}
     for ax, (error, name) in zip(axes, (("fp", "false positives"), ("fn", "false negatives"))):
-        own = table[table["error"] == error]
         for shift, (order, colour) in zip((-0.19, 0.19), (("in time", PALETTE[3]), ("shuffled", figures.GREY))):
-            part = own.loc[own["order"] == order, MEASURES]
-            mean = part.mean()
-            reach = [mean - part.min(), part.max() - mean]
-            at = [x + shift for x in range(4)]
-            chance = own.loc[own["order"] == order, "chance"].mean()
+            own = table[(table["error"] == error) & (table["order"] == order)].set_index("sort")
+            mean, low, high = ({(s, m): how(own.loc[[s], m]) for s, m in places} for how in (_mean, _low, _high))
+            x = [at[place] + shift for place in places]
+            heights = [0.0 if mean[p] != mean[p] else mean[p] for p in places]
+            reach = [[0.0 if mean[p] != mean[p] else abs(end[p] - mean[p]) for p in places] for end in (low, high)]
+            ax.bar(x, heights, 0.36, color=colour, label=f"frames {order}", yerr=reach, capsize=2)
+            chance = own.loc[["all"], "chance"].mean()
             label = "as many at random" if order == "in time" else None
-            ax.hlines(chance, at[0] - 0.19, at[0] + 0.19, color="black", lw=1.2, label=label, zorder=3)
-            ax.bar(at, mean.fillna(0), 0.36, color=colour, label=f"frames {order}", yerr=reach, capsize=2)
-            told = [f"{m} {mean[m]:.2f}" for m in MEASURES if mean[m] == mean[m]]
+            ax.hlines(chance, x[0] - 0.19, x[0] + 0.19, color="black", lw=1.2, label=label, zorder=3)
+            told = [f"{m} {mean['all', m]:.2f}" for m in MEASURES if mean["all", m] == mean["all", m]]
             told += [f"precision of as many at random {chance:.2f}"] * bool(chance == chance)
+            for sort in SORTS[1:]:
+                known = [f"{m} {mean[sort, m]:.2f}" for m in MEASURES if mean[sort, m] == mean[sort, m]]
+                told += [f"of those that {SAID_OF[sort]}: {', '.join(known)}"] * bool(known)
             parts.append(f"{name}, frames {order}: {', '.join(told) or 'none'}")
-        counts = own.loc[own["order"] == "in time", "true"].sum()
-        rank = own.loc[own["order"] == "in time", "rank"].mean()
-        ranked = f"{rank:.2f}" if rank == rank else "not defined"
-        ax.set(
-            xticks=range(4), ylim=(0, 1), title=f"{name} ({counts:.0f})", xlabel=f"rank correlation a frame: {ranked}"
-        )
-        ax.set_xticklabels(["precision", "recall", "of those\nthat flicker", "of those\nthat persist"], fontsize=9)
-        parts.append(f"rank correlation {ranked}")
-    axes[0].set_ylabel("share")
+        true = table[(table["error"] == error) & (table["order"] == "in time")].set_index("sort")["true"]
+        ax.set(ylim=(min(0, ax.get_ylim()[0]), 1), ylabel="share, or correlation", title=_counts(name, true))
+    axes[1].set_xticks(list(at.values()), [f"{m}\n{SAID_OF[s] if m == 'recall' else ''}" for s, m in places], fontsize=8)
     axes[0].legend(fontsize=8)
-    figures.note(
-        fig, f"{figures.seeds(rows)}, all cycles together; bar: lowest to highest seed. Right: recall of two sorts."
-    )
-    return Drawing(fig, table, f"Estimated against true errors on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)
+    below = f"{figures.seeds(rows)}, all cycles together; bar: lowest to highest seed. Apart: the other sort left out."
+    figures.note(fig, f"{below} {_first(rows)}".strip())
+    said = f"Estimated against true errors on {standard.datasets_of(rows)}. {'; '.join(parts)}. {_first(rows)}".strip()
+    return Drawing(fig, table, said, rows)
 
 
-MEASURES = ["precision", "recall", "recall, flickers", "recall, persistent"]
+SORTS = ["all", "flickers", "persistent"]
+SAID_OF = {"all": "all", "flickers": "flicker", "persistent": "persist"}
+MEASURES = ["precision", "recall", "rank"]
+_mean, _low, _high = (lambda values: values.mean()), (lambda values: values.min()), (lambda values: values.max())
 
 
-def _pooled(group) -> dict:
-    """One seed's counts over all cycles -> its shares. chance: the precision expected of as many as are estimated in each cycle,
-    called at random: the mean of the cycles' own, weighted as the precision beside it is."""
+def _counts(name: str, true) -> str:
+    flickers, persists = (true.loc[[sort]].sum() for sort in SORTS[1:])
+    return f"{name}: {flickers:.0f} flicker, {persists:.0f} persist"
+
+
+def _first(rows) -> str:
+    """What the shared first training gets wrong, an unlabelled frame with an object; "" where that is not told."""
+    first = rows[(rows["cycle"] == 0) & (rows["order"] == "in time")]
+    if "nonempty" not in first or not first["nonempty"].sum():
+        return ""
+    parts = []
+    for error, name in (("fp", "false positives"), ("fn", "false negatives")):
+        own = first[first["error"] == error]
+        whole, flickers = own[own["sort"] == "all"], own.loc[own["sort"] == "flickers", "true"].sum()
+        true = whole["true"].sum()
+        rate, share = true / whole["nonempty"].sum(), 100 * flickers / true if true else float("nan")
+        parts.append(f"{rate:.2f} {name}" + f" ({share:.0f} % flicker)" * bool(share == share))
+    return f"After the first training, a frame with an object: {', '.join(parts)}."
+
+
+def _pooled(group, sort: str) -> dict:
+    """One seed's counts over all cycles -> its shares, and the mean of its rank correlations. chance: the precision expected of as
+    many as are estimated in each cycle, called at random: the mean of the cycles' own, weighted as the precision beside it is."""
     (error, order, seed), part = group
     share = lambda a, b: a / b if b else float("nan")
-    whole = part[part["sort"] == "all"]
-    made = {"error": error, "order": order, "seed": seed} | {n: whole[n].sum() for n in ("true", "estimated", "right")}
-    made |= {"rank": whole["rank"].mean() if "rank" in whole else float("nan")}
-    made |= {"chance": share((whole["estimated"] * whole["chance"]).sum(), made["estimated"])}
-    made |= {"precision": share(made["right"], made["estimated"]), "recall": share(made["right"], made["true"])}
-    for sort in ("flickers", "persistent"):
-        own = part[part["sort"] == sort]
-        made[f"recall, {sort}"] = share(own["right"].sum(), own["true"].sum())
-    return made
+    own = part[part["sort"] == sort].reindex(columns=[*part, *({"rank", "estimated"} - {*part})])
+    known = own["estimated"].notna().any()
+    made = {"error": error, "order": order, "seed": seed, "sort": sort} | {n: own[n].sum() for n in ("true", "right")}
+    made |= {"estimated": own["estimated"].sum() if known else float("nan"), "rank": own["rank"].mean()}
+    made |= {"precision": share(made["right"], made["estimated"]) if known else float("nan")}
+    made |= {"recall": share(made["right"], made["true"])}
+    return made | {"chance": share((own["estimated"] * own["chance"]).sum(), made["estimated"]) if sort == "all" else float("nan")}
 
 
 # --- the race -------------------------------------------------------------------------------------------------------------------
@@ -239,6 +229,44 @@ def fig_2_4a(results, race: str = "roads") -> Drawing | None:
     if len(standard.ran(rows, ("random", "random_r"))) < 2:
         return standard.left_out(race, "Random did not run both with and without representativeness")
     return standard.race(results, race, arms=("random", "random_r"))
+
+
+BY_TEMPLATE = "tc(tracker='template')"
+
+
+def fig_2_4b(results, race: str = "roads") -> Drawing | None:
+    """Fig. 2.4b: TC by optical flow and by the other tracker, here a template's where the thesis has SiamFC."""
+    if len(standard.ran(standard.chosen(results, race), ("tc", BY_TEMPLATE))) < 2:
+        return standard.left_out(race, "TC did not run with both trackers")
+    return standard.race(results, race, arms=("tc", BY_TEMPLATE))
+
+
+UNCERTAIN = ("least_confidence_r", "margin_r", "entropy_r")
+ARMS_2_4C = ("random_r", *UNCERTAIN, "oracle_fp", "oracle_fn", "tc")
+
+
+def fig_2_4c(results, race: str = "roads") -> Drawing | None:
+    """Fig. 2.4c: baselines, oracles and TC."""
+    if not set(standard.ran(standard.chosen(results, race), ARMS_2_4C[1:-1])):
+        return standard.left_out(race, "no uncertainty baseline and no oracle ran at this profile")
+    return standard.race(results, race, arms=ARMS_2_4C)
+
+
+def fig_2_5(results, race: str = "vid") -> Drawing | None:
+    """Fig. 2.5: TC against the uncertainty baselines and Random on ImageNet-VID, or what stands in for it."""
+    if not len(standard.chosen(results, race)):
+        return standard.left_out(race, NOTHING)
+    return standard.race(results, race, arms=("random_r", *UNCERTAIN, "tc"))
+
+
+PRINTED_AS = {"least_confidence": "least_confidence_r", "margin": "margin_r", "entropy": "entropy_r", "tc_siamfc": BY_TEMPLATE}
+"""The thesis includes temporal representativeness "for all evaluated methods"; its SiamFC is a template's tracker here."""
+
+
+def table_2_2(results, printed, stand_ins) -> Drawing | None:
+    """Table 2.2: AP as printed and here, by the names of our arms."""
+    printed = printed.assign(method=printed["method"].replace(PRINTED_AS))
+    return standard.beside(results, printed, metric="AP", stand_ins=stand_ins, reference="random_r")
 
 
 def cost_2(results, race: str = "roads") -> Drawing | None:
@@ -272,30 +300,3 @@ def cost_2(results, race: str = "roads") -> Drawing | None:
              + (f" beside {r['looking, s']:.2f} s of looking" if r["looking, s"] == r["looking, s"] else "")
              + f", {r['boxes a frame']:.1f} boxes a frame" for r in found]  # fmt: skip
     return Drawing(fig, table, f"Cost of choosing a batch on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)
-
-
-# --- rows -----------------------------------------------------------------------------------------------------------------------
-
-
-def _legend(fig, keys) -> None:
-    """Right of all axes. keys: name -> (colour, line)."""
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], color=colour, lw=2, ls=line, label=name) for name, (colour, line) in keys.items()]
-    fig.legend(handles=handles, loc="outside right center", fontsize=9, frameon=False)
-
-
-def _picture(ax, rgb, title: str) -> None:
-    ax.imshow(rgb, interpolation="nearest", extent=(0, rgb.shape[1], rgb.shape[0], 0))
-    ax.set_title(title, fontsize=8)
-    ax.axis("off")
-
-
-def _box(ax, box, colour, **how) -> None:
-    ax.add_patch(_rectangle(box, colour, **{"lw": 1.4} | how))
-
-
-def _rectangle(box, colour, fill="none", **how):
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((box[0], box[1]), box[2] - box[0], box[3] - box[1], ec=colour, fc=fill, **how)

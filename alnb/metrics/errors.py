@@ -7,7 +7,7 @@ import numpy as np
 from alnb.metrics.detection import match
 
 
-def against_truth(footage, truth, graph, called, links) -> list[dict]:
+def against_truth(footage, truth, graph, called, links, apart: bool = False) -> list[dict]:
     """Two rows ("fp", "fn") and two more of each (`sort`): of the candidates' frames, how many errors there are (`true`), are
     estimated, and are estimated rightly; precision, recall, and rank, Spearman's correlation of the counts a frame.
 
@@ -15,7 +15,8 @@ def against_truth(footage, truth, graph, called, links) -> list[dict]:
     frame, boxes, classes (N,); called (N,) bool: said to be an error. A place is right if it overlaps an object of its class that
     was missed. links (E, 2): pairs of detections of one thing in time. sort: a false detection that is linked to another one, or
     a missed object that is not found in both neighbouring frames, is "persistent", else it "flickers". chance: the precision of
-    calling every detection false, or every place missed.
+    calling every detection false, or every place missed. apart: precision and rank of each sort too, as if the other sort's errors,
+    and what was rightly said of them, were not there; and the frames with an object, `nonempty`.
     """
     here, D = footage.row >= 0, len(footage.boxes)
     objects = truth.frame, truth.boxes, truth.classes
@@ -39,9 +40,16 @@ def against_truth(footage, truth, graph, called, links) -> list[dict]:
 
     frames = np.flatnonzero(here)
     count = lambda of: np.bincount(of, minlength=len(here))[frames]
-    truly, told = (footage.frame[false], truth.frame[missed]), (footage.frame[said[:D]], graph.frame[guessed])
-    for rows, a, b in zip((fp, fn), truly, told):
-        rows[0] |= {"frames": len(frames), "rank": spearman(count(a), count(b))}
+    told = footage.frame[said[:D]], graph.frame[guessed]
+    stays = lasting, ~found_around(footage, truth, seen)
+    parts = (footage.frame, false, false & said[:D], stays[0]), (truth.frame, missed, met, stays[1])
+    for rows, told_, (at, true, right_, lasts) in zip((fp, fn), told, parts):
+        rows[0] |= {"frames": len(frames), "rank": spearman(count(at[true]), count(told_))}
+        rows[0] |= {"nonempty": int((count(truth.frame) > 0).sum())} if apart else {}
+        for row, own in zip(rows[1:], (~lasts, lasts)) if apart else ():
+            n = len(told_) - int((right_ & ~own).sum())
+            row |= {"estimated": n, "precision": row["right"] / n if n else float("nan")}
+            row |= {"rank": spearman(count(at[true & own]), count(told_) - count(at[right_ & ~own]))}
     return [{name: value for name, value in row.items() if value == value} for row in fp + fn]
 
 

@@ -8,19 +8,21 @@ too, and how the image moves between frames.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from alnb import datasets
 from alnb.errors import BadRequest
+from alnb.learning import flow as flows
+from alnb.learning.footage import Footage, Truth
 from alnb.machine import device
 from alnb.runs import Run, State, torch_stream
 from alnb.tasks import Metric
+from alnb.tasks.reels import Frames, Reel
 from alnb.tasks.training import TrainingSettings, check_recipe, recipe
 
 OFFERS = {
@@ -35,7 +37,6 @@ OFFERS = {
 
 SOURCE = "source"  # the needed run whose detector ours starts from
 NEIGHBOURS = 3  # frames before and after a candidate that are looked at too
-KEPT_BYTES = 3 << 30  # of frames and their flow a process keeps; others are read, drawn or estimated again
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Settings(TrainingSettings):
     learning/detectors. height: what frames are resized to, 0: not. threshold: lower scores are dropped (thesis 2.5.1).
 
     pretraining: a world of other assets that the detector is trained on first, for pretraining_epochs on pretraining_frames
-    frames at pretraining_lr (a run of its own), or "coco", or "" for none. flow: the world's own, or OpenCV's DIS.
+    frames at pretraining_lr (a run of its own), or "coco", or "" for none. flow: the world's own, or one of learning/flow.
     """
 
     network: str = "fasterrcnn_resnet50_fpn"
@@ -59,7 +60,7 @@ class Settings(TrainingSettings):
     optimiser: Literal["sgd", "adam"] = "sgd"
     schedule: Literal["step", "cosine"] = "step"
     precision: Literal["fp32", "bf16"] = "fp32"
-    flow: Literal["exact", "dis"] = "exact"
+    flow: Literal["exact", "dis", "raft"] = "exact"
     pretraining: str = ""
     pretraining_frames: int = 0
     pretraining_epochs: int = 10
@@ -114,13 +115,12 @@ def prepare(run: Run, tracks: bool) -> None:
         detectors.check_coco(o.network)
     if not tracks:
         return
-    if o.flow == "dis":
-        _opencv()
-    elif not _has_flow(run.dataset):
+    flows.check(o.flow)
+    if o.flow == "exact" and not _has_flow(run.dataset):
         raise BadRequest(NO_FLOW.format(run.dataset))
 
 
-NO_FLOW = "{} has no optical flow of its own: give flow = 'dis'"
+NO_FLOW = "{} has no optical flow of its own: give flow = 'dis' or 'raft'"
 
 
 @functools.lru_cache(maxsize=8)
@@ -128,206 +128,7 @@ def _has_flow(name: str) -> bool:
     return datasets.load(name).train[0].frame(0).flow is not None
 
 
-# --- what strategies see --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Footage:
-    """F frames in the order of their videos and times, and the D detections in them. NumPy arrays.
-
-    video, time, row (F,): row of the candidate, -1 for another frame. size: (width, height) of all frames, or (F, 2) of each.
-    Detections: frame (D,), boxes (D, 4) x0 y0 x1 y1 in pixels, classes (D,), scores (D,), probabilities (D, 1 + C), the
-    background first.
-    motion(frames (n,), direction 1 or -1, points (n, 2)) -> (n, 2) pixels that the image moves there to the next frame, or to
-    the one before.
-    """
-
-    video: Any
-    time: Any
-    row: Any
-    size: Any
-    frame: Any
-    boxes: Any
-    classes: Any
-    scores: Any
-    probabilities: Any
-    motion: Callable[[Any, int, Any], Any]
-
-    @property
-    def sizes(self):
-        """(F, 2) width and height of each frame."""
-        import numpy as np
-
-        return np.broadcast_to(self.size, (len(self.video), 2))
-
-    def goes_on(self, frame, direction: int):
-        """(n,) bool: whether the frame after (before) `frame` (n,) is here and of the same video, right after (before) it."""
-        to = (frame + direction).clip(0, max(len(self.video) - 1, 0))
-        return (self.video[to] == self.video[frame]) & (self.time[to] == self.time[frame] + direction)
-
-    def of_candidates(self, values):
-        """(U,) of values (F,): those of the candidates, row by row."""
-        import numpy as np
-
-        here = self.row >= 0
-        of = np.empty(here.sum(), dtype=np.asarray(values).dtype)
-        of[self.row[here]] = values[here]
-        return of
-
-    def shuffled(self, rng):
-        """The same detections with the frames of each video dealt to each other's places, and the place (F,) of each frame."""
-        import numpy as np
-        import torch
-
-        place = np.arange(len(self.video))
-        for video in np.unique(self.video):
-            own = np.flatnonzero(self.video == video)
-            place[own] = own[torch.randperm(len(own), generator=rng).numpy()]
-        return dataclasses.replace(self, frame=place[self.frame]), place
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The objects of the frames of a Footage: frame (M,), boxes (M, 4) of what is visible, classes (M,), tracks (M,)."""
-
-    frame: Any
-    boxes: Any
-    classes: Any
-    tracks: Any
-
-
 # --- frames -----------------------------------------------------------------------------------------------------------------------
-
-
-class Reel:
-    """The frames of videos, drawn or read when they are first wanted, and kept while there is room: the first `most` of each, one
-    in `every`, of `spread` videos, 0: all. video, time, rows (n,): which they are, rows as the dataset numbers them. complete (c,):
-    those whose every object is annotated."""
-
-    def __init__(self, videos, most: int = 0, every: int = 1, spread: int = 0):
-        import numpy as np
-
-        self.videos = list(videos)
-        starts = np.concatenate([[0], np.cumsum([video.length for video in self.videos])])[:-1]
-        whole = len(self.videos)
-        chosen = [i * whole // spread for i in range(spread)] if 0 < spread < whole else range(whole)
-        times = [np.arange(0, min(self.videos[i].length, most or self.videos[i].length), every) for i in chosen]
-        self.video = np.repeat(np.array(chosen, dtype=int), [len(t) for t in times])
-        self.time = np.concatenate([*times, np.empty(0, int)]).astype(int)
-        self.rows = starts[self.video] + self.time if whole else self.time
-        known = [np.asarray(self.videos[i].complete, dtype=bool)[t] for i, t in zip(chosen, times)]
-        self.complete = np.flatnonzero(np.concatenate([*known, np.empty(0, bool)]))
-        self.sizes = np.zeros((len(self), 2), dtype=int)  # (width, height), of those that were looked at
-        self._kept, self._bytes = {}, 0
-
-    def __len__(self):
-        return len(self.time)
-
-    def __getitem__(self, i: int) -> Shot:
-        if i not in self._kept:
-            shot = Shot.of(self.videos[self.video[i]].frame(int(self.time[i])))
-            self.sizes[i] = shot.image.shape[:0:-1]
-            if (self._bytes + shot.bytes) > KEPT_BYTES:
-                return shot
-            self._bytes += shot.bytes
-            self._kept[i] = shot
-        return self._kept[i]
-
-
-@dataclass
-class Shot:
-    """What is kept of a frame: image (3, H, W) uint8 tensor, boxes (m, 4), classes (m,), and when first asked for: tracks (m,), -1
-    where the data has none; the flow to the next and to the last frame (H, W, 2) in half precision, None where the data has
-    none; what was `estimated` in its place, by direction."""
-
-    image: Any
-    boxes: Any
-    classes: Any
-    known: Callable[[], Any]  # the data's tracks, or None
-    motion: Callable[[int], Any] | None
-    estimated: dict[int, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, frame) -> Shot:
-        import numpy as np
-        import torch
-
-        image = torch.from_numpy(np.ascontiguousarray(frame.rgb.transpose(2, 0, 1)))
-        boxes, classes = np.asarray(frame.boxes, np.float32).reshape(-1, 4), np.asarray(frame.classes, np.int64)
-        return cls(image, boxes, classes, lambda: frame.tracks, frame.flow)
-
-    @functools.cached_property
-    def tracks(self):
-        import numpy as np
-
-        known = self.known()
-        return np.full(len(self.boxes), -1) if known is None else known
-
-    @functools.cached_property
-    def forward(self):
-        return self.motion(1).astype("float16") if self.motion else None
-
-    @functools.cached_property
-    def backward(self):
-        return self.motion(-1).astype("float16") if self.motion else None
-
-    @property
-    def bytes(self) -> int:
-        return 12 * self.image.numel()  # roughly, with its flow both ways and what that is computed from
-
-
-def sampled(flow, points):
-    """(n, 2) the flow (H, W, 2) at points (n, 2) x y, bilinear; pixel i covers i to i + 1, outside is the nearest pixel."""
-    import numpy as np
-
-    limit = np.array([flow.shape[1] - 1, flow.shape[0] - 1])
-    at = (np.asarray(points, dtype=float) - 0.5).clip(0, limit)
-    low = np.floor(at).astype(int).clip(0, np.maximum(limit - 1, 0))
-    high, (u, v) = np.minimum(low + 1, limit), (at - low).T[..., None]
-    corner = lambda x, y: flow[y[:, 1], x[:, 0]].astype(float)
-    top = corner(low, low) * (1 - u) + corner(high, low) * u
-    bottom = corner(low, high) * (1 - u) + corner(high, high) * u
-    return top * (1 - v) + bottom * v
-
-
-class Frames:
-    """The feed of a detector (see learning.feed): frames of a reel and their boxes, mirrored together with chance 1/2.
-
-    boxes, classes: of each sample, (m, 4) and (m,). y is the list of targets, which x holds too.
-    """
-
-    def __init__(self, reel, samples, boxes, classes, where):
-        self.reel, self.samples, self.boxes, self.classes, self.device = reel, list(samples), boxes, classes, where
-        if not self.samples:
-            raise BadRequest("training takes at least one frame: given none")
-
-    def __len__(self):
-        return len(self.samples)
-
-    def draw(self, generator):
-        import torch
-
-        n = len(self)
-        return torch.zeros(n, dtype=torch.bool) if generator is None else torch.rand(n, generator=generator) < 0.5
-
-    def batch(self, rows, part, drawn):
-        import torch
-
-        images, targets = [], []
-        for i, mirrored in zip(rows[part].tolist(), drawn[part].tolist()):
-            image, boxes = (
-                self.reel[self.samples[i]].image.to(self.device).float() / 255,
-                torch.as_tensor(self.boxes[i]).float(),
-            )
-            if mirrored:
-                image = image.flip(2)
-                boxes = torch.stack(
-                    [image.shape[2] - boxes[:, 2], boxes[:, 1], image.shape[2] - boxes[:, 0], boxes[:, 3]], 1
-                )
-            images.append(image)
-            labels = torch.as_tensor(self.classes[i]) + 1  # 0 is the background
-            targets.append({"boxes": boxes.to(self.device), "labels": labels.to(self.device)})
-        return (images, targets), targets
 
 
 @functools.lru_cache(maxsize=2)
@@ -487,36 +288,26 @@ class Detection:
         def move(frames, direction, points):
             v, order = np.empty((len(frames), 2)), np.argsort(frames, kind="stable")
             for own in np.split(order, np.flatnonzero(np.diff(frames[order])) + 1) if len(order) else ():
-                v[own] = sampled(self._flow(int(samples[frames[own[0]]]), direction), points[own])
+                v[own] = flows.sampled(self._flow(int(samples[frames[own[0]]]), direction), points[own])
             return v
 
         return move
 
+    def picture(self, sample: int):
+        """(H, W, 3) uint8, of a place in the pool's reel."""
+        return self.reel[int(sample)].image.permute(1, 2, 0).numpy()
+
     def _flow(self, sample: int, direction: int):
         shot = self.reel[sample]
-        if self.options.flow == "dis":
+        if self.options.flow != "exact":
             if direction not in shot.estimated:  # kept for all cycles where its frame is
-                shot.estimated[direction] = _dis(shot.image, self.reel[sample + direction].image)
+                other = self.reel[sample + direction].image
+                shot.estimated[direction] = flows.estimate(self.options.flow, shot.image, other)
             return shot.estimated[direction]
         flow = shot.forward if direction > 0 else shot.backward
         if flow is None:
             raise BadRequest(NO_FLOW.format(self.run.dataset))
         return flow
-
-
-def _opencv():
-    try:
-        import cv2
-    except ImportError:
-        raise BadRequest("flow = 'dis' wants OpenCV (opencv-python-headless), which is not installed") from None
-    return cv2
-
-
-def _dis(a, b):
-    """(H, W, 2) OpenCV's dense inverse search from image a to b, (3, H, W) uint8."""
-    cv2 = _opencv()
-    grey = [cv2.cvtColor(image.permute(1, 2, 0).numpy(), cv2.COLOR_RGB2GRAY) for image in (a, b)]
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(*grey, None).astype("float16")
 
 
 class Seen:
@@ -574,7 +365,7 @@ class Seen:
         size = task.reel.sizes[samples]
         size = tuple(size[0].tolist()) if (size == size[0]).all() else size
         about = task.reel.video[samples], task.reel.time[samples], row[samples], size
-        return Footage(*about, *found, task.motion(samples))
+        return Footage(*about, *found, task.motion(samples), lambda frame: task.picture(samples[frame]))
 
     def detections(self) -> Footage:
         return self._footage

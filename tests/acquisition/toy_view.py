@@ -5,6 +5,7 @@ import dataclasses
 import numpy
 import torch
 
+from alnb.learning.footage import Truth
 from tests.toy_footage import random_footage
 
 FLOATS = (
@@ -25,6 +26,17 @@ QUICK = {
 }
 
 
+class Labels(torch.Tensor):
+    """The true classes of the candidates; called, as where a task offers detections, the objects of their frames: one at each
+    detection, of its candidate's class."""
+
+    def __call__(self):
+        shots, classes = self.footage, self.as_subclass(torch.Tensor).numpy()
+        own = numpy.flatnonzero(shots.row[shots.frame] >= 0)
+        frame = shots.frame[own]
+        return Truth(frame, shots.boxes[own], classes[shots.row[frame]], own)
+
+
 class ToyView:
     """A stand-in for the cycle's view. `offers`: the only fields it has (None: all); `asked`: those that were read."""
 
@@ -40,9 +52,13 @@ class ToyView:
         if self._offers is not None and name not in self._offers:
             raise AttributeError(f"{name} is not among the declared needs {self._offers}")
         self.asked.add(name)
-        if name == "truth" and not self._oracle:
+        if name != "truth":
+            return self._fields[name]
+        if not self._oracle:
             raise PermissionError("the labels of the pool are not for strategies")
-        return self._fields[name]
+        labels = self._fields["truth"].as_subclass(Labels)
+        labels.footage = self._fields["detections"]()
+        return labels
 
     def restricted(self, offers, oracle=False):
         return ToyView(self._fields, self.classes, offers, oracle)

@@ -1,11 +1,15 @@
 """The artefacts of chapter 2, on frames made up by hand."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pandas
 import pytest
 from matplotlib.pyplot import close
 
-from alnb import datasets
+from alnb import datasets, published
+from alnb.drawn import road_scenes
 from alnb.drawn import temporal_coherence as drawn
 from alnb.methods import temporal_coherence as ch2
 from tests.result_frames import results
@@ -31,12 +35,10 @@ def frame():
         for order, right in (("in time", 6), ("shuffled", 3)):
             for error in ("fp", "fn"):
                 own = about | {"kind": "errors", "order": order, "error": error}
-                rows.append(
-                    own | {"sort": "all", "true": 10, "estimated": 8, "right": right, "chance": 0.2, "rank": 0.5}
-                )
-                rows += [
-                    own | {"sort": sort, "true": 5, "right": n} for sort, n in (("flickers", 4), ("persistent", 2))
-                ]
+                whole = {"true": 10, "estimated": 8, "right": right, "chance": 0.2, "rank": 0.5, "nonempty": 20}
+                rows.append(own | {"sort": "all"} | whole)
+                parts = {"flickers": {"right": 4, "estimated": 6}, "persistent": {"right": 2}}  # the second: a short report
+                rows += [own | {"sort": sort, "true": 5} | part for sort, part in parts.items()]
         place = {"video": 0, "time": 1, "class": 0, "x0": 10.0, "y0": 12.0, "x1": 30.0, "y1": 40.0}
         rows += [about | {"kind": "box", "what": what} | place for what in ("truth", "detection", "fp")]
     return pandas.concat([tests, pandas.DataFrame(rows)], ignore_index=True)
@@ -73,9 +75,13 @@ def test_errors_found_are_told_frame_by_frame(capsys):
 def test_estimates_are_pooled_over_cycles():
     one = drawn.errors_2(FRAME)
     own = one.data[(one.data["error"] == "fp") & (one.data["order"] == "in time")]
-    assert own["precision"].tolist() == [0.75, 0.75]
-    assert own["recall"].tolist() == [0.6, 0.6]
-    assert "frames in time: precision 0.75, recall 0.60, recall, flickers 0.80, recall, persistent 0.40" in one.alt
+    whole = own[own["sort"] == "all"]
+    assert whole["precision"].tolist() == [0.75, 0.75]
+    assert whole["recall"].tolist() == [0.6, 0.6]
+    assert own["sort"].tolist() == ["all", "flickers", "persistent"] * 2
+    assert "frames in time: precision 0.75, recall 0.60, rank 0.50, precision of as many at random 0.20" in one.alt
+    assert "of those that flicker: precision 0.67, recall 0.80, of those that persist: recall 0.40" in one.alt
+    assert "After the first training, a frame with an object: 0.50 false positives (50 % flicker)" in one.alt
     assert "frames shuffled: precision 0.38" in one.alt
 
 
@@ -94,7 +100,7 @@ def test_chance_is_weighted_as_the_precision_beside_it_and_of_its_own_order():
         chance=np.where(first["order"] == "shuffled", 0.3, chance)
     )
     one = drawn.errors_2(pandas.concat([own(0, 30, 0.1), own(1, 10, 0.5)]))
-    table = one.data[one.data["error"] == "fn"].set_index("order")
+    table = one.data[(one.data["error"] == "fn") & (one.data["sort"] == "all")].set_index("order")
     assert table.loc["in time", "chance"] == pytest.approx(0.2)
     assert table.loc["shuffled", "chance"] == pytest.approx(0.3)
     assert table.loc["in time", "precision"] == pytest.approx(12 / 40)
@@ -118,8 +124,66 @@ def test_the_race_of_the_two_randoms_and_the_costs(capsys):
 
 
 def test_the_data_are_counted():
-    one = drawn.data_2(WORLD, 4)
+    one = road_scenes.data_2(WORLD, 4)
     middle = [video.frame(video.length // 2) for video in WORLD.train[:: len(WORLD.train) // 4]]
     assert len(one.data) == sum(len(frame.boxes) for frame in middle)
     assert one.rows["world"].all()
-    assert drawn.data_2(None) is None
+    assert road_scenes.data_2(None) is None
+
+
+def test_eight_frames_that_follow_each_other():
+    one = road_scenes.fig_1_3(WORLD)
+    times = one.data.drop_duplicates("time")["time"].tolist()
+    assert times == list(range(times[0], times[0] + 8)) or len(times) < 8  # a frame may be empty
+    assert "8 consecutive frames of" in one.alt
+    assert "from frame to frame a pixel changes by" in one.alt
+    assert road_scenes.fig_1_3(None) is None
+
+
+def test_weather_is_what_the_caption_says(capsys):
+    for made, titles in ((road_scenes.fig_2_6, "night, city"), (road_scenes.fig_2_7, "rain, town")):
+        one = made(WORLD)
+        assert titles in one.alt
+        assert "car" in one.alt
+    bare = dataclasses.replace(WORLD, train=[SimpleNamespace()], test=[])
+    assert road_scenes.fig_2_6(bare) is None
+    assert "does not say which weather" in capsys.readouterr().out
+
+
+def test_table_2_1_is_counted_beside_what_is_printed():
+    printed = published.published("thesis", "Table 2.1")
+    one = road_scenes.table_2_1(printed, WORLD)
+    cell = one.data.set_index(["subset", "what"])
+    assert tuple(cell.loc[("Default", "sequences"), ["published", "here"]]) == (150, 16)
+    assert tuple(cell.loc[("Wheelchair", "wheelchair"), ["published", "here"]]) == (100, 100)
+    assert cell.loc[("Night", "frames"), "here"] == sum(v.length for v in WORLD.train if v.subset == "night")
+    assert np.isnan(cell.loc[("Night", "pedestrian"), "here"])
+    assert "Default: 74,000 printed" in one.alt
+
+
+def arms(names, race="roads", dataset="roads-tiny"):
+    curves = {(name, seed): [0.2, 0.25 + 0.01 * i + 0.005 * seed] for i, name in enumerate(names) for seed in (0, 1)}
+    return results(curves, dataset, True, race=race, study="temporal_coherence", metric="AP")
+
+
+def test_the_races_of_fig_2_4_and_2_5_hold_their_arms_and_say_what_is_missing(capsys):
+    names = [*drawn.ARMS_2_4C, drawn.BY_TEMPLATE, "random"]
+    rows = pandas.concat([arms(names), arms(["random_r(k=3)", "tc(k=3)", "entropy_r(k=3)"], "vid", "roads-vid")])
+    for made, own in ((drawn.fig_2_4b, {"tc", drawn.BY_TEMPLATE}), (drawn.fig_2_4c, set(drawn.ARMS_2_4C)),
+                      (drawn.fig_2_5, {"random_r(k=3)", "tc(k=3)", "entropy_r(k=3)"})):  # fmt: skip
+        assert set(made(rows).data["method"]) == own
+    few = arms(["tc", "random_r"])
+    assert [made(few) for made in (drawn.fig_2_4b, drawn.fig_2_4c, drawn.fig_2_5)] == [None] * 3
+    said = capsys.readouterr().out
+    assert "TC did not run with both trackers" in said
+    assert "no uncertainty baseline and no oracle ran" in said
+
+
+def test_table_2_2_knows_the_baselines_by_their_names_here():
+    printed = published.published("thesis", "Table 2.2")
+    rows = arms([*drawn.ARMS_2_4C, drawn.BY_TEMPLATE])
+    table = drawn.table_2_2(rows, printed, {"roads-tiny": "synthia-al"}).data
+    ran = table[(table["n"] > 0) & (table["dataset"] == "synthia-al")]
+    assert set(ran["method"]) == {*drawn.ARMS_2_4C, drawn.BY_TEMPLATE}
+    assert ran.set_index("method").loc["margin_r", "published"] == 0.586
+    assert ran.set_index("method").loc[drawn.BY_TEMPLATE, "published"] == 0.591

@@ -11,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alnb import claims
-from alnb.acquisition import get
+from alnb.acquisition import check_options, get
 from alnb.errors import BadRequest
+from alnb.learning import cut
+from alnb.learning.footage import Truth
+from alnb.learning.trackers.flow import track as by_flow
 from alnb.methods import temporal_coherence as ch2
+from alnb.methods import temporal_errors
 from alnb.methods.temporal_coherence import FN, FP, TN, TP
 from alnb.metrics.errors import against_truth
-from alnb.tasks.detection import Truth
 from tests.acquisition.toy_view import toy_view
 from tests.toy_footage import footage, random_footage
 
@@ -50,8 +53,8 @@ def test_the_infinities_leave_two_labels():
 def test_the_cut_is_the_least_of_all_labellings(seed, library, monkeypatch):
     if library == "maxflow":
         pytest.importorskip("maxflow")
-    real = ch2._cut
-    monkeypatch.setattr(ch2, "_cut", lambda *args, most: real(*args, most=most, library=library))
+    real = cut.minimum
+    monkeypatch.setattr(cut, "minimum", lambda *args: real(*args, library=library))
     candidate, edges = random_graph(seed, most=4)
     _, best = brute(candidate, edges)
     objects = lambda labels: sum(label in (TP, FN) for label in labels)
@@ -82,7 +85,7 @@ def test_both_libraries_cut_large_graphs_alike(seed, ties):
     n, candidate = 3000, rng.random(3000) < 0.4
     edges = np.unique(np.sort(rng.integers(0, n, (9000, 2)), 1), axis=0)
     edges = edges[(edges[:, 0] < edges[:, 1]) & ~(candidate[edges].all(1))]
-    cuts = [ch2._cut(candidate, edges, 3, 2, ties, library) for library in ("maxflow", "scipy")]
+    cuts = [cut.minimum(candidate, edges, 3, 2, ties, library) for library in ("maxflow", "scipy")]
     assert (cuts[0] == cuts[1]).all()
     assert 0 < cuts[0].sum() < n
 
@@ -151,7 +154,7 @@ def plain_graph(shots, rules):
 def test_links_and_candidates_are_the_definition(seed):
     shots = random_footage(seed)
     links, loose = plain_graph(shots, TEXT)
-    graph = ch2.build(shots, *ch2.by_flow(shots, TEXT.reach))
+    graph = ch2.build(shots, *by_flow(shots, TEXT.reach))
     D = len(shots.boxes)
     assert {tuple(e) for e in graph.edges.tolist() if max(e) < D} == links
     support = {(a, int(graph.frame[b])) for a, b in graph.edges.tolist() if b >= D}
@@ -198,10 +201,14 @@ def test_what_cannot_be_tracked():
     assert ch2.estimate(footage([1], [(0, [0, 0, 9, 9], 0)])).labels.tolist() == [TP]
     assert ch2.estimate(footage([4], [])).fp.tolist() == [0, 0, 0, 0]
     leaving = footage([4], [(0, [100, 20, 118, 40], 0)], motion=lambda f, s, p: np.full((len(f), 2), [8.0, 0]))
-    _, where = ch2.by_flow(leaving, 3)
+    _, where = by_flow(leaving, 3)
     assert where.tolist() == [[1, -1, -1, -1, -1, -1]]  # its centre is at 117 of 120, then beyond
     lost = footage([4], [(0, [10, 20, 30, 40], 0)], motion=lambda f, s, p: np.full((len(f), 2), np.nan))
-    assert (ch2.by_flow(lost, 3)[1] == -1).all()
+    assert (by_flow(lost, 3)[1] == -1).all()
+    twins = footage([6], [(t, [10, 20, 30, 40], 0) for t in range(6)])  # duplicated frames: nothing moves, nothing is doubted
+    assert ch2.estimate(twins, dataclasses.replace(TEXT, ties="present")).fp.sum() == 0
+    outside = footage([3], [(t, [-15, 20, 5, 40], 0) for t in range(3)])  # its centre is outside from the first: it is not tracked
+    assert (by_flow(outside, 3)[1] == -1).all()
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 50, (1500, 2))
     crowd = footage([3], [(1, [*corner, *(corner + 12)], 0) for corner in corners])
@@ -211,14 +218,14 @@ def test_what_cannot_be_tracked():
 
 
 def test_flow_moves_the_box_and_keeps_its_size():
-    boxes, where = ch2.by_flow(ch2.example(), 3)
+    boxes, where = by_flow(ch2.example(), 3)
     assert boxes[0, :3].tolist() == [[14, 20, 34, 40], [18, 20, 38, 40], [22, 20, 42, 40]]
     assert where[0].tolist() == [1, 2, 3, -1, -1, -1]
     assert where[3].tolist() == [-1, -1, -1, 3, 2, 1]
 
 
 def test_the_published_code_is_a_preset():
-    rules = ch2.chosen_rules("fp", "authors-2019", "", "flow")
+    rules = ch2.chosen_rules("authors-2019")
     assert (rules.weight, rules.ties, rules.matched, rules.clusters, rules.theta_c) == (
         2,
         "absent",
@@ -227,12 +234,11 @@ def test_the_published_code_is_a_preset():
         0.75,
     )
     assert ch2.estimate(ch2.example(), rules).fp.tolist() == [0, 0, 1, 0, 0]
-    assert ch2.chosen_rules("fn", "text", "present", "flow").ties == "present"
-    wrongs = {"errors = 'tp'": {"errors": "tp"}, "authors-2019": {"rules": "mine"}, "tracker": {"tracker": "siamfc"}}
+    assert ch2.chosen_rules("text", "present").ties == "present"
+    wrongs = {"errors = 'tp'": {"errors": "tp"}, "authors-2019": {"rules": "mine"}, "'flow', 'template'": {"tracker": "siamfc"}}
     for said, wrong in wrongs.items():
-        given_ = {"errors": "fp", "rules": "text", "ties": "", "tracker": "flow"} | wrong
         with pytest.raises(BadRequest, match=said):
-            ch2.chosen_rules(*given_.values())
+            check_options("tc", wrong)
 
 
 # --- the strategies -------------------------------------------------------------------------------------------------------------
@@ -279,7 +285,7 @@ def test_most_detections_are_most():
 
 def test_what_is_shown_of_the_worked_example():
     shots = ch2.example()
-    boxes = ch2.shown(shots, car(), ch2.estimate(shots))
+    boxes = temporal_errors.shown(shots, car(), ch2.estimate(shots))
     assert [row["what"] for row in boxes] == ["truth", "detection", "fp", "fn"]
     assert {row["time"] for row in boxes} == {2}
 
@@ -308,7 +314,7 @@ def test_estimated_errors_of_the_worked_example_are_right():
 def test_shuffled_errors_are_told_in_order():
     shots = random_footage(5)
     mixed, place = shots.shuffled(torch.Generator().manual_seed(0))
-    told = ch2.in_order(ch2.estimate(mixed), place)
+    told = temporal_errors.in_order(ch2.estimate(mixed), place)
     assert told.graph.frame[: len(shots.frame)].tolist() == shots.frame.tolist()
     assert told.fp.tolist() == np.bincount(told.graph.frame[told.labels == FP], minlength=len(shots.video)).tolist()
 
@@ -323,7 +329,7 @@ def test_claims_ask_what_their_quotes_say():
     assert (similar["band"] > 0).all()
     demanding = asked[asked.index.str.contains("computationally")].iloc[0]
     assert (demanding["metric"], demanding["direction"]) == ("timing.a_batch", "higher")
-    assert demanding["metric"] in ch2.SPECIAL
+    assert demanding["metric"] in temporal_errors.SPECIAL
 
 
 @pytest.mark.parametrize(("gap", "said"), [(0.0, "holds"), (0.05, "reversed"), (-0.05, "reversed")])
@@ -340,10 +346,10 @@ def test_seconds_of_a_batch_are_the_same_from_steps_and_from_a_record():
     asked = [about | {"kind": "asked", "method": m} for m in ("tc", "random_r") for _ in range(2)]
     steps = [about | {"kind": "timing", "method": "tc", "choosing": s} for s in (2.0, 4.0, np.nan)]
     record = [about | {"kind": "timing", "method": "random_r", "choosing": 0.5}]
-    spent = ch2.seconds_a_batch(pandas.DataFrame(asked + steps + record)).droplevel(
+    spent = temporal_errors.seconds_a_batch(pandas.DataFrame(asked + steps + record)).droplevel(
         ["race", "dataset", "world", "seed"]
     )
     assert spent.to_dict() == {"tc": 3.0, "random_r": 0.25}
-    assert ch2.seconds_a_batch(
+    assert temporal_errors.seconds_a_batch(
         pandas.DataFrame([about | {"kind": "timing", "method": "all_data", "seconds": 1.0}])
     ).empty

@@ -53,6 +53,24 @@ def test_shares_and_sorts():
     assert fn["rank"] == pytest.approx(spearmanr([0, 0, 1], [0, 1, 1])[0])
 
 
+def test_apart_the_other_sort_is_left_out():
+    """Three persistent false detections, one called, beside a true one: precision 1 / 2. The missed object flickers: of two
+    places one is right, so 1 / 2 of those that flicker, 0 / 1 of those that persist."""
+    shots, truth, graph, links = scene(tracks=5)
+    called = np.zeros(9, bool)
+    called[[0, 3, 7, 8]] = True
+    shots.row[3] = 3
+    truth.tracks[:] = 5
+    fp, fp_flickers, fp_stays, fn, fn_flickers, fn_stays = against_truth(shots, truth, graph, called, links, apart=True)
+    assert (fp["nonempty"], fn["nonempty"]) == (4, 4)
+    assert (fp_stays["estimated"], fp_stays["right"], fp_stays["precision"]) == (2, 1, 0.5)
+    assert (fp_flickers["estimated"], fp_flickers["right"], fp_flickers["precision"]) == (1, 0, 0)
+    assert (fn_flickers["true"], fn_flickers["estimated"], fn_flickers["precision"]) == (1, 2, 0.5)
+    assert fn_flickers["rank"] == pytest.approx(spearmanr([0, 0, 1, 0], [0, 1, 1, 0])[0])
+    assert (fn_stays["true"], fn_stays["estimated"], fn_stays["precision"]) == (0, 1, 0)
+    assert "rank" not in fn_stays
+
+
 def test_without_tracks_nothing_is_found_around():
     shots, truth, *_ = scene(tracks=-1)
     assert not found_around(shots, truth, np.array([True, True, False, True])).any()

@@ -416,6 +416,34 @@ def test_harder_and_easier(world):
     assert np.ptp([thing.colours for video in pale for thing in video.scene.things if thing.cls > 0]) == 0
 
 
+def test_glare_hides_a_participant_for_one_frame_and_changes_no_label():
+    """The same frames with and without: labels are equal, what is veiled is pale, and the frame after shows it again."""
+    quiet = replace(roads.PRESETS["roads-near"], ghosts=0.0, flicker=0.0, noise=0.0)
+    bright, plain = (roads.make(replace(quiet, glare=glare)) for glare in (0.3, 0.0))
+    veiled, pale = [], []
+    for t in range(8, 28):
+        a, b = bright.train[0].frame(t), plain.train[0].frame(t)
+        assert a.boxes.tolist() == b.boxes.tolist()
+        assert np.array_equal(a.instances, b.instances)
+        for box, track in zip(a.boxes.astype(int), a.tracks):
+            cut = slice(box[1], box[3]), slice(box[0], box[2])
+            off = np.abs(a.rgb[cut].astype(int) - b.rgb[cut]).mean()
+            veiled.append((int(track), t, off > 25))
+            pale += [a.rgb[cut].mean() > b.rgb[cut].mean()] * bool(off > 25)
+    share = np.mean([one for *_, one in veiled])
+    assert 0.1 < share < 0.7
+    assert all(pale)
+    again = {(k, t) for k, t, one in veiled if not one}
+    assert any((k, t + 1) in again for k, t, one in veiled if one)
+
+
+def test_more_places_to_walk_are_more_who_walk():
+    count = lambda walkers: sum(
+        row["places_pedestrian"] for row in roads.table(roads.make(replace(roads.PRESETS["roads-near"], walkers=walkers)))
+    )
+    assert count(0.3) > 2 * count(1.0)  # crossings are as they were
+
+
 def test_decoys_are_where_the_picture_differs():
     """A reflection's box holds all that changes with it; a thing's box lies on scenery and stays with its place."""
     plain = replace(TINY, ghosts=0.0, flicker=0.0, noise=0.0, lookalikes=1.0)

@@ -5,16 +5,20 @@ Beside the picture there are instance ids, Cityscapes' 19 classes, depth, exact 
 boxes of what is visible and of the whole object, with track ids.
 
 Presets
-- `roads-tiny`: 96 x 64, few short videos at 10 frames a second: the notebook's laptop and smoke.
-- `roads`: 160 x 120, a tenth of the sequences, 3 to 8 s: the `world` profile.
+- `roads-near`: 96 x 64, through a longer lens, more who walk or ride, no wheelchairs: the notebook's races. At 10 frames a second.
+- `roads-near-assets`: other vehicles, figures and colours, many short videos, no decoys: what a detector is pre-trained on in
+  place of COCO. Few videos are not enough: of 24 it learnt its pedestrians by heart, and found one in eight of others.
+- `roads-tiny`: 96 x 64, few short videos at 10 frames a second; `roads`: 160 x 120, a tenth of the sequences, 3 to 8 s.
 - `roads-full`: all sequences of Table 2.1 at 400 x 300, the size at which the thesis trains.
-- `roads-assets`: other vehicles, figures and colours, as `roads-tiny`: what a detector is pre-trained on in place of COCO.
-- `roads-tiny-null`, `roads-null`: the frames of all videos shuffled, so that a frame's neighbours are no neighbours.
+- `roads-assets`: other vehicles, figures and colours, as `roads-tiny`.
+- `roads-near-null`, `roads-tiny-null`, `roads-null`: the frames of all videos shuffled: a frame's neighbours are none.
 - `roads-vid`: three classes, videos of very different lengths: stands in for ImageNet-VID.
 
 How hard a preset is, its fields `contrast`, `lookalikes`, `ghosts`, `flicker`, `noise`, `spacing` and `least` say (see
 `Preset`); `make(replace(PRESETS[name], ghosts=1.0))` is any other. False alarms have two sources by design: reflections,
-there for one frame, and things on the pavement that last as long as they are seen; `decoys(t)` of a video has both.
+there for one frame, and things on the pavement that last as long as they are seen; `decoys(t)` of a video has both. What is
+behind a `glare` is missed for one frame, what is small or pale for longer. Of `roads-near`, measured on a development seed after 40
+labels: 1.0 false positives (56 % of one frame) and 0.6 false negatives (26 %) a frame that holds an object.
 
 `write(videos, root)` writes them as SYNTHIA-AL lies on disk, `table(videos)` counts Table 2.1. Cars drive on through
 whoever crosses, nobody brakes, limbs move with their body in the flow, and a wall's roof lies in the wall's plane: what is
@@ -86,6 +90,8 @@ class Preset:
     flicker: float = 0.03  # deviation of the exposure from frame to frame
     noise: float = 1.0  # of the sensor, times what the weather gives
     least: float = 0.0  # a participant is annotated where more pixels of it are seen; 0: `seeable`
+    walkers: float = 1.0  # the same as spacing, of the places of who walks or rides alone
+    glare: float = 0.0  # chance that a participant is behind a reflection of the sun, for one frame
 
     @property
     def seeable(self) -> float:
@@ -95,7 +101,13 @@ class Preset:
 
 _TINY = Preset(96, 64, (16, 4, 2, 2, 8, 2), seconds=(4, 7), fps=10, focal=1.4, spacing=1.5, least=20)
 _ROADS = Preset(160, 120, (15, 4, 2, 2, 9, 3), seconds=(3, 8), focal=1.4, spacing=2.0, least=24)
+_NEAR = Preset(96, 64, (16, 8, 0, 0, 8, 0), seconds=(4, 7), fps=10, focal=2.0, seed=11, spacing=1.5, walkers=0.3, least=64,
+               contrast=1.0, lookalikes=0.5, ghosts=0.6, glare=0.2)  # fmt: skip
 PRESETS = {
+    "roads-near": _NEAR,
+    "roads-near-null": replace(_NEAR, shuffled=True),
+    "roads-near-assets": replace(_NEAR, assets=1, seed=12, sequences=(300, 150, 0, 0, 8, 0), seconds=(0.8, 1.2), fps=2.5,
+                                 lookalikes=0.0, ghosts=0.0, glare=0.0, least=36),
     "roads-tiny": _TINY,
     "roads-tiny-null": replace(_TINY, shuffled=True),
     "roads": _ROADS,
@@ -232,11 +244,11 @@ def make(preset: Preset, name: str = "roads") -> Videos:
         raise BadRequest(
             f"sequences = {preset.sequences}: expected {len(TABLE)} counts, one a subset: {', '.join(TABLE)}"
         )
-    if not 0 < preset.seconds[0] <= preset.seconds[1] or min(preset.fps, preset.focal, preset.spacing) <= 0:
+    if not 0 < preset.seconds[0] <= preset.seconds[1] or min(preset.fps, preset.focal, preset.spacing, preset.walkers) <= 0:
         raise BadRequest(f"seconds = {preset.seconds}, fps = {preset.fps}: expected times above 0, the shorter first")
     if min(preset.width, preset.height) < 32:
         raise BadRequest(f"{preset.width} x {preset.height}: expected at least 32 x 32 pixels")
-    for field in ("contrast", "lookalikes", "ghosts", "flicker", "noise", "least"):
+    for field in ("contrast", "lookalikes", "ghosts", "flicker", "noise", "least", "glare"):
         if not 0 <= (value := getattr(preset, field)) < np.inf:
             raise BadRequest(f"{field} = {value}: expected 0 or more")
     if preset.assets not in (0, 1):

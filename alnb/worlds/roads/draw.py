@@ -74,6 +74,8 @@ def picture(scene: Scene, cam: Camera, to: Buffers, t: int, preset) -> tuple[np.
     rgb = looks.light(scene, cam, to, rng)
     shown = [_reflect(scene, cam, rgb, rng) for _ in range(rng.poisson(preset.ghosts))]
     hulls = [hull(mask) for mask in shown if mask.any()]
+    if preset.glare:
+        _dazzle(scene, to, rgb, np.random.default_rng((*scene.key, t, 2)), preset)
     return looks.expose(scene, rgb, rng, preset.flicker, preset.noise), hulls
 
 
@@ -108,6 +110,21 @@ def _reflect(scene, cam, rgb, rng):
     there = to.instances > 0
     rgb[there] += strength * (to.rgb[there] * min(1.0, look.gain * 1.5) - rgb[there])
     return there
+
+
+def _dazzle(scene, to, rgb, rng, preset):
+    """Reflections of the sun in the windscreen, in place, there for this one frame: they veil a participant, each with the chance
+    `preset.glare`."""
+    high, wide = to.instances.shape
+    for identity in np.flatnonzero(np.bincount(to.instances.ravel())[1:] > preset.seeable) + 1:
+        if rng.random() >= preset.glare:
+            continue
+        x0, y0, x1, y1 = hull(to.instances == identity)
+        middle, reach = ((x0 + x1) / 2, (y0 + y1) / 2), max(x1 - x0, y1 - y0) * float(rng.uniform(0.7, 1.0)) + 1
+        u, v = np.arange(wide) + 0.5 - middle[0], np.arange(high)[:, None] + 0.5 - middle[1]
+        veil = np.exp(-(((u**2 + v**2) / reach**2) ** 2)).astype(np.float32)[..., None] * 0.92
+        light = np.float32((244, 240, 226)) * max(0.45, min(1.0, looks.LOOKS[scene.condition].gain))
+        rgb += veil * (light - rgb)
 
 
 def flow(scene: Scene, cam: Camera, to: Buffers, places, t: int, step: int) -> np.ndarray:

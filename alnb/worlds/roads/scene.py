@@ -206,12 +206,12 @@ class _Builder:
         wide = area.pavement - area.half
         for side in (-1, 1):
             for kind, spacing, pace in (("pedestrian", 18, 1.35), ("wheelchair", 24, 1.0)):
-                for z in self.places(spacing):
+                for z in self.places(spacing * self.preset.walkers):
                     if self.fires(kind):
                         way = rng.choice((-1, 1))
                         self.add(kind, side * (area.half + wide * rng.uniform(0.25, 0.8)), z, sway=0.08,
                                     vz=way * pace * rng.uniform(0.7, 1.3))  # fmt: skip
-            for z in self.places(28):
+            for z in self.places(28 * self.preset.walkers):
                 if self.fires("cyclist"):  # on the right of its own way
                     x = side * (area.half - (0.55 if not area.parking else 2.35))
                     self.add("cyclist", x, z, vz=side * rng.uniform(3.2, 5), sway=0.12)

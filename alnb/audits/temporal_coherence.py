@@ -1,0 +1,76 @@
+"""The printed numbers of thesis chapter 2, held against each other: what `published.audit` is given for it."""
+
+from __future__ import annotations
+
+from alnb import published
+
+
+def relative_ap(frame):
+    """For `published.audit`: each "relative AP" against the quotient of the table's AP, which are rounded themselves; how many are
+    that quotient rounded, and how many cut off; and "relative AP above" (the text's, setting `table=`)."""
+    import math
+
+    cells = frame[frame["metric"] == "AP"].set_index(["artefact", "dataset", "method"])["value"]
+    rounded, cut, half = [], [], 0.0005
+    for row in frame[frame["metric"] == "relative AP"].itertuples():
+        a, full = (cells[row.artefact, row.dataset, method] for method in (row.method, "all_data"))
+        value = 100 * a / full
+        rounded.append(math.isclose(round(value, 1), row.value))
+        cut.append(math.isclose(math.floor(10 * value + 1e-9) / 10, row.value))
+        slack = 100 * (a + half) / (full - half) - value if row.method != "all_data" else 0.0
+        yield published.compared(row, value, f"{a} / {full}", slack)
+    if rounded:
+        yield {"check": "Table 2.2: relative AP that are the quotient of the printed AP, rounded", "printed": len(rounded),
+               "computed": sum(rounded), "agrees": all(rounded), "note": f"cut off after one decimal: {sum(cut)} are"}  # fmt: skip
+    for row in frame[frame["metric"] == "relative AP above"].itertuples():
+        where = published.settings(row.setting)["table"], row.dataset
+        value = 100 * cells[*where, row.method] / cells[*where, "all_data"]
+        yield {"check": f"{row.artefact}: relative AP of {row.method} is above", "printed": row.value, "computed": value,
+               "agrees": value > row.value, "note": "by a few tenths of a point"}  # fmt: skip
+
+
+def shares_of_frames(frame):
+    """For `published.audit`: "share of the training frames" of a subset (setting `subset=`, `table=`) against the frames that
+    the table prints, and in the note against its sequences."""
+    frames, sequences = _by_subset(frame, "frames"), _by_subset(frame, "sequences")
+    whole, videos = (sum(n for name, n in of.items() if not name.startswith("Test")) for of in (frames, sequences))
+    for row in frame[frame["metric"] == "share of the training frames"].itertuples():
+        name = published.settings(row.setting)["subset"]
+        note = f"{frames[name]:,.0f} of {whole:,.0f}; of the sequences {100 * sequences[name] / videos:.1f} %"
+        yield published.compared(row, 100 * frames[name] / whole, note, more=name)
+
+
+def _by_subset(frame, metric: str) -> dict[str, float]:
+    cells = frame[(frame["artefact"] == "Table 2.1") & (frame["metric"] == metric)]
+    return {published.settings(row.setting)["subset"]: row.value for row in cells.itertuples()}
+
+
+def lengths_of_sequences(frame):
+    """For `published.audit`: the mean length of a subset's sequences, from Table 2.1 and the frames a second, lies between the
+    printed shortest and longest; a length that is uniform between them has a mean of their middle."""
+    (rate,), (low,), (high,) = (
+        frame.loc[(frame["artefact"] == "sec. 2.4") & (frame["metric"] == metric), "value"]
+        for metric in ("frames a second", "shortest sequence", "longest sequence")
+    )
+    frames, sequences = _by_subset(frame, "frames"), _by_subset(frame, "sequences")
+    for name, n in sequences.items():
+        mean = frames[name] / n / rate
+        yield {"check": f"Table 2.1: mean length of a sequence, s, {name}", "printed": (low + high) / 2, "computed": mean,
+               "agrees": low <= mean <= high, "note": f"printed: the middle of {low:g} to {high:g} s"}  # fmt: skip
+
+
+def tc_is_above(frame):
+    """For `published.audit`: "our TC method outperforms all three uncertainty based methods and the random baseline", and in VID
+    "all the baselines": by the table's AP, of runs whose deviation is not printed."""
+    cells = frame[(frame["artefact"] == "Table 2.2") & (frame["metric"] == "AP")]
+    baselines = ("random_r", "least_confidence", "margin", "entropy")
+    for dataset, rows in cells.groupby("dataset", sort=False):
+        values = rows.set_index("method")["value"]
+        leads = {name: values["tc"] - values[name] for name in baselines}
+        nearest = min(leads, key=leads.get)
+        yield {"check": f"Table 2.2, {dataset}: baselines that TC is above", "printed": len(leads),
+               "computed": sum(lead > 0 for lead in leads.values()), "agrees": all(lead > 0 for lead in leads.values()),
+               "note": f"the nearest, {nearest}, by {leads[nearest]:.3f} of AP; no deviation is printed"}  # fmt: skip
+
+
+CHECKS = [relative_ap, shares_of_frames, lengths_of_sequences, tc_is_above]

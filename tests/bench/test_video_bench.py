@@ -1,0 +1,96 @@
+"""Videos: frames a second of the world, cuts a second, and what TC's reasoning adds to the detector's look at a pool."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from alnb import datasets
+from alnb.learning import cut
+from alnb.methods import temporal_coherence as ch2
+from alnb.runs import Run
+from alnb.tasks import detection
+from alnb.worlds import roads
+from tests.bench.interleave import ratio, seconds
+
+pytestmark = pytest.mark.bench
+
+
+@pytest.mark.parametrize("name", ["roads-near", "roads", "roads-full"])
+def test_frames_a_second_of_the_world(name):
+    video = datasets.load(name).train[0]
+    draw = lambda count=20: [video.frame(t) for t in range(count)]
+    draw(2)
+    flow = seconds(lambda: [video.frame(t).flow(1) for t in range(20)]) - (plain := seconds(draw))
+    size = f"{video.preset.width} x {video.preset.height}"
+    print(f"\n{name}, {size}: {20 / plain:.0f} frames a CPU second, flow to the next {1000 * flow / 20:.1f} ms more")
+
+
+def graphs(count=200, nodes=100, edges=150):
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        candidate = np.arange(nodes) >= nodes // 2
+        ends = np.unique(np.sort(rng.integers(0, nodes, (edges, 2)), 1), axis=0)
+        yield candidate, ends[(ends[:, 0] < ends[:, 1]) & ~candidate[ends].all(1)]
+
+
+def edge_by_edge(candidate, edges):
+    """As one would write it first: a call a node and a call an edge."""
+    import maxflow
+
+    graph = maxflow.Graph[int](len(candidate), len(edges))
+    graph.add_nodes(len(candidate))
+    for i, one in enumerate(candidate.tolist()):
+        graph.add_tedge(i, *((1, 0) if one else (0, 1)))
+    for a, b in edges.tolist():
+        graph.add_edge(a, b, 1, 1)
+    graph.maxflow()
+    return np.array([graph.get_segment(i) for i in range(len(candidate))], dtype=bool)
+
+
+def test_cuts_of_a_hundred_nodes_beside_a_call_an_edge():
+    pytest.importorskip("maxflow")
+    many = list(graphs())
+    whole = lambda: [cut.minimum(*one, 1, 1, False) for one in many]
+    single = lambda: [edge_by_edge(*one) for one in many]
+    assert all((a == b).all() for a, b in zip(whole(), single()))
+    median, low, high = ratio(single, whole)
+    each = 1e6 * min(seconds(whole) for _ in range(3)) / len(many)
+    print(f"\ncuts of 100 nodes: {each:.0f} us each; a call an edge takes {median:.1f}x ({low:.1f}-{high:.1f})")
+    assert median > 1.1
+
+
+def test_reasoning_beside_looking_on_a_pool_of_two_thousand_frames(monkeypatch):
+    """The flow is computed once for all cycles, and is here before the clock runs, as the pictures are."""
+    preset = dataclasses.replace(roads.PRESETS["roads-near"], sequences=(24, 14, 0, 0, 1, 0))
+    world = roads.make(preset, "roads-near")
+    monkeypatch.setattr(datasets, "load", lambda name: world)
+    detection._reels.cache_clear()
+    task = detection.Detection(Run("temporal_coherence", "roads-near", "tc", 0, {"network": "fasterrcnn_small", "threshold": 0.3}))
+    samples = np.arange(min(2000, len(task.reel)))
+    network = kept_detector(task)
+    for i in samples:
+        _ = task.reel[int(i)].image
+    found = task.detect(network, task.reel, samples)
+    place = task.reel.video[samples], task.reel.time[samples], samples, (96, 64)
+    footage = detection.Footage(*place, *found, task.motion(samples))
+    ch2.estimate(footage)
+    median, low, high = ratio(lambda: ch2.estimate(footage), lambda: task.detect(network, task.reel, samples), pairs=3)
+    errors, D = ch2.estimate(footage), len(footage.boxes)
+    print(f"\n{len(samples)} frames, {D} detections, {len(errors.labels) - D} candidates: TC takes {100 * median:.1f} % of the "
+          f"detector's look ({100 * low:.1f}-{100 * high:.1f}; aim 10)")  # fmt: skip
+    assert median < 0.2
+    detection._reels.cache_clear()
+
+
+def kept_detector(task):
+    from alnb import plans, records
+    from alnb.runs import with_needs
+
+    runs = with_needs(plans.plan("06_temporal_coherence", "laptop").runs)
+    source = next(run for run in runs if run.method == ch2.PRETRAINED)
+    network = task.build(0)
+    network.load_state_dict(records.final(source).blobs["weights"])
+    return network
