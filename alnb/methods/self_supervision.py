@@ -137,7 +137,13 @@ def step(run: Run, state: State) -> Step:
     return cycle.step(run, state, task_of(run))
 
 
-HEAD = 0.03, 0.0002, 0.0012, 0.00002  # one core, narrow features: a training; a step; 1,000 samples an epoch, and a class more
+HEAD = (
+    0.03,
+    0.0002,
+    0.0012,
+    0.00002,
+)  # one core, narrow features: a training; a step; 1,000 samples an epoch, and a class more
+WIDE = 0.011, 0.0002  # 1,280 features: 1,000 samples an epoch, and a class more
 PICK = {"k_center": 2.2e-8, "badge": 9e-8}  # of 1,280 features: a pick, for each candidate
 LOOK, COPY = 6e-6, 2e-5  # the same: a candidate seen by a strategy; by one that looks at its features
 NARROW = 0.15  # what narrow features, those of an encoder of ours or given, take of it
@@ -153,7 +159,7 @@ def seconds(run: Run) -> float:
     if not features.is_features(o):
         take = classification.seconds
     else:
-        take = _svm if o.head == "svm" else _narrow if narrow else features.seconds
+        take = _svm if o.head == "svm" else _narrow if narrow else _wide
     if run.method == ALL:
         return take(run, [size], 0)
     if run.method == cycle.FIRST:
@@ -174,6 +180,13 @@ def _narrow(run: Run, labelled: Sequence[int], recorded: int) -> float:
     a_thousand += a_class * datasets.info(run.dataset).classes
     epochs = sum(-(-n // run.options.batch) * a_step + n / 1000 * a_thousand for n in labelled)
     return a_head * len(labelled) + run.options.epochs * epochs + features.seconds(run, [], recorded) / 10
+
+
+def _wide(run: Run, labelled: Sequence[int], recorded: int) -> float:
+    """The same where they are an ImageNet network's."""
+    a_thousand, a_class = WIDE
+    epochs = sum(labelled) / 1000 * (a_thousand + a_class * datasets.info(run.dataset).classes)
+    return run.options.epochs * epochs + features.seconds(run, [0] * len(labelled), recorded)
 
 
 def _svm(run: Run, labelled: Sequence[int], recorded: int) -> float:
@@ -377,7 +390,9 @@ def by_classes(race: dict[str, Any]) -> dict[str, dict]:
 
 
 def _changes(name: str, given, known: list[str]) -> dict[str, dict]:
-    changes = {str(key): coerce(value, dict, f"{name}: at") for key, value in coerce(given, dict, f"{name}: at").items()}
+    changes = {
+        str(key): coerce(value, dict, f"{name}: at") for key, value in coerce(given, dict, f"{name}: at").items()
+    }
     if lost := [key for key in changes if key not in known]:
         raise BadRequest(f"{name}: at has {lost[0]!r}; accepted: {', '.join(known)}")
     return changes
