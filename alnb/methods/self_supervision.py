@@ -156,10 +156,8 @@ def seconds(run: Run) -> float:
     """Rough seconds of a whole run on one core."""
     o, size = run.options, _size(run)
     narrow = features.is_features(o) and o.encoder in NARROW_ENCODERS
-    if not features.is_features(o):
-        take = classification.seconds
-    else:
-        take = _svm if o.head == "svm" else _narrow if narrow else _wide
+    of_features = _svm if o.head == "svm" else _narrow if narrow else _wide
+    take = of_features if features.is_features(o) else classification.seconds
     if run.method == ALL:
         return take(run, [size], 0)
     if run.method == cycle.FIRST:
