@@ -58,6 +58,53 @@ def printed_correlations(frame):
                "note": f"{n} points leave {n - 2} degree of freedom: p = {p:.2f}"}  # fmt: skip
 
 
+def printed_regimes(frame):
+    """For `published.audit`: a budget that is called low (under so many percent) is said to gain nothing from active learning, so
+    none from which it gains on a pre-trained network may lie under it."""
+    low = frame[frame["metric"] == "budget under which a regime is called low"]
+    for row in _gaining(frame):
+        for limit in low["value"]:
+            check = f"{row.artefact}: from which budget active learning gains, {row.dataset}; low is under {limit:g} %"
+            yield {"check": check,
+                   "printed": row.value, "computed": limit, "agrees": row.value >= limit,
+                   "note": "active learning is said to offer no benefit where the budget is low"}  # fmt: skip
+
+
+def printed_thresholds(frame):
+    """For `published.audit`: the labels a class from which active learning is said to gain in the text, of the dataset with the
+    most classes against that with the fewest: they are to rise with the classes (Fig. 5.6)."""
+    sizes = {(row.dataset, row.metric): row.value for row in frame.itertuples() if row.metric == "classes"}
+    images = frame[(frame["metric"] == "images") & (frame["setting"] == "split=training")].set_index("dataset")["value"]
+    a_class = {
+        row.dataset: row.value / 100 * images[row.dataset] / sizes[row.dataset, "classes"] for row in _gaining(frame)
+    }
+    ranked = sorted(a_class, key=lambda dataset: sizes[dataset, "classes"])
+    if len(ranked) > 1:
+        few, many = ranked[0], ranked[-1]
+        check = f"Fig. 5.6: labels a class from which active learning gains, {many} above {few}"
+        yield {"check": check, "printed": a_class[few],
+               "computed": a_class[many], "agrees": a_class[many] > a_class[few],
+               "note": "a cycle, by the text (of many classes: at the least); the figure prints no number"}  # fmt: skip
+
+
+def printed_ends(frame):
+    """For `published.audit`: labels said to be saved after so many percent (settings `after=`, `share=`): training from scratch
+    gets there with both together, which is to be the budget at which the gap is said to close."""
+    closes = frame[(frame["metric"] == "budget at which the gap closes") & (frame["dataset"] == "")]["value"]
+    for row in frame[frame["metric"] == "labels saved by pre-training"].itertuples():
+        setting = published.settings(row.setting)
+        both = float(setting["after"]) + float(setting["share"])
+        for end in closes:
+            check = f"{row.artefact}: where from scratch catches up, % of the pool, {row.dataset}"
+            yield {"check": check, "printed": end, "computed": both, "agrees": both == end,
+                   "note": f"{setting['after']} % labelled and {setting['share']} % saved"}  # fmt: skip
+
+
+def _gaining(frame):
+    found = frame[frame["metric"] == "budget from which active learning gains"]
+    return found[found["setting"].str.contains("training=pre-trained")].itertuples()
+
+
 def _cells(frame, table, dataset, training) -> dict[str, float]:
     """Accuracy of each method in a printed table."""
     part = frame[(frame["artefact"] == table) & (frame["dataset"] == dataset) & (frame["metric"] == "accuracy")]
@@ -65,4 +112,6 @@ def _cells(frame, table, dataset, training) -> dict[str, float]:
     return dict(zip(kept["method"], kept["value"]))
 
 
-CHECKS = [printed_shares, printed_ranks, printed_gains, printed_correlations]
+CHECKS = [
+    printed_shares, printed_ranks, printed_gains, printed_correlations, printed_regimes, printed_thresholds, printed_ends,
+]  # fmt: skip

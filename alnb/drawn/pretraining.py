@@ -76,16 +76,17 @@ def simsiam_5(results) -> Drawing | None:
         for place, arm in enumerate(arms):
             line = rows[rows["method"] == arm].groupby("epoch")[column].mean().dropna()
             style = {"color": PALETTE[place % len(PALETTE)], "ls": ("-", "--", ":")[place % 3]}
-            ax.plot(line.index, line.values, lw=1.5, label=arm, **style)
+            ax.plot(line.index, line.values, lw=1.5, label=arm, marker="o" if len(line) == 1 else "", **style)
         ax.set(xlabel="epoch", ylabel=name)
     axes[0].set_ylim(-1.05, 0.05)
     axes[2].set_ylim(0, max(1.1, float(rows["spread"].max()) * 1.05))
-    axes[0].legend(fontsize=8, loc="upper right")
+    axes[0].legend(fontsize=8, loc="best")
     ends = rows.sort_values("epoch").groupby("method", sort=False).last()
     first = rows[rows["epoch"] == 0].groupby("method")["knn"].mean()
     parts = [
-        f"{arm}: after {ends.loc[arm, 'epoch']:.0f} epochs loss {ends.loc[arm, 'loss']:.2f}, k-NN "
-        f"{first[arm]:.1f} to {ends.loc[arm, 'knn']:.1f} %, spread {ends.loc[arm, 'spread']:.2f}"
+        (f"{arm}: after {ends.loc[arm, 'epoch']:.0f} epochs loss {ends.loc[arm, 'loss']:.2f}, k-NN {first[arm]:.1f} to "
+         if ends.loc[arm, "epoch"] else f"{arm}: not trained, k-NN ")
+        + f"{ends.loc[arm, 'knn']:.1f} %, spread {ends.loc[arm, 'spread']:.2f}"
         + ", collapsed"
         * bool(ends.loc[arm, "spread"] < COLLAPSED)
         for arm in arms
