@@ -76,7 +76,7 @@ def simsiam_5(results) -> Drawing | None:
         for place, arm in enumerate(arms):
             line = rows[rows["method"] == arm].groupby("epoch")[column].mean().dropna()
             style = {"color": PALETTE[place % len(PALETTE)], "ls": ("-", "--", ":")[place % 3]}
-            ax.plot(line.index, line.values, lw=1.5, label=arm, marker="o" if len(line) == 1 else "", **style)
+            ax.plot(line.index, line.values, lw=1.5, label=arm, marker="o" if len(line) < 2 else "", **style)
         ax.set(xlabel="epoch", ylabel=name)
     axes[0].set_ylim(-1.05, 0.05)
     axes[2].set_ylim(0, max(1.1, float(rows["spread"].max()) * 1.05))

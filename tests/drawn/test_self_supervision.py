@@ -145,6 +145,34 @@ def test_the_collapsed_encoder_of_heads_is_said(capsys):
     assert said in " ".join(text.get_text() for text in one.figure.texts).replace("\n", " ")
 
 
+def test_an_untrained_encoder_is_a_point_and_said_to_be_untrained():
+    plain = pretraining().query("method == 'simsiam' and epoch == 0")
+    one = pretrained.simsiam_5(pandas.concat([FRAME, plain.assign(method="simsiam(epochs=0)", key="u", knn=41.0)]))
+    assert "simsiam(epochs=0): not trained, k-NN 41.0 %, spread 0.30" in one.alt
+    assert [line.get_marker() for line in one.figure.axes[1].lines] == ["", "", "o"]
+
+
+def test_what_starts_from_a_network_has_a_panel_each_beside_the_head_and_its_own_line_in_the_figure():
+    more = [race(f"{kind} 10%", start=300, more=by) for kind, by in (("fine_tuned", 4), ("untrained", -3), ("second", 9))]
+    frame = pandas.concat([FRAME, *more], ignore_index=True)
+    one = drawn.pretraining_gain_5(frame)
+    assert one.data.groupby("training", sort=False)["gain"].mean().to_dict() == pytest.approx(
+        {"": 10, "second": 9, "fine_tuned": 4, "untrained": -3}
+    )
+    assert [ax.get_title() for ax in one.figure.axes] == [
+        "linear head, pre-trained", "linear head, second encoder", "fine-tuned, pre-trained", "linear head, untrained"]  # fmt: skip
+    assert "fine-tuned, pre-trained, 10 %, random +4.0" in one.alt
+    styles = {line.get_linestyle() for line in drawn.fig_5_3(frame).figure.axes[1].lines}
+    assert "-." in styles
+    assert len(drawn.fig_5_3(frame).figure.axes[1].lines) == 12
+
+
+def test_figure_5_5_is_that_of_the_family_tiny():
+    one = drawn.fig_5_5(pandas.concat([FRAME, race("tiny 2%", dataset="features-50")], ignore_index=True))
+    assert one.rows["dataset"].unique().tolist() == ["features-50"]
+    assert drawn.fig_5_5(FRAME) is None
+
+
 def test_encoders_of_two_datasets_are_two_lines():
     other = pretraining().query("method == 'simsiam'").assign(dataset="glyphs-10", key="other", knn=20.0)
     one = pretrained.simsiam_5(pandas.concat([FRAME, other], ignore_index=True))
