@@ -287,7 +287,10 @@ def grid(
     asked = dict(zip(FAMILIES, given, strict=True))
     every: dict[str, dict] = {}
     for name in FAMILIES:
-        every |= by_budget(name, races.resolved(name, asked), shared)
+        race = races.resolved(name, asked)
+        if START in race and "encoder" not in asked[name] and race.get("encoder", Settings.encoder) != Settings.encoder:
+            race = {}  # like heads on an encoder that is not of the pre-training: left out with it
+        every |= by_budget(name, race, shared)
     every |= by_classes(dict(classes))
     encoders = []
     if pretraining.get("dataset"):

@@ -57,6 +57,12 @@ def test_a_race_that_says_nothing_of_its_encoder_keeps_its_keys():
     assert {run.key for run in same} < plain
 
 
+def test_a_race_like_heads_on_another_encoder_is_left_out():
+    given = {"dataset": "features-10", "encoder": "given", "arms": ["random"]}
+    made = grid(few=FEW | given, scratch={}, fine_tuned={}, second={})
+    assert {run.race for run in made} == {"pretraining", "few 10%"}
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
