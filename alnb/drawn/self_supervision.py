@@ -7,123 +7,25 @@ class, "features-10 x 4". What cannot be drawn is said, and None.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from alnb import figures, statistics
 from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
-from alnb.methods.self_supervision import both_ends, correlation, thresholds
-from alnb.methods.simsiam import COLLAPSED, SIMSIAM
+from alnb.methods.pretraining_gain import both_ends
+from alnb.methods.self_supervision import correlation, thresholds
 
-TRAININGS = {"": "linear head, pre-trained", "svm": "SVM, pre-trained", "scratch": "from scratch"}
+TRAININGS = {
+    "": "linear head, pre-trained", "svm": "SVM, pre-trained", "scratch": "from scratch", "fine_tuned": "fine-tuned, pre-trained",
+    "untrained": "linear head, untrained", "second": "linear head, second encoder",
+}  # fmt: skip
 SEEN = {"efficientnet-lite0": "ImageNet labels", "torchvision": "ImageNet labels", "given": "given features"}
-LINES = {"": "-", "svm": ":", "scratch": "--"}
+LINES = {"": "-", "svm": ":", "scratch": "--", "fine_tuned": "-.", "untrained": (0, (1, 4)), "second": (0, (8, 2, 2, 2))}
 LEARNERS = ("entropy", "margin", "k_center", "vaal", "svm_min_margin")  # strategies that a threshold is asked of
 NULL = "-null"  # the end of a world's name in which there is no structure to be found
 PERCENT = "labels first, and a cycle, % of the pool"
 NOTHING = "no runs at this profile"
-
-# --- views ------------------------------------------------------------------------------------------------------------
-
-
-def views_5(data, samples, policy) -> Drawing | None:
-    """Fig. 1.6 with the chapter's own augmentations: a row a sample of the pool, a column a distortion alone, drawn as
-    strong as it may come, then the two views that training pulls together. In words: mean difference of a pixel, 0 to 255."""
-    import pandas
-    import torch
-
-    from alnb.learning import views
-    from alnb.runs import torch_stream
-
-    if data is None or not len(samples):
-        return standard.left_out("pretraining", "the images are not here" if data is None else "no image is asked for")
-    images = torch.from_numpy(data.train_images[list(samples)])
-    drawn = views.draw(len(images), *images.shape[2:], policy, torch_stream(0, "views shown"))
-    still = {name: torch.zeros_like(value) for name, value in drawn.items()}
-    whole = torch.tensor([0, 0, *images.shape[2:]]).expand(len(images), 4)
-    still |= {"box": whole, "order": drawn["order"], "factors": drawn["factors"], "sigma": drawn["sigma"]}
-    every = torch.ones(len(images), dtype=torch.bool)
-    shown = {"original": still, "crop": still | {"box": drawn["box"]}}
-    shown |= {"flip": still | {"mirrored": every}} if policy.flip else {}
-    shown |= {"colour": still | {"jittered": every}, "grey": still | {"grey": every}}
-    shown |= {"blur": still | {"blurred": every}} if policy.blur_chance else {}
-    for name in ("view 1", "view 2"):
-        shown[name] = views.draw(len(images), *images.shape[2:], policy, torch_stream(0, name))
-    pixels = {name: views.view(images, how) for name, how in shown.items()}
-    fig, axes = figures.subplots(
-        len(images), len(shown), figsize=(1.05 * len(shown), 1.05 * len(images) + 0.5), squeeze=False
-    )
-    rows, parts = [], []
-    for line, sample in zip(range(len(images)), samples):
-        for ax, (name, x) in zip(axes[line], pixels.items()):
-            ax.imshow(x[line].permute(1, 2, 0).numpy(), interpolation="nearest", vmin=0, vmax=1)
-            ax.set(xticks=[], yticks=[])
-            ax.grid(False)
-            ax.set_title(name if line == 0 else "", fontsize=9)
-            off = 255 * float((x[line] - pixels["original"][line]).abs().mean())
-            rows.append({"dataset": data.name, "world": not data.info.real, "key": None, "sample": int(sample),
-                         "view": name, "difference": off})  # fmt: skip
-        far = ", ".join(f"{r['view']} {r['difference']:.0f}" for r in rows[-len(shown) + 1 :])
-        parts.append(f"sample {sample}, {data.class_names[int(data.train_targets[sample])]}: {far}")
-    table = pandas.DataFrame(rows)
-    said = f"Augmented views of {data.name}, with their mean pixel difference to the original. {'; '.join(parts)}."
-    return Drawing(fig, table, said, table)
-
-
-# --- the pre-training, watched ----------------------------------------------------------------------------------------
-
-
-def simsiam_5(results) -> Drawing | None:
-    """Loss, k-NN accuracy and spread of the codes after each epoch: a line an arm, and a dataset where there are several. A
-    spread of 0 is collapse; that of the plain arm's first seed, which heads stand on, is said in a line of its own."""
-    rows = _race(results, "pretraining")
-    rows = rows[rows["kind"] == "pretraining"] if len(rows) else rows
-    if rows.empty:
-        return standard.left_out("pretraining", NOTHING)
-    if rows["dataset"].nunique() > 1:
-        rows = rows.assign(method=rows["method"].astype(object) + ", " + rows["dataset"].astype(object))
-    again = rows.drop_duplicates("key").groupby(["method", "seed"]).cumcount()  # one arm and seed on another pool
-    more = rows["key"].map(dict(zip(rows.loc[again.index, "key"], again)))
-    rows = rows.assign(method=rows["method"].where(more == 0, rows["method"].astype(object) + ", another pool"))
-    panels = {"loss": "loss, eq. 5.1", "knn": "k-NN accuracy, %", "spread": "spread of the codes"}
-    fig, axes = figures.subplots(1, 3, figsize=(10.2, 3.3))
-    arms = list(rows["method"].unique())
-    for ax, (column, name) in zip(axes, panels.items()):
-        for place, arm in enumerate(arms):
-            line = rows[rows["method"] == arm].groupby("epoch")[column].mean().dropna()
-            style = {"color": PALETTE[place % len(PALETTE)], "ls": ("-", "--", ":")[place % 3]}
-            ax.plot(line.index, line.values, lw=1.5, label=arm, **style)
-        ax.set(xlabel="epoch", ylabel=name)
-    axes[0].set_ylim(-1.05, 0.05)
-    axes[2].set_ylim(0, max(1.1, float(rows["spread"].max()) * 1.05))
-    axes[0].legend(fontsize=8, loc="upper right")
-    ends = rows.sort_values("epoch").groupby("method", sort=False).last()
-    first = rows[rows["epoch"] == 0].groupby("method")["knn"].mean()
-    parts = [
-        f"{arm}: after {ends.loc[arm, 'epoch']:.0f} epochs loss {ends.loc[arm, 'loss']:.2f}, k-NN "
-        f"{first[arm]:.1f} to {ends.loc[arm, 'knn']:.1f} %, spread {ends.loc[arm, 'spread']:.2f}"
-        + ", collapsed"
-        * bool(ends.loc[arm, "spread"] < COLLAPSED)
-        for arm in arms
-    ]
-    lost = _collapsed(rows)
-    for words in lost:
-        print(f"pretraining: {words}: heads on it see the same of every image")
-    figures.note(fig, "k-NN uses every label, to watch: it chooses nothing. Spread: 1 over the sphere, 0 collapsed."
-                      + f" Collapsed: {'; '.join(lost)}." * bool(lost))  # fmt: skip
-    said = f"Lines against epochs of pre-training on {standard.datasets_of(rows)}. {'; '.join([*parts, *lost])}."
-    return Drawing(fig, rows, said, rows)
-
-
-def _collapsed(rows) -> list[str]:
-    """The encoders of heads whose codes are one, in words."""
-    plain = rows[rows["method"].str.partition(",")[0] == SIMSIAM]
-    lost = []
-    for (dataset, _), part in plain[plain["seed"] == plain["seed"].min()].groupby(["dataset", "key"], sort=False):
-        end = part.sort_values("epoch")["spread"].iloc[-1]
-        lost += [f"the encoder of the heads on {dataset} has collapsed, spread {end:.2f}"] * bool(end < COLLAPSED)
-    return lost
-
 
 # --- budgets ----------------------------------------------------------------------------------------------------------
 
@@ -138,9 +40,14 @@ def fig_5_4(results) -> Drawing | None:
     return _regimes(results, "many")
 
 
+def fig_5_5(results) -> Drawing | None:
+    """Fig. 5.5: `_regimes` of as many classes as Tiny ImageNet's."""
+    return _regimes(results, "tiny")
+
+
 def _regimes(results, family: str) -> Drawing | None:
     """A panel a budget, test accuracy against labels: solid on frozen pre-trained features, dotted by an SVM on them, dashed
-    from scratch; colour and marker say the strategy."""
+    from scratch, other dashes for what else trained; colour and marker say the strategy."""
     tests = _family(results, family)
     if tests is None:
         return standard.left_out(family, NOTHING)
@@ -234,49 +141,58 @@ def gains_5(results, family: str = "few") -> Drawing | None:
 
 def pretraining_gain_5(results, family: str = "few") -> Drawing | None:
     """What pre-training gains: the area under the curve on frozen features less that of the same strategy from scratch, over
-    the cycles that both reached, paired by seed, against the budget."""
-    import pandas
-
+    the cycles that both reached, paired by seed, against the budget; beside it, where they ran, the same of a second encoder, of
+    the network fine-tuned end to end, and of a head on an untrained one: a panel each."""
     tests = _family(results, family)
-    if tests is None or not {"", "scratch"} <= set(tests["training"]):
+    kinds = [kind for kind in ("", "second", "fine_tuned", "untrained") if tests is not None and (tests["training"] == kind).any()]
+    if not kinds or not (tests["training"] == "scratch").any():
         return standard.left_out(family, "no strategy ran both on frozen features and from scratch at this profile")
-    found = []
-    for percent, part in tests.groupby("percent"):
-        if not {"", "scratch"} <= set(part["training"]):
-            continue
-        own = part.drop(columns="value")
-        ends = both_ends(*(own[own["training"] == kind] for kind in ("", "scratch")))
-        if ends is None:
-            continue
-        both = dict(zip(("", "scratch"), ends))
-        for arm in [arm for arm in both[""]["method"].unique() if (both["scratch"]["method"] == arm).any()]:
-            sides = [ends[ends["method"] == arm].assign(method=kind or "head") for kind, ends in both.items()]
-            gap = statistics.paired(pandas.concat(sides).assign(race="both"), "head", "scratch")
-            found.append({"percent": percent, "method": arm, "gain": gap.mean, "low": gap.low, "high": gap.high,
-                          "seeds": gap.n})  # fmt: skip
-    table = pandas.DataFrame(found)
-    table = table[table["seeds"] > 0] if len(table) else table
+    table = _less_scratch(tests, kinds)
     if table.empty:
         return standard.left_out(family, "no strategy finished both at one budget at this profile")
+    names = _trainings(tests)
+    kinds = [kind for kind in kinds if (table["training"] == kind).any()]
     arms = list(dict.fromkeys(table["method"]))
     look = figures.looks(arms)
-    fig, ax = figures.subplots(figsize=(6.2, 3.6))
-    for place, arm in enumerate(arms):
-        _interval_line(
-            ax, table[table["method"] == arm], "percent", look[arm] | {"label": arm}, place - (len(arms) - 1) / 2
-        )
-    ax.axhline(0, color="0.2", lw=0.8)
-    ax.set(xlabel=PERCENT, ylabel="pre-trained less scratch, points of area")
-    _log(ax, table["percent"])
-    ax.legend(fontsize=8)
+    fig, axes = figures.subplots(1, len(kinds), figsize=(3.2 + 2.6 * len(kinds), 3.6), sharex=True, sharey=True, squeeze=False)
+    for ax, kind in zip(axes[0], kinds):
+        part = table[table["training"] == kind]
+        for place, arm in enumerate(arms):
+            style = look[arm] | {"label": arm}
+            _interval_line(ax, part[part["method"] == arm], "percent", style, place - (len(arms) - 1) / 2)
+        ax.axhline(0, color="0.2", lw=0.8)
+        ax.set(xlabel=PERCENT, title=names[kind])
+        _log(ax, table["percent"])
+    axes[0][0].set_ylabel("less from scratch, points of area")
+    axes[0][0].legend(fontsize=8)
     most = int(table["seeds"].max())
     bars = "; bar: 95 % t interval" if most > 1 else ", so no interval"
     figures.note(fig, f"Paired by seed, {most} seed{'s' * (most > 1)}{bars}.")
-    tests = tests[tests["percent"].isin(table["percent"]) & tests["training"].isin(("", "scratch"))]
-    parts = [f"{r.percent:g} %, {r.method} {r.gain:+.1f}{_between(r)}" for r in table.itertuples()]
-    about = "Area under the curve on frozen pre-trained features less that from scratch, points, on"
-    said = f"{about} {standard.datasets_of(tests)}: {'; '.join(parts)}."
-    return Drawing(fig, table, said, tests)
+    tests = tests[tests["percent"].isin(table["percent"]) & tests["training"].isin([*kinds, "scratch"])]
+    parts = [f"{names[r.training]}, {r.percent:g} %, {r.method} {r.gain:+.1f}{_between(r)}" for r in table.itertuples()]
+    about = "Area under the curve less that of the same strategy from scratch, points, on"
+    return Drawing(fig, table, f"{about} {standard.datasets_of(tests)}: {'; '.join(parts)}.", tests)
+
+
+def _less_scratch(tests, kinds):
+    """Rows of training, percent, method, gain, low, high, seeds: each of `kinds` against "scratch", over the cycles of both."""
+    import pandas
+
+    found = []
+    for kind, (percent, part) in itertools.product(kinds, list(tests.groupby("percent"))):
+        if not {kind, "scratch"} <= set(part["training"]):
+            continue
+        own = part.drop(columns="value")
+        ends = both_ends(*(own[own["training"] == side] for side in (kind, "scratch")))
+        if ends is None:
+            continue
+        for arm in [arm for arm in ends[0]["method"].unique() if (ends[1]["method"] == arm).any()]:
+            sides = [each[each["method"] == arm].assign(method=name) for each, name in zip(ends, ("own", "scratch"))]
+            gap = statistics.paired(pandas.concat(sides).assign(race="both"), "own", "scratch")
+            if gap.n:
+                found.append({"training": kind, "percent": percent, "method": arm, "gain": gap.mean, "low": gap.low,
+                              "high": gap.high, "seeds": gap.n})  # fmt: skip
+    return pandas.DataFrame(found)
 
 
 def table_5_1(results, printed) -> Drawing | None:
@@ -416,16 +332,13 @@ def _ends(part):
     return statistics.endpoint(part.drop(columns="value"))
 
 
-def _race(results, race: str):
-    return results[results["race"] == race] if len(results) else results
-
-
 def _family(results, family: str):
-    """Test rows of the races of a family, with `percent`, the budget, and `training`: "", "svm" or "scratch"; None where
-    there are none."""
+    """Test rows of the races of a family, with `percent`, the budget, and `training`, of TRAININGS; None where there are
+    none."""
     import re
 
-    form = re.compile(rf"{family}(?:_(svm|scratch))? ([\d.]+)%|(svm|scratch) ([\d.]+)%")
+    kinds = "|".join(filter(None, TRAININGS))
+    form = re.compile(rf"{family}(?:_({kinds}))? ([\d.]+)%|({kinds}) ([\d.]+)%")
     own = {}
     for race in dict.fromkeys(results["race"]) if len(results) else ():
         found = form.fullmatch(race)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from alnb import acquisition, cycle, datasets, published, races
+from alnb import acquisition, cycle, datasets, races
 from alnb.acquisition import describe, score
 from alnb.cycle import ALL, CycleSettings
 from alnb.errors import BadRequest
@@ -107,33 +107,90 @@ class Settings(CycleSettings, features.Settings):
     schedule: Literal["step", "cosine"] = "cosine"
 
 
+class FineTuned(classification.Classification):
+    """Classification of images by a network that goes on from that of the run it needs, in every cycle anew, and trains end to
+    end; its head is a new one. Thesis 5.4: "we start from the pretrained self-supervised backbone"."""
+
+    def __init__(self, run: Run, state: State | None = None):
+        super().__init__(run, state)
+        if state is None or features.ENCODER not in state.needs:
+            raise BadRequest(f"{run}: the run that it needs as {features.ENCODER!r} has not reached it")
+        weights = state.needs[features.ENCODER].blobs["weights"]
+        self.body = {name: value for name, value in weights.items() if not name.startswith("head.")}
+
+    def build(self, cycle: int, member: int = 0):
+        """The network before a training: pre-trained but for its head."""
+        network = super().build(cycle, member)
+        network.load_state_dict(network.state_dict() | self.body)
+        return network
+
+
+def task_of(run: Run) -> type:
+    """A head on frozen features, or the whole network, from scratch or from the weights of the run that is needed."""
+    if features.is_features(run.options):
+        return features.Features
+    return FineTuned if features.ENCODER in run.needs else classification.Classification
+
+
 def step(run: Run, state: State) -> Step:
-    """One cycle: a head on frozen features, or, from scratch, the whole network."""
-    return cycle.step(run, state, features.task_of(run.options))
+    """One cycle: a head on frozen features, or the whole network."""
+    return cycle.step(run, state, task_of(run))
 
 
-HEAD = 0.03, 0.0002, 0.002  # one core, narrow features: a training; a step; an epoch of 1,000 samples
+HEAD = (
+    0.03,
+    0.0002,
+    0.0012,
+    0.00002,
+)  # one core, narrow features: a training; a step; 1,000 samples an epoch, and a class more
+WIDE = 0.011, 0.0002  # 1,280 features: 1,000 samples an epoch, and a class more
+PICK = {"k_center": 2.2e-8, "badge": 9e-8}  # of 1,280 features: a pick, for each candidate
+LOOK, COPY = 6e-6, 2e-5  # the same: a candidate seen by a strategy; by one that looks at its features
+NARROW = 0.15  # what narrow features, those of an encoder of ours or given, take of it
+NARROW_ENCODERS = (Settings.encoder, "given")
+VAAL = 12.0  # a choice
+SVM = 0.0006  # a label, for each class
 
 
 def seconds(run: Run) -> float:
     """Rough seconds of a whole run on one core."""
     o, size = run.options, _size(run)
-    take = _narrow if features.is_features(o) and o.encoder in (Settings.encoder, "given") else features.seconds
-    take = take if features.is_features(o) else classification.seconds
+    narrow = features.is_features(o) and o.encoder in NARROW_ENCODERS
+    of_features = _svm if o.head == "svm" else _narrow if narrow else _wide
+    take = of_features if features.is_features(o) else classification.seconds
     if run.method == ALL:
         return take(run, [size], 0)
     if run.method == cycle.FIRST:
         return take(run, [o.initial], size - o.initial)
     sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - cycle.trainings(run), o.cycles + 1)]
-    recorded = run.method != cycle.RETRAINED and Classes.recorded & set(describe(run.method).needs)
-    return take(run, sizes, sum(size - one for one in sizes[:-1]) if recorded else 0)
+    if run.method == cycle.RETRAINED:
+        return take(run, sizes, 0)
+    needs = set(describe(run.method).needs)
+    recorded = sum(size - one for one in sizes[:-1]) if Classes.recorded & needs else 0
+    a_candidate = LOOK * bool(needs) + COPY * ("embeddings" in needs) + PICK.get(run.method, 0) * o.budget
+    choosing = sum((size - n + o.budget) * a_candidate for n in sizes) * (NARROW if narrow else 1)
+    return take(run, sizes, recorded) + choosing + VAAL * len(sizes) * (run.method == "vaal")
 
 
 def _narrow(run: Run, labelled: Sequence[int], recorded: int) -> float:
     """`tasks.features.seconds` where features are a tenth as many as an ImageNet network's."""
-    a_head, a_step, a_thousand = HEAD
+    a_head, a_step, a_thousand, a_class = HEAD
+    a_thousand += a_class * datasets.info(run.dataset).classes
     epochs = sum(-(-n // run.options.batch) * a_step + n / 1000 * a_thousand for n in labelled)
     return a_head * len(labelled) + run.options.epochs * epochs + features.seconds(run, [], recorded) / 10
+
+
+def _wide(run: Run, labelled: Sequence[int], recorded: int) -> float:
+    """The same where they are an ImageNet network's."""
+    a_thousand, a_class = WIDE
+    epochs = sum(labelled) / 1000 * (a_thousand + a_class * datasets.info(run.dataset).classes)
+    return run.options.epochs * epochs + features.seconds(run, [0] * len(labelled), recorded)
+
+
+def _svm(run: Run, labelled: Sequence[int], recorded: int) -> float:
+    """LinearSVC, a machine a class; it records nothing."""
+    scale = NARROW if run.options.encoder in NARROW_ENCODERS else 1
+    return sum(0.1 + SVM * scale * n * datasets.info(run.dataset).classes for n in labelled)
 
 
 def _size(run: Run) -> int:
@@ -146,6 +203,10 @@ def check(run: Run) -> None:
     features.check(run)
     races.check_cycles(run, _size(run))
     o = run.options
+    if not features.is_features(o) and features.ENCODER in run.needs:
+        trained = run.needs[features.ENCODER].options.network
+        if o.network != trained:
+            raise BadRequest(f"network = {o.network!r} cannot go on from a pre-trained {trained!r}; give that one")
     if run.method not in acquisition.catalogue():
         return
     needs = set(describe(run.method).needs)
@@ -157,12 +218,14 @@ def check(run: Run) -> None:
 
 def network(run: Run) -> str:
     """What is trained, in words."""
-    if not features.is_features(run.options):
-        return run.options.network
+    o = run.options
     if features.ENCODER not in run.needs:
-        return features.network(run.options)
-    head = "linear head" if run.options.head == "sgd" else "linear SVM"
-    return f"{head} on SimSiam, {run.needs[features.ENCODER].options.network}"
+        return features.network(o) if features.is_features(o) else o.network
+    encoder = run.needs[features.ENCODER]
+    origin = ("SimSiam" if encoder.options.epochs else "untrained") + f" seed {encoder.seed}" * (encoder.seed > 0)
+    if not features.is_features(o):
+        return f"{o.network} from {origin}"
+    return f"{'linear head' if o.head == 'sgd' else 'linear SVM'} on {origin}, {encoder.options.network}"
 
 
 STUDY = Study(
@@ -172,10 +235,12 @@ STUDY = Study(
 
 # --- the grid ---------------------------------------------------------------------------------------------------------------
 
-SMALL_BUDGET = "1%"  # the least budget that all datasets of the chapter have
-RUN = ["race", "dataset", "world", "method", "seed"]
-FAMILIES = ("few", "svm", "scratch", "many", "many_svm", "many_scratch")
-OWN_WORDS = ("budgets", "datasets", "per_class")
+FAMILIES = (
+    "few", "svm", "scratch", "fine_tuned", "untrained", "second", "many", "many_svm", "many_scratch", "many_fine_tuned",
+    "tiny", "tiny_svm", "tiny_scratch",
+)  # fmt: skip
+SIMSIAM = "simsiam"  # the study of the encoders, and its method
+START = "starts_from"  # a race's word: the arm of the pre-training that its networks go on from
 
 
 def grid(
@@ -183,23 +248,33 @@ def grid(
     few: Mapping[str, Any] = {},
     svm: Mapping[str, Any] = {},
     scratch: Mapping[str, Any] = {},
+    fine_tuned: Mapping[str, Any] = {},
+    untrained: Mapping[str, Any] = {},
+    second: Mapping[str, Any] = {},
     many: Mapping[str, Any] = {},
     many_svm: Mapping[str, Any] = {},
     many_scratch: Mapping[str, Any] = {},
+    many_fine_tuned: Mapping[str, Any] = {},
+    tiny: Mapping[str, Any] = {},
+    tiny_svm: Mapping[str, Any] = {},
+    tiny_scratch: Mapping[str, Any] = {},
     classes: Mapping[str, Any] = {},
     images: Sequence[int] = (),
     **shared,
 ) -> list[Run]:
     """Every run of the notebook (see alnb/races.py).
 
-    pretraining: encoders by SimSiam, settings as in alnb/methods/simsiam.py. Heads never stand on an arm with options: the
-    plain "simsiam" with these settings on the first seed, whether it is an arm or not, is trained on each dataset and pool
-    that a race of heads has, serves all seeds there, and is listed in this race, so that it is drawn. few: ten classes, a
-    linear head on frozen features; svm: an SVM in its place; scratch: the whole network trained from scratch; many, ...: the
-    same with many classes. Each is a race for each of its `budgets`, in percent of the pool, as many labels first as in
-    every cycle, called "few 1%". classes: a race for each of `datasets` and each number of labels `per_class`, called
-    "features-10 x 4". images: whose views are shown.
-    Raises BadRequest for what cannot be.
+    pretraining: encoders by SimSiam, settings as in alnb/methods/simsiam.py. Heads stand on the plain "simsiam" with these
+    settings on the first seed, whether it is an arm or not; a race's `starts_from` names another, "simsiam(epochs=0)" or
+    "simsiam(seeds=[1])", and is what a race of whole networks goes on from, if it has one. That encoder is trained on each
+    dataset and pool that a race has, serves all seeds there, and is listed in this race, so that it is drawn.
+
+    few: ten classes, a linear head on frozen features; svm: an SVM in its place; scratch: the whole network trained from
+    scratch; fine_tuned: it goes on from the pre-trained one, end to end; untrained: a linear head on a network that nothing was
+    taught; second: on another encoder; many, ...: the same with many classes; tiny, ...: with those of Tiny ImageNet. Each is
+    a race for each of its `budgets`, in percent of the pool, as many labels first as in every cycle, called "few 1%".
+    classes: a race for each of `datasets` and each number of labels `per_class`, called "features-10 x 4". images: whose
+    views are shown. Raises BadRequest for what cannot be.
     """
     if pretraining and "dataset" not in pretraining:
         raise BadRequest(f"pretraining: no dataset, in {', '.join(pretraining)}; {{}} leaves it out")
@@ -207,31 +282,34 @@ def grid(
         size = pretraining.get("pool", shared.get("pool", 0)) or datasets.info(pretraining["dataset"]).train
         if wrong := [i for i in images if not 0 <= i < size]:
             raise BadRequest(f"images = {list(images)}: {wrong[0]} is not in the pool of {size}")
-    asked = dict(zip(FAMILIES, (few, svm, scratch, many, many_svm, many_scratch)))
+    given = (few, svm, scratch, fine_tuned, untrained, second, many, many_svm, many_scratch, many_fine_tuned, tiny, tiny_svm,
+             tiny_scratch)  # fmt: skip
+    asked = dict(zip(FAMILIES, given, strict=True))
     every: dict[str, dict] = {}
     for name in FAMILIES:
-        every |= by_budget(name, races.resolved(name, asked), shared)
+        race = races.resolved(name, asked)
+        if START in race and "encoder" not in asked[name] and race.get("encoder", Settings.encoder) != Settings.encoder:
+            race = {}  # like heads on an encoder that is not of the pre-training: left out with it
+        every |= by_budget(name, race, shared)
     every |= by_classes(dict(classes))
-    own = {name: value for name, value in pretraining.items() if name not in races.WORDS}
-    seeds = races.counted(pretraining.get("seeds", 1), None, "pretraining: seeds")
     encoders = []
     if pretraining.get("dataset"):
         pooled = {"pool": shared["pool"]} if "pool" in shared else {}
-        encoders = races.grid("simsiam", {"pretraining": pretraining}, pooled, study("simsiam").arm)
+        encoders = races.grid(SIMSIAM, {"pretraining": pretraining}, pooled, study(SIMSIAM).arm)
     elif not any(every.values()):
         raise BadRequest(f"every race is left out (pretraining, {', '.join(FAMILIES)}, classes): give one a dataset")
 
     def special(name, options, dataset, seed, settings):
-        """The runs of an arm whose features are those of an encoder of ours (races.Special)."""
-        options = dict(options)
+        """The runs of an arm that starts from an encoder of ours (races.Special)."""
+        options, settings = dict(options), dict(settings)
+        start = settings.pop(START, None)
         asks = {"task": Settings.task, "encoder": Settings.encoder, **settings}
-        if asks["task"] != "features" or asks["encoder"] != Settings.encoder:
+        heads = asks["task"] == "features"
+        if start is None and not (heads and asks["encoder"] == Settings.encoder):
             return None
-        if not pretraining.get("dataset"):
-            raise BadRequest("encoder = 'run' is that of the race pretraining, which is left out")
-        encoder = Run("simsiam", dataset, "simsiam", seeds[0], {"pool": settings.get("pool", 0)} | own)
-        study("simsiam").check(encoder)
-        needs = {features.ENCODER: encoder}
+        if heads and asks["encoder"] != Settings.encoder:
+            raise BadRequest(f"{START} = {start!r}: these heads stand on {asks['encoder']!r}; leave one of the two out")
+        needs = {features.ENCODER: encoder_of(pretraining, start or SIMSIAM, dataset, settings.get("pool", 0))}
         further = coerce(options.pop("further", 0), int, f"{name}: further")
         if further < 0 or (further and (options or name not in BASELINES)):
             raise BadRequest(f"{name}: further = {further}: cycles, 0 or more, of {' and '.join(BASELINES)} alone")
@@ -242,55 +320,91 @@ def grid(
         run = races.method_run(STUDY.name, dataset, acquisition.write_arm(name, options), seed, settings, needs)
         return [run] + [races.further_run(run, further)] * (further > 0)
 
-    heads = races.grid(STUDY.name, every, shared, special) if any(every.values()) else []
-    needed = {run.needs[features.ENCODER].key: run.needs[features.ENCODER] for run in heads if features.ENCODER in run.needs}
+    runs = races.grid(STUDY.name, every, shared, special) if any(every.values()) else []
+    needed = {
+        run.needs[features.ENCODER].key: run.needs[features.ENCODER] for run in runs if features.ENCODER in run.needs
+    }
     for run in encoders:
         needed.pop(run.key, None)
-    unseen = [Run(one.study, one.dataset, one.method, one.seed, one.settings, race="pretraining") for one in needed.values()]
-    return encoders + unseen + heads
+    unseen = [Run(one.study, one.dataset, one.method, one.seed, one.settings, arm=one.arm, race="pretraining")
+              for one in needed.values()]  # fmt: skip
+    return encoders + unseen + runs
+
+
+def encoder_of(pretraining: Mapping[str, Any], arm: str, dataset: str, pool: int) -> Run:
+    """The encoder that heads on `dataset` and its pool start from: an arm of the race pretraining, "simsiam(epochs=0)", where
+    `seeds` says which one, by itself the first of the race. BadRequest for what is none."""
+    if not pretraining.get("dataset"):
+        raise BadRequest("encoder = 'run' is that of the race pretraining, which is left out")
+    name, options = acquisition.parse_arm(coerce(arm, str, START))
+    seeds = races.counted(pretraining.get("seeds", 1), None, "pretraining: seeds")[:1]
+    seeds = races.counted(options.pop("seeds", seeds), None, f"{START} = {arm!r}: seeds")
+    if name != SIMSIAM or len(seeds) > 1:
+        raise BadRequest(f"{START} = {arm!r}; accepted: {SIMSIAM}, with options of its own, and one seed, seeds=[1]")
+    own = {name: value for name, value in pretraining.items() if name not in races.WORDS}
+    settings = {"pool": pool} | own | options
+    encoder = Run(
+        SIMSIAM, dataset, SIMSIAM, seeds[0], settings, arm=acquisition.write_arm(name, options) if options else ""
+    )
+    study(SIMSIAM).check(encoder)
+    return encoder
 
 
 def by_budget(name: str, race: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, dict]:
-    """A race of its own for each of `budgets`, percent of the pool: as many labels first as in every cycle."""
+    """A race of its own for each of `budgets`, percent of the pool: as many labels first as in every cycle. `at` says in what
+    some differ, {"10": {"arms": [...]}}."""
     race = dict(race)
-    budgets = race.pop("budgets", None)
+    budgets, changes = race.pop("budgets", None), race.pop("at", {})
     if not race or race.get("dataset") == "":
         return {}
     budgets = _listed(f"{name}: budgets", budgets, float)
-    _refuse_sizes(name, race, "budgets")
     size = race.get("pool", shared.get("pool", 0)) or datasets.info(race.get("dataset")).train
+    changed = _changes(name, changes, [f"{percent:g}" for percent in budgets])
     found = {}
     for percent in budgets:
-        labels = round(percent / 100 * size)
+        own, labels = race | changed.get(f"{percent:g}", {}), round(percent / 100 * size)
+        _refuse_sizes(name, own, "budgets")
         if not 0 < percent <= 100 or labels < 1:
             raise BadRequest(
                 f"{name}: budgets: {percent:g} % of a pool of {size}: expected one label at least, 100 % at most"
             )
         if (race_name := f"{name} {percent:g}%") in found:
             raise BadRequest(f"{name}: budgets = {budgets}: two of them are {percent:g} %; six digits tell them apart")
-        found[race_name] = {**_apart(race), "initial": labels, "budget": labels}
+        found[race_name] = {**_apart(own), "initial": labels, "budget": labels}
     return found
 
 
 def by_classes(race: dict[str, Any]) -> dict[str, dict]:
-    """A race for each of `datasets` and each of `per_class`, labels of a class."""
+    """A race for each of `datasets` and each of `per_class`, labels of a class. `at` says in what some datasets differ,
+    {"features-200": {"per_class": [1, 2]}}."""
     if not race:
         return {}
-    _refuse_sizes("classes", race, "per_class")
     names = _listed("classes: datasets", race.pop("datasets", None), str)
-    per_class = _listed("classes: per_class", race.pop("per_class", None), int)
-    found = {}
+    changed, found = _changes("classes", race.pop("at", {}), names), {}
     for dataset in names:
-        for each in per_class:
+        own = race | changed.get(dataset, {})
+        _refuse_sizes("classes", own, "per_class")
+        for each in _listed("classes: per_class", own.pop("per_class", None), int):
             labels = each * datasets.info(dataset).classes
-            found[f"{dataset} x {each}"] = {"dataset": dataset, **_apart(race), "initial": labels, "budget": labels}
+            found[f"{dataset} x {each}"] = {"dataset": dataset, **_apart(own), "initial": labels, "budget": labels}
     return found
+
+
+def _changes(name: str, given, known: list[str]) -> dict[str, dict]:
+    changes = {
+        str(key): coerce(value, dict, f"{name}: at") for key, value in coerce(given, dict, f"{name}: at").items()
+    }
+    if lost := [key for key in changes if key not in known]:
+        raise BadRequest(f"{name}: at has {lost[0]!r}; accepted: {', '.join(known)}")
+    return changes
 
 
 def _refuse_sizes(name: str, race: Mapping[str, Any], word: str) -> None:
     """BadRequest for labels that a race gives beside the word that already says how many, first and in every cycle."""
     if given := [size for size in ("initial", "budget") if size in race]:
-        raise BadRequest(f"{name}: {given[0]} = {race[given[0]]!r}: {word} says it, first labels and each cycle's alike")
+        raise BadRequest(
+            f"{name}: {given[0]} = {race[given[0]]!r}: {word} says it, first labels and each cycle's alike"
+        )
 
 
 def _listed(what: str, given, kind) -> list:
@@ -305,121 +419,3 @@ def _apart(race: Mapping[str, Any]) -> dict[str, Any]:
     if race.get("task", Settings.task) == "images":
         return {name: value for name, value in race.items() if name not in features.OWN}
     return {name: value for name, value in race.items() if name not in features.OF_IMAGES}
-
-
-# --- what is special in the chapter's audit and claims ------------------------------------------------------------------------
-
-
-def printed_shares(frame):
-    """For `published.audit`: labels that are said to be saved (setting `share=`, percent, `of=`, images) as that share."""
-    for row in frame[frame["metric"] == "labels saved by pre-training"].itertuples():
-        setting = published.settings(row.setting)
-        share, size = float(setting["share"]), float(setting["of"])
-        note = f"{share:g} % of {size:,.0f} images; said to appear after {setting['after']} % are labelled"
-        yield published.compared(row, share / 100 * size, note)
-
-
-def printed_ranks(frame):
-    """For `published.audit`: a rank among methods (setting `table=`, `training=`, `among=`) from the accuracies of that table."""
-    for row in frame[frame["metric"] == "rank"].itertuples():
-        setting = published.settings(row.setting)
-        cells = _cells(frame, setting["table"], row.dataset, setting["training"])
-        own, others = cells[row.method], {name: cells[name] for name in setting["among"].split(",")}
-        note = f"{own:g} against {', '.join(f'{name} {value:g}' for name, value in others.items())}, at 50 % only"
-        yield published.compared(row, 1 + sum(value > own for value in others.values()), note)
-
-
-def printed_gains(frame):
-    """For `published.audit`: what pre-training gains at the least, over the methods and datasets that a table prints both with
-    it and without: agrees where that is above the printed number."""
-    for row in frame[frame["metric"] == "least gain of pre-training"].itertuples():
-        setting, gaps = published.settings(row.setting), {}
-        for dataset in dict.fromkeys(
-            frame.loc[(frame["artefact"] == row.artefact) & (frame["dataset"] != ""), "dataset"]
-        ):
-            ours, theirs = (_cells(frame, row.artefact, dataset, setting[side]) for side in ("training", "against"))
-            gaps |= {f"{dataset} {name}": ours[name] - theirs[name] for name in ours if name in theirs}
-        least, most = min(gaps.values()), max(gaps.values())
-        note = f"{least:.1f} to {most:.1f} points over {len(gaps)} pairs at 50 %, where the gap is said to be closed"
-        yield {"check": f"{row.artefact}: least gain of pre-training, points", "printed": row.value, "computed": least,
-               "agrees": least > row.value, "note": note}  # fmt: skip
-
-
-def printed_correlations(frame):
-    """For `published.audit`: a correlation of so many `points=` against the least that, were there none, chance alone would
-    reach with a probability of 5 %."""
-    from scipy.stats import t
-
-    for row in frame[frame["metric"] == "correlation"].itertuples():
-        n = int(published.settings(row.setting)["points"])
-        critical = float(t.ppf(0.975, n - 2))
-        needed = critical / math.sqrt(n - 2 + critical**2)
-        value = row.value * math.sqrt((n - 2) / (1 - row.value**2))
-        p = 2 * float(t.sf(value, n - 2))
-        yield {"check": f"{row.artefact}: correlation; chance alone reaches {needed:.3f} once in twenty", "printed": row.value,
-               "computed": needed, "agrees": row.value >= needed,
-               "note": f"{n} points leave {n - 2} degree of freedom: p = {p:.2f}"}  # fmt: skip
-
-
-def _cells(frame, table, dataset, training) -> dict[str, float]:
-    """Accuracy of each method in a printed table."""
-    part = frame[(frame["artefact"] == table) & (frame["dataset"] == dataset) & (frame["metric"] == "accuracy")]
-    kept = part[[published.settings(text)["training"] == training for text in part["setting"]]]
-    return dict(zip(kept["method"], kept["value"]))
-
-
-def both_ends(ours, theirs):
-    """The endpoints (`statistics.endpoint`) of two sets of rows over the cycles that *both* reached, so that one that is still
-    running is no shorter curve to be subtracted from; None where there is none, or their labels at the last of them differ."""
-    from alnb.statistics import endpoint, horizon
-
-    last = min(horizon(ours), horizon(theirs))
-    if last < 1:
-        return None
-    ends = endpoint(ours, last), endpoint(theirs, last)
-    return ends if ends[0]["labelled"].unique().tolist() == ends[1]["labelled"].unique().tolist() else None
-
-
-def gain_of_pretraining(frame):
-    """For claims ("test.gain_of_pretraining"): of each run of a race "few 1%", the area under its curve less that of the same
-    strategy and seed in "scratch 1%", over the cycles that both races reached; of "many 1%" in "many_scratch 1%". A Series
-    by race, dataset, world, method, seed."""
-    import pandas
-
-    tests, found = frame[frame["kind"] == "test"], []
-    none = pandas.Series(dtype=float, index=pandas.MultiIndex.from_arrays([[]] * len(RUN), names=RUN), name="aubc")
-    names = {"scratch ": "few ", "many_scratch ": "many "}
-    for race in dict.fromkeys(tests["race"]):
-        if (own := _renamed(race, names)) is None:
-            continue
-        if (sides := both_ends(tests[tests["race"] == own], tests[tests["race"] == race])) is None:
-            continue
-        ours, theirs = (ends.assign(race=own).set_index(RUN)["aubc"] for ends in sides)
-        gain = (ours - theirs.reindex(ours.index)).dropna()
-        found += [gain] * (len(gain) > 0)
-    return pandas.concat(found) if found else none
-
-
-def fall_of_the_gain(frame):
-    """For claims ("test.fall_of_the_gain"): how much less pre-training gains at a budget than at SMALL_BUDGET: the
-    `gain_of_pretraining` of the same strategy and seed in "few 1%" less that in "few 10%", listed under the latter; of many
-    classes alike."""
-    gains = gain_of_pretraining(frame)
-    if not len(gains):
-        return gains
-    small = {(race.split()[0], *run): gain for (race, *run), gain in gains.items() if race.endswith(f" {SMALL_BUDGET}")}
-    others = gains[[not race.endswith(f" {SMALL_BUDGET}") for race in gains.index.get_level_values("race")]]
-    first = [small.get((race.split()[0], *run), math.nan) for race, *run in others.index]
-    return (first - others).dropna()
-
-
-def _renamed(race: str, names: Mapping[str, str]) -> str | None:
-    return next((own + race.removeprefix(name) for name, own in names.items() if race.startswith(name)), None)
-
-
-def claimed(results) -> dict:
-    """The special metrics of the chapter's claims (claims.ledger), which look at other races than the claim's own."""
-    return {
-        "test.gain_of_pretraining": lambda rows: gain_of_pretraining(results),
-        "test.fall_of_the_gain": lambda rows: fall_of_the_gain(results),
-    }

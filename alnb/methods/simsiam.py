@@ -15,6 +15,7 @@ from alnb.runs import Run, State, Step, Study, torch_stream
 
 SIMSIAM = "simsiam"  # the method of its runs
 PART = 10  # epochs of a step: a few minutes of a GPU at most
+MEASURED = 256  # images whose statistics an untrained encoder's batch norms are given at once
 COLLAPSED = 0.1  # spread under which the encoder says the same of every image; no head should stand on it
 
 # --- the method -----------------------------------------------------------------------------------------------------------
@@ -46,7 +47,8 @@ class Settings:
     learning.siamese. crop: smallest share of the area; brightness, contrast, saturation, hue: strengths, changed with chance
     `jitter`; grey, blur: chances; flip: not where the dataset says that a mirror image is of another class. pool: the first
     so many training images, 0 all. stop_gradient, predictor: False takes out what keeps the codes from collapsing.
-    neighbours, temperature: of the accuracy that watches.
+    epochs: 0 leaves the weights as they were drawn, and batch norm the statistics of the pool: a control to whom nothing was
+    taught. neighbours, temperature: of the accuracy that watches.
     """
 
     pool: int = 0
@@ -118,8 +120,12 @@ def step(run: Run, state: State) -> Step:
                 {"kind": "pretraining", "epoch": epoch + 1, "knn": near, "spread": spread(network.projector(seen))}
             )
 
+    if not o.epochs:
+        measure(network, images, data.mean, data.std)
     if not state.index:
         watch(-1, network.eval())
+    if not o.epochs:
+        return _done(rows, network)
     begin, end = state.index * PART, min((state.index + 1) * PART, o.epochs)
     order, augment = (torch_stream(run.seed, f"simsiam {name}") for name in ("order", "views"))
     trained = train(
@@ -131,8 +137,28 @@ def step(run: Run, state: State) -> Step:
         row["loss"] = loss
     if end < o.epochs:
         return Step(rows, blobs={"siamese": network.state_dict(), "training": trained.state})
+    return _done(rows, network)
+
+
+def _done(rows: list[dict], network) -> Step:
     last = {"knn": rows[-1]["knn"], "spread": rows[-1]["spread"], "collapsed": rows[-1]["spread"] < COLLAPSED}
     return Step([*rows, {"kind": "encoder", **last}], blobs={"weights": network.backbone.state_dict()}, done=True)
+
+
+def measure(network, images, mean, std) -> None:
+    """Give the batch norms of an encoder and its projector the statistics of `images` (N, C, H, W) uint8, N >= 2: the mean
+    over even batches of MEASURED at most. No weight changes."""
+    import torch
+
+    for part in (*network.backbone.modules(), *network.projector.modules()):
+        if isinstance(part, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            part.reset_running_stats()
+            part.momentum = None  # all batches weigh alike
+    network.train()
+    centre, scale = (torch.tensor(each, device=images.device).view(1, -1, 1, 1) for each in (mean, std))
+    with torch.no_grad():
+        for some in images.tensor_split(-(-len(images) // MEASURED)):
+            network.projector(network.backbone.embed((some / 255 - centre) / scale))
 
 
 def siamese(run: Run, classes: int):
@@ -157,7 +183,7 @@ def recipe(settings: Settings):
 
 
 def steps(run: Run) -> int:
-    return -(-run.options.epochs // PART)
+    return max(1, -(-run.options.epochs // PART))
 
 
 def seconds(run: Run) -> float:
@@ -168,7 +194,7 @@ def seconds(run: Run) -> float:
     train, forward = networks.cost(o.network)
     size = o.pool or about.train
     views = 2 * (train + 0.15 + 6e-8 * o.width * (o.width + 2 * o.bottleneck))
-    return o.epochs * (size * views + (size + about.test) * forward) / 1000
+    return (o.epochs * size * views + (o.epochs + 1) * (size + about.test) * forward) / 1000
 
 
 def check(run: Run) -> None:
@@ -181,7 +207,7 @@ def check(run: Run) -> None:
     if o.network not in networks.names("images"):
         known = ", ".join(map(repr, networks.names("images")))
         raise BadRequest(f"network = {o.network!r}: expected one of {known}")
-    least = {"width": 1, "bottleneck": 1, "layers": 1, "epochs": 1, "batch": 2, "smallest_batch": 2, "neighbours": 1}
+    least = {"width": 1, "bottleneck": 1, "layers": 1, "epochs": 0, "batch": 2, "smallest_batch": 2, "neighbours": 1}
     for name, low in least.items():
         if getattr(o, name) < low:
             raise BadRequest(f"{name} = {getattr(o, name)}: expected at least {low}")

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.pyplot import close
 
 from alnb import datasets, published
+from alnb.drawn import pretraining as pretrained
 from alnb.drawn import self_supervision as drawn
 from alnb.learning.views import Policy
 from tests.result_frames import results
@@ -134,23 +135,51 @@ def test_two_datasets_of_as_many_classes_are_two_lines_and_a_null_world_is_hollo
 
 
 def test_the_collapsed_encoder_of_heads_is_said(capsys):
-    assert drawn.simsiam_5(FRAME)
+    assert pretrained.simsiam_5(FRAME)
     assert capsys.readouterr().out == ""  # an arm that no head stands on may collapse
     flat = pretraining().assign(spread=0.01)
-    one = drawn.simsiam_5(flat)
+    one = pretrained.simsiam_5(flat)
     said = "the encoder of the heads on digits has collapsed, spread 0.01"
     assert capsys.readouterr().out == f"pretraining: {said}: heads on it see the same of every image\n"
     assert said in one.alt
     assert said in " ".join(text.get_text() for text in one.figure.texts).replace("\n", " ")
 
 
+def test_an_untrained_encoder_is_a_point_and_said_to_be_untrained():
+    plain = pretraining().query("method == 'simsiam' and epoch == 0")
+    one = pretrained.simsiam_5(pandas.concat([FRAME, plain.assign(method="simsiam(epochs=0)", key="u", knn=41.0)]))
+    assert "simsiam(epochs=0): not trained, k-NN 41.0 %, spread 0.30" in one.alt
+    assert [line.get_marker() for line in one.figure.axes[1].lines] == ["", "", "o"]
+
+
+def test_what_starts_from_a_network_has_a_panel_each_beside_the_head_and_its_own_line_in_the_figure():
+    more = [race(f"{kind} 10%", start=300, more=by) for kind, by in (("fine_tuned", 4), ("untrained", -3), ("second", 9))]
+    frame = pandas.concat([FRAME, *more], ignore_index=True)
+    one = drawn.pretraining_gain_5(frame)
+    assert one.data.groupby("training", sort=False)["gain"].mean().to_dict() == pytest.approx(
+        {"": 10, "second": 9, "fine_tuned": 4, "untrained": -3}
+    )
+    assert [ax.get_title() for ax in one.figure.axes] == [
+        "linear head, pre-trained", "linear head, second encoder", "fine-tuned, pre-trained", "linear head, untrained"]  # fmt: skip
+    assert "fine-tuned, pre-trained, 10 %, random +4.0" in one.alt
+    styles = {line.get_linestyle() for line in drawn.fig_5_3(frame).figure.axes[1].lines}
+    assert "-." in styles
+    assert len(drawn.fig_5_3(frame).figure.axes[1].lines) == 12
+
+
+def test_figure_5_5_is_that_of_the_family_tiny():
+    one = drawn.fig_5_5(pandas.concat([FRAME, race("tiny 2%", dataset="features-50")], ignore_index=True))
+    assert one.rows["dataset"].unique().tolist() == ["features-50"]
+    assert drawn.fig_5_5(FRAME) is None
+
+
 def test_encoders_of_two_datasets_are_two_lines():
     other = pretraining().query("method == 'simsiam'").assign(dataset="glyphs-10", key="other", knn=20.0)
-    one = drawn.simsiam_5(pandas.concat([FRAME, other], ignore_index=True))
+    one = pretrained.simsiam_5(pandas.concat([FRAME, other], ignore_index=True))
     assert "simsiam, glyphs-10: after 2 epochs loss -0.70, k-NN 20.0 to 20.0 %" in one.alt
     assert "simsiam, digits: after 2 epochs loss -0.70, k-NN 50.0 to 70.0 %" in one.alt
     assert len(one.figure.axes[0].lines) == 3
-    pools = drawn.simsiam_5(pandas.concat([FRAME, other.assign(dataset="digits")], ignore_index=True))
+    pools = pretrained.simsiam_5(pandas.concat([FRAME, other.assign(dataset="digits")], ignore_index=True))
     assert "simsiam, another pool: after 2 epochs loss -0.70, k-NN 20.0 to 20.0 %" in pools.alt
     assert "simsiam: after 2 epochs loss -0.70, k-NN 50.0 to 70.0 %" in pools.alt
 
@@ -165,9 +194,9 @@ def test_heads_on_an_encoder_that_saw_labels_are_not_called_pretrained_as_simsia
 
 
 def test_collapse_is_seen_in_words():
-    one = drawn.simsiam_5(FRAME)
+    one = pretrained.simsiam_5(FRAME)
     assert "simsiam(stop_gradient=False): after 1 epochs loss -1.00, k-NN 50.0 to 40.0 %, spread 0.00, collapsed." in one.alt
-    assert drawn.simsiam_5(FRAME[FRAME["race"] != "pretraining"]) is None
+    assert pretrained.simsiam_5(FRAME[FRAME["race"] != "pretraining"]) is None
 
 
 def test_the_printed_table_stands_beside_the_largest_budget():
@@ -193,7 +222,7 @@ def test_each_training_stands_in_the_table_at_the_most_labels_that_it_ran_with()
 
 def test_views_are_shown_of_any_images_and_said_to_be_left_out_of_none(capsys):
     data = datasets.load("digits")
-    one = drawn.views_5(data, [0, 3], Policy())
+    one = pretrained.views_5(data, [0, 3], Policy())
     assert one.data["view"].unique().tolist() == [
         "original",
         "crop",
@@ -205,7 +234,7 @@ def test_views_are_shown_of_any_images_and_said_to_be_left_out_of_none(capsys):
         "view 2",
     ]
     assert one.data.loc[one.data["view"] == "original", "difference"].tolist() == [0, 0]
-    assert "flip" not in drawn.views_5(data, [0], Policy(flip=False, blur_chance=0)).data["view"].tolist()
-    assert drawn.views_5(None, [0], Policy()) is None
-    assert drawn.views_5(data, [], Policy()) is None
+    assert "flip" not in pretrained.views_5(data, [0], Policy(flip=False, blur_chance=0)).data["view"].tolist()
+    assert pretrained.views_5(None, [0], Policy()) is None
+    assert pretrained.views_5(data, [], Policy()) is None
     assert "no image is asked for" in capsys.readouterr().out

@@ -109,7 +109,7 @@ def test_without_stop_gradient_all_codes_become_one():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"network": "perceptron"}, "expected one of"), ({"epochs": 0}, "epochs = 0: expected at least 1"),
+        ({"network": "perceptron"}, "expected one of"), ({"epochs": -1}, "epochs = -1: expected at least 0"),
         ({"crop": 0}, "crop = 0.0: expected above 0"), ({"crop": 1.2}, "crop = 1.2: expected 0 to 1"),
         ({"hue": 0.6}, "hue = 0.6: expected 0 to 0.5"), ({"contrast": -1}, "contrast = -1.0: expected 0 or more"),
         ({"pool": 99999}, "pool = 99999: the dataset has"), ({"warmup": 9}, "warmup = 9.0"), ({"base_lr": 0}, "base_lr = 0"),
