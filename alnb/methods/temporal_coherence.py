@@ -278,7 +278,7 @@ def seconds(run: Run) -> float:
     if run.method == cycle.FIRST:
         return detection.seconds(run, [o.initial], 0)
     last = o.cycles + 1
-    sizes = [o.initial + o.budget * c for c in range(last - run.steps + 1, last)]
+    sizes = [o.initial + o.budget * c for c in range(last - cycle.trainings(run) + 1, last)]
     looks = "detections" in acquisition.describe(run.method).needs
     return detection.seconds(run, sizes, size * len(sizes) * looks)
 
