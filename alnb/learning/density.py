@@ -8,9 +8,6 @@ from torch.nn import functional as F
 from alnb.learning.augment import normalise
 from alnb.learning.modes import autocast, evaluating
 
-SCALE = 100.0
-"""Targets are so many times the density, as in the C-3 framework (its LOG_PARA): densities are small numbers."""
-
 
 def density(points, height: int, width: int, sigma: float, window: int):
     """(height, width) fp32 people a pixel: a Gaussian of deviation `sigma` pixels on every head, points (n, 2) x and y, cut to
@@ -32,10 +29,10 @@ def enlarged(maps, height: int, width: int):
     return F.interpolate(maps, size=(height, width), mode="nearest").squeeze(1)
 
 
-def squared_error(outputs, y, epoch, rows):
-    """(B,) mean over the pixels of (map - SCALE density)^2, the loss of counting (see `learning.losses`). outputs (B, 1, h, w), y
-    (B, H, W) densities."""
-    return (enlarged(outputs, *y.shape[1:]) - SCALE * y).square().mean((1, 2))
+def squared_error(outputs, y, epoch, rows, scale: float = 100.0):
+    """(B,) mean over the pixels of (map - scale density)^2, the loss of counting (see `learning.losses`). outputs (B, 1, h, w), y
+    (B, H, W) densities, which are small numbers: so the C-3 framework multiplies them (its LOG_PARA is 100)."""
+    return (enlarged(outputs, *y.shape[1:]) - scale * y).square().mean((1, 2))
 
 
 def maps(network, images, *, mean, std, device, precision: str = "fp32", batch: int = 250):
@@ -53,9 +50,9 @@ def maps(network, images, *, mean, std, device, precision: str = "fp32", batch: 
     return torch.cat(found), torch.cat(features)
 
 
-def counts(maps, pixels: int):
-    """(N,) people in images of so many pixels, from maps (N, h, w): the sum of the enlarged map over SCALE."""
-    return maps.double().mean((1, 2)) * pixels / SCALE
+def counts(maps, pixels: int, scale: float = 100.0):
+    """(N,) people in images of so many pixels, from maps (N, h, w): the sum of the enlarged map over `scale`."""
+    return maps.double().mean((1, 2)) * pixels / scale
 
 
 def entropies(maps, pixels: int):
@@ -105,8 +102,8 @@ class Densities:
         (high, wide), whole = self.crop, self.crop == self.whole
         if not whole:
             places = list(zip(top.tolist(), left.tolist()))
-            x = torch.stack([one[:, t : t + high, l : l + wide] for one, (t, l) in zip(x, places)])
-            y = torch.stack([one[t : t + high, l : l + wide] for one, (t, l) in zip(y, places)])
+            x = torch.stack([one[:, i : i + high, j : j + wide] for one, (i, j) in zip(x, places)])
+            y = torch.stack([one[i : i + high, j : j + wide] for one, (i, j) in zip(y, places)])
         turned = mirrored.bool().to(x.device)
         x = torch.where(turned[:, None, None, None], x.flip(3), x)
         y = torch.where(turned[:, None, None], y.flip(2), y)

@@ -35,7 +35,7 @@ class Settings(classification.Settings):
     """Of classification's: network (one that answers with maps), batch, precision, smallest_batch, pool, and the recipe.
 
     optimiser, schedule: see learning.recipe.Recipe; "exponential" multiplies the rate by gamma after each epoch. weights: what
-    a ResNet starts from. sigma, window: of the Gaussian on a head, pixels. crop_height, crop_width: of the random part of an
+    a ResNet starts from. sigma, window: of the Gaussian on a head, pixels; density_scale: what maps are so many times. crop_height, crop_width: of the random part of an
     image that is trained on, 0: all of it.
     """
 
@@ -44,6 +44,7 @@ class Settings(classification.Settings):
     weights: Literal["random", "imagenet"] = "random"
     sigma: float = 4.0
     window: int = 15
+    density_scale: float = 100.0
     crop_height: int = 0
     crop_width: int = 0
 
@@ -61,8 +62,11 @@ def check(settings: Settings, dataset: str) -> None:
     for name, least in (("batch", 2), ("smallest_batch", 1), ("crop_height", 0), ("crop_width", 0)):
         if getattr(settings, name) < least:
             raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {least}")
-    if settings.sigma <= 0 or settings.window < 1 or settings.window % 2 == 0:
-        raise BadRequest(f"sigma = {settings.sigma}, window = {settings.window}: expected above 0, and an odd number of pixels")
+    for name in ("sigma", "density_scale"):
+        if getattr(settings, name) <= 0:
+            raise BadRequest(f"{name} = {getattr(settings, name)}: expected above 0")
+    if settings.window < 1 or settings.window % 2 == 0:
+        raise BadRequest(f"window = {settings.window}: expected an odd number of pixels")
     for name in ("dropout", "tail", "reserved", "split", "acquisition_transform", "initial_labels"):
         default = {"initial_labels": "random"}.get(name, getattr(Settings, name, None))
         if getattr(settings, name, default) != default and (name != "initial_labels" or settings.initial_labels in
@@ -147,7 +151,7 @@ class Counting:
         """What training minimises (see `learning.losses`)."""
         from alnb.learning.density import squared_error
 
-        return squared_error
+        return functools.partial(squared_error, scale=self.options.density_scale)
 
     def densities(self, labels):
         """(n, H, W) of the heads of n images."""
@@ -190,20 +194,27 @@ class Counting:
 
         return maps(network, self.images[samples], **self.look_with)
 
+    def counts(self, made):
+        """(N,) people in maps (N, h, w)."""
+        from alnb.learning.density import counts
+
+        return counts(made, self.pixels, self.options.density_scale)
+
     def judged(self, network, samples=None):
         """({signal: (N,)}, losses (N,)) of samples of the pool, None: of the test set; on the CPU, double. Signals that need no
         module: the entropy of the map, and the count."""
         import torch
 
-        from alnb.learning.density import counts, entropies, maps, squared_error
+        from alnb.learning.density import entropies, maps
 
         images, points = self.test_images, self.data.test_points
         if samples is not None:
             images, points = self.images[samples], [self.points[sample] for sample in samples]
         made, _ = maps(network, images, **self.look_with)
         made = made.cpu()
-        losses = [squared_error(one[None, None], self.densities([own]), 0, None) for one, own in zip(made, points)]
-        free = {"_entropy": entropies(made, self.pixels), "_count": counts(made, self.pixels)}
+        loss = self.loss(network, 0)
+        losses = [loss(one[None, None], self.densities([own]), 0, None) for one, own in zip(made, points)]
+        free = {"_entropy": entropies(made, self.pixels), "_count": self.counts(made)}
         return free, torch.cat(losses).double()
 
     def look(self, model, cycle: int, candidates, labelled, labels, record: dict | None) -> Seen:
@@ -213,11 +224,11 @@ class Counting:
         """{"mae", "rmse"} on the test set, people."""
         import torch
 
-        from alnb.learning.density import counts, maps
+        from alnb.learning.density import maps
 
         made, _ = maps(network, self.test_images, **self.look_with)
         there = torch.tensor([len(points) for points in self.data.test_points], dtype=torch.float64)
-        off = counts(made, self.pixels).cpu() - there
+        off = self.counts(made).cpu() - there
         return {"mae": float(off.abs().mean()), "rmse": float(off.square().mean().sqrt())}
 
     def _stream(self, name: str, cycle: int, member: int = 0):
@@ -249,7 +260,7 @@ class Seen:
 
     @functools.cached_property
     def predicted_counts(self):
-        return self._of_maps("counts")
+        return self._task.counts(self._outputs[0])
 
     @functools.cached_property
     def map_entropies(self):

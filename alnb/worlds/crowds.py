@@ -186,7 +186,8 @@ def _thing(pen, x, foot, tall, rng):
             green = int(rng.integers(70, 120))
             pen.ellipse((cx - r, cy - r, cx + r, cy + r), fill=(green - 30, green, green - 40))
     else:
-        pen.rectangle((x - 0.3 * tall, foot - 0.9 * tall, x + 0.3 * tall, foot - 0.3 * tall), fill=tuple(int(c) for c in CLOTH[rng.integers(len(CLOTH))]))
+        board = tuple(CLOTH[rng.integers(len(CLOTH))].tolist())
+        pen.rectangle((x - 0.3 * tall, foot - 0.9 * tall, x + 0.3 * tall, foot - 0.3 * tall), fill=board)
         pen.rectangle((x - thick / 2, foot - 0.3 * tall, x + thick / 2, foot), fill=(grey, grey, grey))
 
 

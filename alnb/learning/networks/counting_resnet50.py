@@ -13,8 +13,8 @@ COST = (26000.0, 8700.0)  # at 1024 x 768
 
 
 class CountingResNet50(MapNetwork):
-    """He et al. 2016 without layer4; layer3 keeps its resolution (stride 1), so that maps are an eighth as high and wide. Then 1 x 1
-    convolutions to 128 and to `maps`, each with a ReLU. (L2R-AL says "decoder and deonvolutional layers": the framework's
+    """He et al. 2016 without layer4; layer3 keeps its resolution (stride 1), so that maps are an eighth as high and wide. Then
+    1 x 1 convolutions to 128 and to `maps`, each with a ReLU. (L2R-AL says "decoder and deonvolutional layers": the framework's
     Res50 has none of the latter, it enlarges its map by repeating values.)
 
     weights "imagenet": torchvision's IMAGENET1K_V1, from this machine's cache of torch.hub; nothing is downloaded.

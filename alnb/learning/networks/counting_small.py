@@ -13,7 +13,7 @@ COST = (2.5, 0.7)  # at 128 x 96
 
 class CountingSmall(MapNetwork):
     """Convolutions 16-32-64 (batch norm, ReLU), max-pools between them: maps an eighth as high and wide; then 1 x 1 convolutions to
-    32 and to `maps`, each with a ReLU. The last bias begins at 1, or the last ReLU may never open."""
+    32 and to `maps`, each with a ReLU. The last bias begins at 0.1, or the last ReLU may never open."""
 
     widths = (16, 32, 64)
 
@@ -23,7 +23,7 @@ class CountingSmall(MapNetwork):
         self.conv2, self.norm2 = nn.Conv2d(16, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32)
         self.conv3, self.norm3 = nn.Conv2d(32, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64)
         self.inner, self.outer = nn.Conv2d(64, 32, 1), nn.Conv2d(32, maps, 1)
-        nn.init.ones_(self.outer.bias)
+        nn.init.constant_(self.outer.bias, 0.1)
 
     def blocks(self, x):
         x = F.relu(self.norm1(self.conv1(x)))
