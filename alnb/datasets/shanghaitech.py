@@ -18,7 +18,8 @@ from alnb.datasets import Info, Missing, channel_statistics
 from alnb.datasets.heads import TASK, Heads
 
 SPLITS = {"train_data": 400, "test_data": 316}
-FOLDERS = ("part_B", "part_B_final", "ShanghaiTech/part_B", "ShanghaiTech/part_B_final", "ShanghaiTech_Crowd_Counting_Dataset/part_B_final")
+FOLDERS = tuple(f"{above}{own}" for above in ("", "ShanghaiTech/", "ShanghaiTech_Crowd_Counting_Dataset/")
+                for own in ("part_B", "part_B_final"))  # fmt: skip
 TRUTH = ("ground-truth", "ground_truth")
 
 INFO = {

@@ -79,7 +79,7 @@ def maps(
         ax.imshow(data.test_images[i].transpose(1, 2, 0), interpolation="nearest")
         ax.plot(*(data.test_points[i].T - 0.5), ".", color=PALETTE[6], ms=2)
         ax.set(xticks=[], yticks=[])
-        ax.set_xlabel(f"{table['people'][i]} people\nflat - {table['below'][i]:.4f} nats", fontsize=9)
+        ax.set_xlabel(f"{table['people'][i]} people\nflat - {table['below'][i]:.3f} nats", fontsize=9)
         ax.grid(False)
     left, right = below.subplots(1, 2)
     left.plot(table["people"], table["below"], "o", ms=4, color=PALETTE[5])
@@ -93,7 +93,7 @@ def maps(
     rank = float(table[["people", "below"]].corr("spearman").iloc[0, 1])
     figures.note(
         fig, f"Dots: heads. Left: {len(table)} test images and their true density maps, times {scale:g} as a network gives them; "
-        f"Spearman's correlation {rank:.3f}: the entropy is a count, upside down. Dashed: mean of these images. Right: "
+        f"Spearman's correlation with the people in them {rank:.3f}. Dashed: mean of these images. Right: "
         f"means over cycles and {figures.seeds(rows[rows['kind'] == 'test'])}.",
     )  # fmt: skip
     parts = [f"{r.method} {r.people:.0f}" for r in per_arm.itertuples()]

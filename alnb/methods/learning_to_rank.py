@@ -358,8 +358,8 @@ def check(run: Run) -> None:
 
 
 JOINT = ("ll4al", "random_joint")
-# how LL4AL's module is trained: in L2R-AL's comparison, and in its own paper
-PRESETS = {"l2r": "adam", "yoo": "target"}
+# how LL4AL's module is trained: in L2R-AL's comparison as L2R-AL's own, and in its own paper
+PRESETS = {"l2r": "", "yoo": "target"}
 
 
 def arm(
@@ -370,9 +370,9 @@ def arm(
 
         special = functools.partial(study("learning_to_rank").arm, STUDY.name)
 
-    options: preset ("l2r": Adam 1e-3, L2R-AL sec. IV-A; "yoo": SGD as the target), joint (share of the epochs, 0.6), retrain
-    (default: True for ll4al: the plain target of the study `first` on what it asked), and settings of this study. settings:
-    those of the race; what this study does not know is left out.
+    options: preset ("l2r": as the race's other modules, Adam unless it says otherwise; "yoo": SGD as the target), joint
+    (share of the epochs, 0.6), retrain (default: True for ll4al: the plain target of the study `first` on what it asked),
+    and settings of this study. settings: those of the race; what this study does not know is left out.
     """
     if name not in JOINT:
         return None
@@ -386,7 +386,7 @@ def arm(
         if common in options:
             raise BadRequest(f"{text}: {common} is no option of an arm; arms of one race have it in common")
     own = {n: v for n, v in settings.items() if n in STUDY.types}
-    made = own | {"joint": 0.6, "module_optimiser": PRESETS[preset]} | options
+    made = own | {"joint": 0.6, "module_optimiser": PRESETS[preset] or own.get("module_optimiser", "adam")} | options
     if not made["joint"]:
         raise BadRequest(f"{text}: joint = 0 is pairs_apart; accepted: a share of the epochs above 0")
     plain = races.method_run(STUDY.name, dataset, "random" if name == "random_joint" else name, seed, made)

@@ -35,8 +35,8 @@ class Settings(classification.Settings):
     """Of classification's: network (one that answers with maps), batch, precision, smallest_batch, pool, and the recipe.
 
     optimiser, schedule: see learning.recipe.Recipe; "exponential" multiplies the rate by gamma after each epoch. weights: what
-    a ResNet starts from. sigma, window: of the Gaussian on a head, pixels; density_scale: what maps are so many times. crop_height, crop_width: of the random part of an
-    image that is trained on, 0: all of it.
+    a ResNet starts from. sigma, window: of the Gaussian on a head, pixels. density_scale: maps are so many times the density.
+    crop_height, crop_width: of the random part of an image that is trained on, 0: all of it.
     """
 
     optimiser: Literal["sgd", "adam"] = "sgd"

@@ -1,13 +1,14 @@
 """Faces drawn by a program, 64 x 64: a stand-in for CelebA's attribute male.
 
-Image `index` of a split is a pure function of (seed, preset, split, index). A face has a gender, male with chance .42 as in CelebA,
-and, drawn around what is usual for it, a length of hair, a jaw, brows, lips and their colour, a beard's shadow, earrings, a neck: no
-cue alone tells, together they nearly do. How strongly a face shows its gender at all differs from face to face, so that some
-are near the border; hats, hands, glasses, turned heads and dark pictures hide cues. Skin, hair colour, age, clothes, light,
+Image `index` of a split is a pure function of (seed, preset, split, index). A face has a gender, male with chance .42 as in
+CelebA, and, drawn around what is usual for it, a length of hair, a jaw, brows, lips and their colour, a beard's shadow, lashes, a
+neck: no cue alone tells, together they nearly do. How strongly a face shows its gender at all differs from face to face, so that
+some are near the border; hats, hands, scarves, glasses and dark pictures hide cues. Skin, hair colour, clothes, light,
 background and pose say nothing.
 
 Presets
-- `faces`: 8,000 images to learn from, 2,000 to test on.
+- `faces`: 4,000 images to learn from, 1,000 to test on.
+- `faces-small`: the first 600, and 300 to test on: for a lesson.
 - `faces-null`: every face shows its gender alike and nothing hides it: none has more to teach than another.
 
 {measured}
@@ -23,20 +24,20 @@ import numpy as np
 from alnb.datasets import Dataset, Info, channel_statistics
 
 SEED = 23
-SIDE, FINE = 64, 3
+SIDE, FINE = 64, 2
 MALE = 0.42
 CLASSES = ("female", "male")
-APART = 1.0  # how far the usual male is from the usual female in each cue, in deviations, times the cue's weight
+APART = 1.25  # how far the usual male is from the usual female in each cue, in deviations, times the cue's weight
 
 
 @dataclass(frozen=True)
 class Preset:
-    train: int = 8000
-    test: int = 2000
+    train: int = 4000
+    test: int = 1000
     null: bool = False
 
 
-PRESETS = {"faces": Preset(), "faces-null": Preset(null=True)}
+PRESETS = {"faces": Preset(), "faces-small": Preset(600, 300), "faces-null": Preset(null=True)}
 CUES = {"hair": 1.25, "jaw": 1.0, "brows": 0.9, "lips": 0.8, "beard": 1.1, "lashes": 0.7, "neck": 0.7}
 """Name -> how far apart the two means of the cue are, in its deviations."""
 
@@ -86,28 +87,32 @@ def draw(name: str, split: int, index: int):
     pen.rectangle((cx - neck, cy + 0.6 * tall, cx + neck, cy + 1.32 * tall), fill=tone(skin, 0.84))
     pen.ellipse(box(cx, cy + 0.02 * size, half, tall), fill=tone(skin))
     corner = (0.35 + 0.5 * soft["jaw"]) * half  # a square jaw fills the oval's corners
-    pen.rounded_rectangle((cx - 0.93 * half, cy, cx + 0.93 * half, cy + 0.93 * tall), max(2, 1.25 * half - corner), fill=tone(skin))
+    jaw = (cx - 0.93 * half, cy, cx + 0.93 * half, cy + 0.93 * tall)
+    pen.rounded_rectangle(jaw, max(2, 1.25 * half - corner), fill=tone(skin))
     if soft["beard"] > 0.5:
         shadow = 0.9 * (soft["beard"] - 0.5) * 2 if rng.random() < 0.75 else 0.2
         mixed = (1 - shadow) * skin + shadow * np.minimum(hair, 90)
-        pen.rounded_rectangle((cx - 0.84 * half, cy + 0.42 * tall, cx + 0.84 * half, cy + 0.98 * tall), 0.55 * half, fill=tone(mixed))
+        chin = (cx - 0.84 * half, cy + 0.42 * tall, cx + 0.84 * half, cy + 0.98 * tall)
+        pen.rounded_rectangle(chin, 0.55 * half, fill=tone(mixed))
     x, eye = cx + turn, cy - 0.12 * tall
     dark = tone(np.minimum(hair, 120), 0.75)
     for way in (-1, 1):
         ex = x + way * 0.42 * half
         pen.ellipse(box(ex, eye, 0.15 * half, 0.075 * tall), fill=(244, 244, 240))
         pen.ellipse(box(ex, eye, 0.075 * half, 0.075 * tall), fill=(50, 40, 36))
-        lash = 1 + 3.2 * (1 - soft["lashes"])
+        lash = 1 + 2.2 * (1 - soft["lashes"])
         pen.line((ex - 0.18 * half, eye - 0.07 * tall, ex + 0.18 * half, eye - 0.07 * tall), fill=(36, 28, 28), width=int(lash))
-        brow, thick = eye - (0.2 - 0.05 * soft["brows"]) * tall, 1.5 + 5.5 * soft["brows"]
+        brow, thick = eye - (0.2 - 0.05 * soft["brows"]) * tall, 1 + 3.8 * soft["brows"]
         pen.line((ex - 0.22 * half, brow + 0.02 * tall, ex + 0.22 * half, brow), fill=dark, width=int(thick))
-    pen.line((x, eye + 0.08 * tall, x - 0.06 * half, cy + 0.26 * tall, x + 0.1 * half, cy + 0.28 * tall), fill=tone(skin, 0.72), width=3)
+    nose = (x, eye + 0.08 * tall, x - 0.06 * half, cy + 0.26 * tall, x + 0.1 * half, cy + 0.28 * tall)
+    pen.line(nose, fill=tone(skin, 0.72), width=2)
     red = 1 - soft["lips"]
     lips = (1 - 0.75 * red) * skin * 0.78 + 0.75 * red * np.array([188, 40, 62])
     smile = rng.uniform(0.02, 0.05)
     pen.ellipse(box(x, cy + 0.54 * tall, (0.27 + 0.05 * red) * half, (smile + 0.05 * red) * tall), fill=tone(lips))
     fringe = rng.uniform(0.5, 0.72)
-    pen.chord((cx - 1.12 * half, cy - 1.2 * tall, cx + 1.12 * half, cy + 0.35 * tall), 180 + 20 * fringe, 360 - 20 * fringe, fill=tone(hair))
+    crown = (cx - 1.12 * half, cy - 1.2 * tall, cx + 1.12 * half, cy + 0.35 * tall)
+    pen.chord(crown, 180 + 20 * fringe, 360 - 20 * fringe, fill=tone(hair))
     if not preset.null:
         _hide(pen, rng, cx, cy, half, tall, skin, tone, box)
     picture = picture.rotate(rng.normal(0, 7), resample=Image.Resampling.BILINEAR, fillcolor=tuple(back.tolist()))
@@ -124,7 +129,7 @@ def _hide(pen, rng, cx, cy, half, tall, skin, tone, box):
         dark = rng.random() < 0.5
         for way in (-1, 1):
             at = box(cx + way * 0.44 * half, cy - 0.12 * tall, 0.3 * half, 0.17 * tall)
-            pen.ellipse(at, outline=(30, 30, 34), width=4, fill=(34, 34, 40) if dark else None)
+            pen.ellipse(at, outline=(30, 30, 34), width=3, fill=(34, 34, 40) if dark else None)
     if rng.random() < 0.14:
         pen.rectangle((cx - 1.25 * half, cy - 1.25 * tall, cx + 1.25 * half, cy - 0.42 * tall), fill=tone(CLOTH[rng.integers(7)]))
         pen.rectangle((cx - 1.7 * half, cy - 0.5 * tall, cx + 1.7 * half, cy - 0.38 * tall), fill=tone(CLOTH[rng.integers(7)]))
