@@ -74,6 +74,7 @@ def _read(name: str, path: Path, split: Path):
     heads lie on the border, or just beyond it, and are brought back."""
     from PIL import Image
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     truth = next(file for folder in TRUTH if (file := split / folder / f"GT_{path.stem}.mat").is_file())
     try:
@@ -81,7 +82,7 @@ def _read(name: str, path: Path, split: Path):
             image = np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
         about = loadmat(truth)["image_info"][0, 0][0, 0]
         points = np.asarray(about["location"], dtype=np.float32).reshape(-1, 2) - 1
-    except (OSError, KeyError, IndexError, ValueError, TypeError) as error:
+    except (OSError, MatReadError, KeyError, IndexError, ValueError, TypeError) as error:
         raise Missing(f"{name} is damaged: {path.name} or {truth.name} in {split} cannot be read ({error})") from None
     edge = np.array([image.shape[2], image.shape[1]], np.float32)
     return image, np.clip(points, 0, edge - 0.01)

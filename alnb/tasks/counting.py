@@ -205,14 +205,14 @@ class Counting:
         module: the entropy of the map, and the count."""
         import torch
 
-        from alnb.learning.density import entropies, maps
+        from alnb.learning.density import entropies, maps, squared_error
 
         images, points = self.test_images, self.data.test_points
         if samples is not None:
             images, points = self.images[samples], [self.points[sample] for sample in samples]
         made, _ = maps(network, images, **self.look_with)
         made = made.cpu()
-        loss = self.loss(network, 0)
+        loss = functools.partial(squared_error, scale=self.options.density_scale)
         losses = [loss(one[None, None], self.densities([own]), 0, None) for one, own in zip(made, points)]
         free = {"_entropy": entropies(made, self.pixels), "_count": self.counts(made)}
         return free, torch.cat(losses).double()
