@@ -114,6 +114,13 @@ def test_the_rows_of_a_run(store):
     assert store.read(joint).done
 
 
+def test_the_loop_in_memory_gives_the_rows_of_the_run(store):
+    (run,) = grid("random")
+    task = l2r.task_of("counting")(run)
+    kept = [row for row in store.read(run).rows if row["kind"] == "test"]
+    assert list(cycle.loop(task, get("random"), run.options.budget, run.options.cycles)) == kept
+
+
 def test_a_persons_heads_are_taken_and_those_outside_refused():
     task = counting.Counting(grid("random")[0])
     answered = task.labels([0, 1], {1: [(3.0, 4.0), (63.5, 47.5)]})
