@@ -1,4 +1,4 @@
-"""ResNet-50 up to its third stage at an eighth of the resolution, and two 1 x 1 convolutions: the C-3 framework's for crowds."""
+"""ResNet-50 to its third stage, at an eighth of the resolution: the C-3 framework's for crowds."""
 
 from __future__ import annotations
 
