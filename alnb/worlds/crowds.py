@@ -12,7 +12,11 @@ Presets
 - `crowds-null`: as `crowds`, but each image has about as many people, seen by the same camera in the same light: none has more
   to teach than another.
 
-{measured}
+How hard it is: fixed with Random alone, before any method under test ran; development seeds 1000 and 1001 of the training,
+counting_small, 20 epochs of Adam at 0.003 in batches of 4 (profile `world`). Mean absolute error in people, seed 1000, at
+20, 40, 60, 80 and 100 labels: Random 25.0 20.5 23.2 17.4 16.3; "sees errors", which asks for the largest error of the
+count, 25.0 23.8 19.9 25.6 15.4. A training's own chance is worth some people, so a seed tells little. With 30 epochs Random
+has 27.9, 17.2 and, all labels, 13.0 at 20, 100 and 400.
 """
 
 from __future__ import annotations
