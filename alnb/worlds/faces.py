@@ -13,7 +13,7 @@ Presets
 
 How hard it is: how far apart the cues are was fixed with Random alone, on development seed 1000 of the training, before any
 method under test ran; small64, 20 epochs (profile `world`). Accuracy in per cent at 100, 400, 700 and 1,000 labels: Random
-65.9 81.8 88.2 89.3. A selector that sees labels and asks for the surest mistakes loses: 65.9, 71.0 and 70.1 at 100, 400 and
+65.9 81.8 88.2 89.3. A selector that sees labels and asks for mistakes (`oracle`) loses: 65.9, 71.0 and 70.1 at 100, 400 and
 700. Faces whose cues say the other gender, or are hidden, are mistakes that teach nothing: to ask by error alone is a trap
 here.
 """
