@@ -97,6 +97,11 @@ def test_printed_numbers_stand_beside_ours():
     assert pandas.isna(rows.loc["l2r", "difference"])  # a stand-in
 
 
+def test_printed_numbers_of_a_task_that_did_not_run_are_left_out(capsys):
+    assert standard.beside(FRAME, published.published("l2r-al", "Fig. 4")) is None
+    assert "Fig. 4 beside ours: no metric accuracy on crowds-small" in capsys.readouterr().out
+
+
 def test_figure_6_and_the_faces():
     made = results({("random", 0): [60, 70], ("l2r", 0): [60, 72]}, "faces-small", True, race="faces", study="learning_to_rank")
     assert "l2r 60.0 to 72.0 %" in faces.fig_6(made).alt
