@@ -238,6 +238,8 @@ def describe_curves(
 def forest(rows: pandas.DataFrame, *, label: str, mean: str, low: str, high: str, x: str, band=None) -> Figure:
     """A dot and its interval per row, the first row on top, against the line of no difference; `x` names the axis.
     band: (low, high) shaded over the whole height: what no difference looks like."""
+    import textwrap
+
     rows = rows.dropna(subset=[mean])
     if rows.empty:
         raise BadRequest(f"no row has a {mean}: nothing to draw")
@@ -250,7 +252,7 @@ def forest(rows: pandas.DataFrame, *, label: str, mean: str, low: str, high: str
         own = look(row[label]) | {"linestyle": "none"}
         ax.errorbar(row[mean], place, xerr=reach, capsize=3, ms=6, **own)
     ax.axvline(0, color=PALETTE[0], lw=1)
-    ax.set(yticks=range(len(rows)), yticklabels=rows[label], xlabel=x, ylim=(len(rows) - 0.5, -0.5))
+    ax.set(yticks=range(len(rows)), yticklabels=rows[label], xlabel="\n".join(textwrap.wrap(x, 64)), ylim=(len(rows) - 0.5, -0.5))
     return fig
 
 

@@ -284,8 +284,12 @@ def beside(results, printed: pandas.DataFrame, **options) -> Drawing | None:
     rows = models(results)
     rows = _own(rows, results)
     rows = rows[rows["kind"] == "test"] if len(rows) else rows
-    table = published.beside(printed, rows, **options)
-    there, name = table[table["n"] > 0], ", ".join(dict.fromkeys(printed["artefact"]))
+    name = ", ".join(dict.fromkeys(printed["artefact"]))
+    try:
+        table = published.beside(printed, rows, **options)
+    except BadRequest as error:  # only races of another task ran
+        return left_out(f"{name} beside ours", str(error))
+    there = table[table["n"] > 0]
     if there.empty:
         return left_out(f"{name} beside ours", "none of its methods ran at this profile")
     columns = ["dataset", "method", "published", "ours", "sd", "n", "ran_on", "difference", "published_gain",

@@ -249,7 +249,8 @@ def fit(now: Now) -> Fitted:
 def rankings(now: Now, model) -> list[dict]:
     """A row of kind "ranking": Spearman's correlation of the predicted with the true loss on the test set (Fig. 5),
     and of the `budget` candidates of most true loss the share that the module would ask, `overlap`; both also of the
-    signals that need no module; over_p_max: how much more `spearman` is than that of -log p_max. Of a module with a
+    signals that need no module (`judged`); over_p_max, over_count: how much more `spearman` is than that of -log p_max, or of the
+    predicted count. Of a module with a
     sorter, `error`: how far off, as a share of a list, its ranks of real predictions are. True labels are looked at
     for figures only. Of L2R-AL at cycle 0 also `examples`."""
     from alnb.learning.sorting import soft_ranks
@@ -264,8 +265,8 @@ def rankings(now: Now, model) -> list[dict]:
     for end in seen["test"][0]:
         row["spearman" + end] = correlation(seen["test"][0][end], seen["test"][1])
         row["overlap" + end] = top_overlap(seen["pool"][0][end], seen["pool"][1], asked)
-    if "spearman_p_max" in row:
-        row["over_p_max"] = row["spearman"] - row["spearman_p_max"]
+    for free in {"_p_max", "_count"} & set(seen["test"][0]):  # the rival that needs no module
+        row["over" + free] = row["spearman"] - row["spearman" + free]
     if MODULES[name].told == "ranks":
         listed = lists(seen["test"][0][""], o.batch).to(task.device)
         row |= {"error": sorter_error(task.sorter, listed), "error_exact": sorter_error(soft_ranks, listed)}
@@ -390,8 +391,8 @@ def network(run: Run) -> str:
 
 
 JOINT = ("ll4al", "random_joint")
-# how LL4AL's module is trained: in L2R-AL's comparison, and in its own paper
-PRESETS = {"l2r": "adam", "yoo": "target"}
+# how LL4AL's module is trained: in L2R-AL's comparison as L2R-AL's own, and in its own paper
+PRESETS = {"l2r": "", "yoo": "target"}
 
 
 def arm(
@@ -402,9 +403,9 @@ def arm(
 
         special = functools.partial(study("learning_to_rank").arm, STUDY.name)
 
-    options: preset ("l2r": Adam 1e-3, L2R-AL sec. IV-A; "yoo": SGD as the target), joint (share of the epochs, 0.6), retrain
-    (default: True for ll4al: the plain target of the study `first` on what it asked), and settings of this study. settings:
-    those of the race; what this study does not know is left out.
+    options: preset ("l2r": as the race's other modules, Adam unless it says otherwise; "yoo": SGD as the target), joint
+    (share of the epochs, 0.6), retrain (default: True for ll4al: the plain target of the study `first` on what it asked),
+    and settings of this study. settings: those of the race; what this study does not know is left out.
     """
     if name not in JOINT:
         return None
@@ -418,7 +419,7 @@ def arm(
         if common in options:
             raise BadRequest(f"{text}: {common} is no option of an arm; arms of one race have it in common")
     own = {n: v for n, v in settings.items() if n in STUDY.types}
-    made = own | {"joint": 0.6, "module_optimiser": PRESETS[preset]} | options
+    made = own | {"joint": 0.6, "module_optimiser": PRESETS[preset] or own.get("module_optimiser", "adam")} | options
     if not made["joint"]:
         raise BadRequest(f"{text}: joint = 0 is pairs_apart; accepted: a share of the epochs above 0")
     plain = races.method_run(STUDY.name, dataset, "random" if name == "random_joint" else name, seed, made)

@@ -90,3 +90,9 @@ def test_impossible_recipes_are_refused(settings, says):
 def test_a_recipe_and_its_refusals_need_no_torch():
     program = "import sys; from alnb.learning.recipe import Recipe; Recipe(); print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "False"
+
+
+def test_exponential_is_exponentiallr():
+    recipe = Recipe(epochs=9, schedule="exponential", gamma=0.995)
+    expected = rates(lambda optimizer: lr_scheduler.ExponentialLR(optimizer, 0.995), 9)
+    assert [recipe.lr_at(epoch) for epoch in range(9)] == pytest.approx(expected)
