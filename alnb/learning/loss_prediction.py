@@ -1,4 +1,5 @@
-"""Modules that predict a network's loss on a sample from its features, and how they are trained beside it.
+"""Modules that predict a network's loss on a sample from its features, and how they are trained beside it, whatever the
+network's outputs are: logits of classes, or maps.
 
 Two papers meet here: LL4AL (Yoo and Kweon 2019) looks at every block, lets its ranking loss train the network too, and
 compares pairs; L2R-AL looks at the last block, and the network never hears of it. What a module is told is a criterion,
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from alnb.learning.augment import normalise
 from alnb.learning.losses import cross_entropy
 from alnb.learning.modes import evaluating, fp32
-from alnb.learning.networks.base import Network
+from alnb.learning.networks.base import MapNetwork, Network
 
 
 class Predictor(nn.Module):
@@ -39,9 +40,9 @@ class Predictor(nn.Module):
         return self.last(torch.cat(hidden, 1)).squeeze(1)
 
 
-class Predicting(Network):
-    """A network and the predictors that look at it: logits are its own, bit for bit. `seen`: the pooled features of every
-    block for the last batch of a training, with their graph."""
+class Predicting(MapNetwork):
+    """A network and the predictors that look at it: logits or maps are its own, bit for bit. `seen`: the pooled features of
+    every block for the last batch of a training, with their graph."""
 
     def __init__(self, body: Network, predictors: Mapping[str, Predictor]):
         super().__init__()
@@ -50,6 +51,21 @@ class Predicting(Network):
     @property
     def head(self):
         return self.body.head
+
+    def forward(self, x):
+        return super().forward(x) if isinstance(self.body, MapNetwork) else Network.forward(self, x)
+
+    def blocks(self, x):
+        """The body's, whose pooled features are remembered in training."""
+        seen = []
+        for features in self.body.blocks(x):
+            if self.training:
+                seen.append(self.body.pooled(features).float())
+            yield features
+        self.seen = seen
+
+    def decode(self, features):
+        return self.body.decode(features)
 
     def pools(self, x):
         """The pooled features of each block, fp32; the last are what `embed` gives."""
@@ -93,8 +109,8 @@ def pair_loss(predicted, losses, margin: float = 1.0):
 
 
 class Beside:
-    """A training's loss (see `learning.losses`): the network's cross-entropy, and beside it, every step, one update of the
-    network's predictors by `optimiser`, which has their parameters and no others.
+    """A training's loss (see `learning.losses`): the network's `own`, and beside it, every step, one update of the network's
+    predictors by `optimiser`, which has their parameters and no others. Their truth is what `own` gives, one value a sample.
 
     criterion({name: predictions (B,)}, losses (B,)) -> a number; it sees both on the batch as it was presented, in training
     mode, and reaches the predictors alone: their features are detached. For the first `joint` epochs `weight` times the
@@ -102,12 +118,15 @@ class Beside:
     predictors' learning rate.
     """
 
-    def __init__(self, network: Predicting, criterion: Callable, optimiser, rate, joint: int = 0, weight: float = 1.0):
+    def __init__(
+        self, network: Predicting, criterion: Callable, optimiser, rate, joint: int = 0, weight: float = 1.0,
+        own: Callable = cross_entropy,
+    ):  # fmt: skip
         self.network, self.criterion, self.optimiser, self.rate = network, criterion, optimiser, rate
-        self.joint, self.weight = joint, weight
+        self.joint, self.weight, self.own = joint, weight, own
 
     def __call__(self, outputs, y, epoch, rows):
-        own = cross_entropy(outputs, y, epoch, rows)
+        own = self.own(outputs, y, epoch, rows)
         losses, seen, self.network.seen = own.detach(), self.network.seen, []
         with fp32(outputs.device):
             if epoch < self.joint:  # through copies of the weights, which the update below leaves as they are

@@ -13,7 +13,7 @@ class Recipe:
     """Batches, optimiser and learning rate of a training; the defaults are chapter 3's (thesis 3.4).
 
     schedule "step" multiplies lr by gamma at each of `milestones`, fractions of epochs; "cosine" lets it fall to 0 by
-    half a cosine. Before, lr grows linearly, step by step, over the first `warmup` epochs, which may be a fraction.
+    half a cosine; "exponential" multiplies it by gamma after every epoch. Before, lr grows linearly, step by step, over the first `warmup` epochs, which may be a fraction.
     optimiser "sgd" reads momentum and nesterov, "adam" has PyTorch's betas; weight_decay is that of PyTorch's classes.
     A last batch under smallest_batch samples joins the one before it. precision "fp32" leaves PyTorch's own default
     for convolutions on a GPU (TF32); "bf16" is autocast with fp32 weights, batch statistics, head and loss.
@@ -61,5 +61,10 @@ def cosine(recipe: Recipe, epoch: int) -> float:
     return (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
 
 
-SCHEDULES = {"step": step, "cosine": cosine}
+def exponential(recipe: Recipe, epoch: int) -> float:
+    """gamma to the number of epochs done."""
+    return recipe.gamma**epoch
+
+
+SCHEDULES = {"step": step, "cosine": cosine, "exponential": exponential}
 OPTIMISERS = ("sgd", "adam")

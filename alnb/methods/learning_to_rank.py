@@ -4,6 +4,8 @@ measured by (Yoo and Kweon, Learning loss for active learning, CVPR 2019).
 A small module learns to predict the target network's loss on a sample, and what it expects to lose most on is asked. Only the
 order of the predictions matters, so it is trained for their ranks. Modules and their training are in
 alnb/learning/loss_prediction.py, ranks and the sorter in alnb/learning/sorting.py, its pretraining in methods/sorter.py.
+
+It asks of any task that has a loss a sample: which one a run is of, its dataset says (`tasks.by_kind`).
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from alnb import acquisition, cycle, published, races
+from alnb import acquisition, cycle, datasets, published, races, tasks
 from alnb.acquisition import describe, score
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, coerce, study
 from alnb.tasks import classification, loss_prediction
-from alnb.tasks.loss_prediction import LossPrediction
+from alnb.tasks.loss_prediction import OFFERS, LossPrediction, WithModules
 
 # --- the method ---------------------------------------------------------------------------------------------------------
 
@@ -113,8 +115,8 @@ APART = tuple(name for name in MODULES if name != "ll4al")  # the target never h
 SORTER = "sorter"
 
 
-class Ranked(LossPrediction):
-    """See tasks.Task. The first training has every module of APART, where it needs a sorter; a joint one has LL4AL's; a
+class Ranking(WithModules):
+    """What a task of images is with the modules of an arm, whatever its network is trained for. The first training has every module of APART, where it needs a sorter; a joint one has LL4AL's; a
     later cycle has its arm's."""
 
     @functools.cached_property
@@ -168,6 +170,39 @@ class Ranked(LossPrediction):
         return told
 
 
+class Ranked(Ranking, LossPrediction):
+    """Classification, see tasks.Task."""
+
+    def judged(self, model, samples=None):
+        """({signal: (N,)}, losses (N,)) of samples of the pool, None: of the test set; on the CPU, double."""
+        from alnb.learning.infer import infer
+
+        of_test = self.test_images, self.test_targets
+        images, targets = of_test if samples is None else (self.images[samples], self.targets[samples])
+        logits = infer(model, images, **self.look_with)
+        return signals(logits), losses(logits, targets)
+
+
+BEYOND = {kind: module for kind, module in tasks.by_kind().items() if kind != classification.KIND}
+
+
+def kind_of(dataset: str) -> str:
+    """What a dataset is for; one that is not known here any more was of classes."""
+    try:
+        return datasets.info(dataset).task
+    except BadRequest:
+        return classification.KIND
+
+
+@functools.cache
+def task_of(kind: str) -> type:
+    """The Task of a kind of data, with modules."""
+    if kind not in BEYOND:
+        return Ranked
+    plain = BEYOND[kind].TASK
+    return type(f"Ranked{plain.__name__}", (Ranking, plain), {"offers": plain.offers | OFFERS, "__doc__": plain.__doc__})
+
+
 # --- Fig. 2: why ranks ----------------------------------------------------------------------------------------------------
 
 
@@ -205,20 +240,20 @@ def rankings(now: Now, model) -> list[dict]:
     signals that need no module; over_p_max: how much more `spearman` is than that of -log p_max. Of a module with a
     sorter, `error`: how far off, as a share of a list, its ranks of real predictions are. True labels are looked at
     for figures only. Of L2R-AL at cycle 0 also `examples`."""
-    from alnb.learning.infer import infer
     from alnb.learning.sorting import soft_ranks
 
     task, o, row = now.task, now.run.options, {"kind": "ranking", "cycle": now.cycle, "labelled": len(now.labelled)}
     (name,) = task.modules
-    pool, seen = (task.images[now.candidates], task.targets[now.candidates]), {}
-    for where, (images, targets) in {"test": (task.test_images, task.test_targets), "pool": pool}.items():
-        logits, predicted = infer(model, images, **task.look_with), task.predicted_losses(model, images)[name].cpu()
-        seen[where] = {"": predicted, **signals(logits)}, losses(logits, targets)
+    seen = {}
+    for where, samples in {"test": None, "pool": now.candidates}.items():
+        (free, true), images = task.judged(model, samples), task.test_images if samples is None else task.images[samples]
+        seen[where] = {"": task.predicted_losses(model, images)[name].cpu(), **free}, true
     asked = min(o.budget, len(now.candidates))
     for end in seen["test"][0]:
         row["spearman" + end] = correlation(seen["test"][0][end], seen["test"][1])
         row["overlap" + end] = top_overlap(seen["pool"][0][end], seen["pool"][1], asked)
-    row["over_p_max"] = row["spearman"] - row["spearman_p_max"]
+    if "spearman_p_max" in row:
+        row["over_p_max"] = row["spearman"] - row["spearman_p_max"]
     if MODULES[name].told == "ranks":
         listed = lists(seen["test"][0][""], o.batch).to(task.device)
         row |= {"error": sorter_error(task.sorter, listed), "error_exact": sorter_error(soft_ranks, listed)}
@@ -285,23 +320,23 @@ def sorter_error(f_sort, l_pre) -> float:
 
 
 @dataclass(frozen=True)
-class Settings(CycleSettings, loss_prediction.Settings):
-    """Those of the cycle, of classification and of its modules."""
+class Settings(CycleSettings, loss_prediction.Settings, *(module.Settings for module in BEYOND.values())):
+    """Those of the cycle, of classification, of the modules, and of each task beyond classification."""
 
 
 def step(run: Run, state: State) -> Step:
-    return cycle.step(run, state, Ranked, fit=fit)
+    return cycle.step(run, state, task_of(kind_of(run.dataset)), fit=fit)
 
 
 def seconds(run: Run) -> float:
     """Rough seconds of a whole run on one core; a step of the sorter: measured."""
-    o, pool = run.options, classification.pool_size(run)
+    o, of = run.options, BEYOND.get(kind_of(run.dataset), classification)
     if run.method == cycle.ALL:
-        return classification.seconds(run, [pool], 0)
+        return of.seconds(run, [of.pool_size(run)], 0)
     sizes = [o.initial] if run.method == cycle.FIRST else [
         o.initial + o.budget * c for c in range(o.cycles + 2 - run.steps, o.cycles + 1)
     ]  # fmt: skip
-    taken = classification.seconds(run, sizes, 0)
+    taken = of.seconds(run, sizes, 0)
     if SORTER in run.needs:
         each = study(SORTER).seconds(run.needs[SORTER]) / (lists := run.needs[SORTER].options).epochs / lists.lists
         taken += 6 * each * o.epochs * sum(sizes) / o.batch  # a list alone takes longer than one among many
@@ -310,9 +345,13 @@ def seconds(run: Run) -> float:
 
 def check(run: Run) -> None:
     """BadRequest for a recipe or sizes that cannot be."""
-    o = run.options
-    loss_prediction.check(o, run.dataset)
-    races.check_cycles(run, classification.pool_size(run))
+    o, kind = run.options, kind_of(run.dataset)
+    if kind in BEYOND:
+        BEYOND[kind].check(o, run.dataset)
+        loss_prediction.check_modules(o)
+    else:
+        loss_prediction.check(o, run.dataset)
+    races.check_cycles(run, BEYOND.get(kind, classification).pool_size(run))
     if o.joint and SORTER in run.needs:
         raise BadRequest(f"joint = {o.joint}: only ll4al and random_joint change the target")
 
@@ -357,7 +396,7 @@ def arm(
 
 STUDY = Study(
     "learning_to_rank", 1, step, Settings, cycle.steps, seconds,
-    Ranked.metrics, lambda dataset: Ranked.offers, check, arm=arm,
+    lambda dataset: task_of(kind_of(dataset)).metrics(dataset), lambda dataset: task_of(kind_of(dataset)).offers, check, arm=arm,
 )  # fmt: skip
 
 
@@ -368,15 +407,18 @@ def grid(
     lengths: Sequence[int] = (),
     **shared,
 ) -> list[Run]:
-    """Every run of the notebook (see alnb/races.py): `few` classes (CIFAR-10, or its stand-in), and `null`, the world without
-    the mechanism.
+    """Every run of the notebook (see alnb/races.py): `few` classes (CIFAR-10, or its stand-in), `null`, the world without
+    the mechanism, and a race for each further dict among `shared`, of any task.
 
     sorter: a preset of alnb/methods/sorter.py for the arms of MODULES, of lists as long as a batch; lengths: sorters to be
-    looked at beside. shared: settings of the cycle and of the task. Raises BadRequest for what cannot be.
+    looked at beside. shared: settings of the cycle and of the task; a race of another task than classification takes none of
+    them. Raises BadRequest for what cannot be.
     """
     study(SORTER).arm(sorter)  # an unknown preset is refused whatever arms there are
-    for where, given in {"": shared, "few": few, "null": null}.items():
-        if "joint" in given:
+    given = {"few": few, "null": null} | {name: race for name, race in shared.items() if isinstance(race, Mapping)}
+    shared = {name: value for name, value in shared.items() if name not in given}
+    for where, given_there in {"": shared, **given}.items():
+        if "joint" in given_there:
             raise BadRequest(f"{where}: joint is for ll4al and random_joint alone: ll4al(joint=0.6)".lstrip(": "))
 
     def special(name, options, dataset, seed, settings):
@@ -392,7 +434,11 @@ def grid(
             )
         ]
 
-    made = races.grid(STUDY.name, {"few": few, "null": null}, shared, special)
+    for name in given:
+        race = races.resolved(name, given)
+        if race.get("dataset") and kind_of(race["dataset"]) in BEYOND:
+            given[name] = {n: STUDY.defaults[n] for n in shared if n in STUDY.defaults} | race
+    made = races.grid(STUDY.name, given, shared, special)
     return [run for length in dict.fromkeys(lengths) for run in study(SORTER).arm(sorter, length)] + made
 
 

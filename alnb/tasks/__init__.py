@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Literal, Protocol
 
 
@@ -68,3 +70,29 @@ class Task(Protocol):
 
     def cost(self, samples: Sequence[int]) -> dict[str, float]:
         """What labelling `samples` cost, by unit (boxes, clicks); empty where a label is a label."""
+
+
+@functools.cache
+def by_kind() -> dict[str, ModuleType]:
+    """The tasks that any study of labelled images may be run on, found by themselves: what `datasets.Info.task` says -> the
+    module of this folder that has
+
+    KIND                              what it serves
+    TASK                              its Task
+    Settings                          a frozen dataclass that derives from classification's, whose defaults no other task's
+                                      contradict, so that one study may have those of all
+    check(settings, dataset)          BadRequest for what cannot be
+    seconds(run, labelled, recorded)  rough seconds of one training per entry of `labelled` on one core
+    pool_size(run)                    samples of the pool, without loading them
+    """
+    import importlib
+    import pkgutil
+
+    modules = [importlib.import_module(f"{__name__}.{entry.name}") for entry in pkgutil.iter_modules(__path__)]
+    found = {}
+    for module in modules:
+        if kind := getattr(module, "KIND", ""):
+            if kind in found:
+                raise RuntimeError(f"tasks of {kind}: {found[kind].__name__} and {module.__name__}")
+            found[kind] = module
+    return found

@@ -16,6 +16,8 @@ from alnb.tasks.pool import PoolSettings, expected_size, pool_rows
 from alnb.tasks.pool import check as check_pool
 from alnb.tasks.training import TrainingSettings, check_recipe, recipe
 
+KIND = "classification"
+
 
 @dataclass(frozen=True)
 class Settings(PoolSettings, TrainingSettings):
@@ -162,3 +164,6 @@ class Classification(Classes):
         logits = infer(network, self.test_images, **self.look_with)
         correct = int((logits.argmax(1) == self.test_targets).sum())
         return {"accuracy": 100 * correct / len(self.test_targets)}
+
+
+TASK = Classification

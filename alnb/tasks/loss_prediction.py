@@ -1,4 +1,9 @@
-"""Image classification whose network carries modules that predict its loss: the view then has `predicted_losses`."""
+"""Modules that predict a network's loss, beside any task of images: the view then has `predicted_losses`.
+
+`WithModules` is put before a task (`class Mine(WithModules, Counting)`), which has `build(cycle, member)`, `loss(network, cycle,
+member)`, `_acquisition_images(samples, cycle)`, `look_with` and a network that shows its blocks; `LossPrediction` is that of
+classification.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +15,18 @@ from typing import Literal
 
 from alnb.errors import BadRequest
 from alnb.runs import Run, State
-from alnb.tasks import classes, classification
+from alnb.tasks import classification
 from alnb.tasks.classification import Classification
 from alnb.tasks.training import recipe
 
 
 @dataclass(frozen=True)
-class Settings(classification.Settings):
+class ModuleSettings:
     """The modules and how they are trained, beside the target network and by an optimiser of their own.
 
-    module_hidden: units a block. module_optimiser: Adam at the constant rate module_lr, or SGD as the target has it, rate,
-    schedule and all. joint: share of the epochs, from the first, in which the modules' loss times joint_weight trains the
-    target too (0: never). margin: of LL4AL's pairs. border: zeros around an image before its random crop (-1: the
-    dataset's own).
+    module_hidden: units a block. module_optimiser: Adam at the constant rate module_lr, or the target's, rate, schedule and
+    all. joint: share of the epochs, from the first, in which the modules' loss times joint_weight trains the target too (0:
+    never). margin: of LL4AL's pairs.
     """
 
     module_hidden: int = 128
@@ -31,12 +35,25 @@ class Settings(classification.Settings):
     joint: float = 0.0
     joint_weight: float = 1.0
     margin: float = 1.0
+
+
+@dataclass(frozen=True)
+class Settings(classification.Settings, ModuleSettings):
+    """Classification with modules. border: zeros around an image before its random crop (-1: the dataset's own)."""
+
     border: int = -1
 
 
 def check(settings: Settings, dataset: str) -> None:
-    """BadRequest for a recipe that cannot train, and for a network that does not show its blocks."""
+    """BadRequest for a recipe that cannot train."""
     classification.check(settings, dataset)
+    check_modules(settings)
+    if settings.border < -1:
+        raise BadRequest(f"border = {settings.border}: expected pixels, 0 or more, or -1 for the dataset's own")
+
+
+def check_modules(settings: ModuleSettings) -> None:
+    """BadRequest for modules that cannot be trained."""
     if settings.module_hidden < 1:
         raise BadRequest(f"module_hidden = {settings.module_hidden}: expected at least 1")
     if settings.module_lr <= 0:
@@ -46,22 +63,14 @@ def check(settings: Settings, dataset: str) -> None:
     for name in ("joint_weight", "margin"):
         if getattr(settings, name) < 0:
             raise BadRequest(f"{name} = {getattr(settings, name)}: expected 0 or more")
-    if settings.border < -1:
-        raise BadRequest(f"border = {settings.border}: expected pixels, 0 or more, or -1 for the dataset's own")
 
 
-class LossPrediction(Classification):
+OFFERS = {"predicted_losses": "(U,) float, larger = more loss; what the arm's module says, in no unit"}
+
+
+class WithModules:
     """See tasks.Task. A study's own task says which `modules` a run has, {name: blocks they look at, "last" or "all"}, and
-    their `criterion`; a run without any is plain classification, weight for weight."""
-
-    offers = Classification.offers | {
-        "predicted_losses": "(U,) float, larger = more loss; what the arm's module says, in no unit"
-    }
-
-    def __init__(self, run: Run, state: State | None = None):
-        super().__init__(run, state)
-        if self.options.border >= 0:
-            self.data = dataclasses.replace(self.data, crop=self.options.border)
+    their `criterion`; a run without any is the plain task, weight for weight."""
 
     @functools.cached_property
     def modules(self) -> dict[str, str]:
@@ -106,7 +115,8 @@ class LossPrediction(Classification):
         else:
             optimiser, rate = optimisers.build(target, parameters, o.lr), target.lr_at
         return Beside(
-            network, self.criterion(cycle, member), optimiser, rate, round(o.joint * o.epochs), o.joint_weight
+            network, self.criterion(cycle, member), optimiser, rate, round(o.joint * o.epochs), o.joint_weight,
+            own=super().loss(network, cycle, member),
         )  # fmt: skip
 
     def restore(self, weights: dict):
@@ -129,11 +139,17 @@ class LossPrediction(Classification):
         return predict(network, images, **self.look_with)
 
     def look(self, model, cycle: int, candidates, labelled, labels, record) -> Seen:
-        return Seen(self, model, cycle, candidates, labelled, labels, record)
+        return Seen(super().look(model, cycle, candidates, labelled, labels, record), self, model, cycle, candidates)
 
 
-class Seen(classes.Seen):
-    """The fields of classification, and `predicted_losses`."""
+class Seen:
+    """What a task shows of the candidates, `seen`, and `predicted_losses`."""
+
+    def __init__(self, seen, task: WithModules, model, cycle: int, candidates):
+        self._seen, self._task, self._model, self._cycle, self._candidates = seen, task, model, cycle, candidates
+
+    def __getattr__(self, name: str):
+        return getattr(self._seen, name)
 
     @functools.cached_property
     def predicted_losses(self):
@@ -142,3 +158,14 @@ class Seen(classes.Seen):
             raise BadRequest(f"this model carries {len(modules)} modules that predict its loss: expected one")
         images = self._task._acquisition_images(self._candidates, self._cycle)
         return self._task.predicted_losses(self._model, images)[modules[0]]
+
+
+class LossPrediction(WithModules, Classification):
+    """Classification with modules."""
+
+    offers = Classification.offers | OFFERS
+
+    def __init__(self, run: Run, state: State | None = None):
+        super().__init__(run, state)
+        if self.options.border >= 0:
+            self.data = dataclasses.replace(self.data, crop=self.options.border)

@@ -3,7 +3,8 @@
 Each is one file of this folder, found by itself and read, not imported, until it is built:
 
     the docstring's first line              what it is
-    INPUT = "images" or "vectors"           what it is fed: (B, channels, H, W) or (B, channels)
+    INPUT = "images" or "vectors"           what it is fed: (B, channels, H, W) or (B, channels); "images to maps": a
+                                            `base.MapNetwork`, whose `classes` are the maps it gives
     COST = (0.39, 0.11)                     seconds on one AVX2 core per 1,000 samples: a training step, a forward pass
     class Small(Network)                    its one public class derived from `base.Network`, (classes, channels, ...)
 """

@@ -47,3 +47,19 @@ class Network(nn.Module):
                     )
                     setattr(part, name, nn.Identity())
         return network
+
+
+class MapNetwork(Network):
+    """A network of blocks that answers with maps (B, K, h, w), such as densities or heatmaps, and has no head of classes:
+    `decode(map of the last block)` makes them."""
+
+    def decode(self, features):
+        raise NotImplementedError
+
+    def forward(self, x):
+        *_, last = self.blocks(x)
+        return self.decode(last)
+
+    def embed(self, x):
+        *_, last = self.blocks(x)
+        return self.pooled(last)
