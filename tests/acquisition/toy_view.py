@@ -76,6 +76,8 @@ class ToyView:
 def _reordered(function, order):
     if function.__name__ == "detections":
         return _shown(lambda: _placed(function(), order))
+    if function.__name__ == "pixels":
+        return _of_pixels(lambda *how: function(*how, lambda p: p)[:, order])
     return lambda count: function(count)[:, order]
 
 
@@ -92,7 +94,19 @@ def _shown(function):
     return detections
 
 
+def _of_pixels(probabilities):
+    """What a task of maps offers: function(how..., score) -> score of probabilities(how...) (members, U, P, C)."""
+
+    def pixels(*how):
+        *count, score = how
+        return score(probabilities(*count))
+
+    return pixels
+
+
 def _renamed(value, name, names, order):
+    if callable(value) and value.__name__ == "pixels":
+        return _of_pixels(lambda *how: value(*how, lambda p: p)[..., order])
     if name == "detections":
         footage = value()
         return _shown(lambda: dataclasses.replace(footage, classes=names.numpy()[footage.classes]))
@@ -139,6 +153,9 @@ def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
     fields |= _videos(seed, U, L, C)
     fields["dropout_probabilities"] = lambda passes: (logits + noise[:passes]).softmax(2)
     fields["committee"] = lambda members: (logits + noise[:members]).argmax(2)
+    maps = logits[:, None] + torch.randn(50, U, 3, C, generator=pair)
+    for name in ("pixels", "pixel_passes", "pixel_committee"):
+        fields[name] = _of_pixels(lambda count=1, bootstrap=False: maps[:count].softmax(-1))
     return ToyView(fields, C, offers, oracle)
 
 

@@ -129,7 +129,7 @@ def test_folded_copy_is_the_same_function_without_batch_norms(name):
 
 
 def test_unknown_network_is_refused_with_what_there_is():
-    with pytest.raises(BadRequest, match=r"'lenet' is unknown: one of perceptron, .*resnet18, small"):
+    with pytest.raises(BadRequest, match=r"'lenet' is unknown: one of dilated_small, .*perceptron, .*resnet18, small"):
         networks.build("lenet", 10, generator=generator())
 
 
@@ -196,7 +196,7 @@ def test_dropout_is_no_weight_and_of_one_network_alone():
 def test_each_says_what_it_is_fed_what_it_is_and_what_it_costs():
     assert {"resnet18", "small"} <= set(networks.names("images"))
     assert "perceptron" in networks.names("vectors")
-    assert networks.names() == sorted(networks.names("images") + networks.names("vectors"))
+    assert networks.names() == sorted(networks.names("images") + networks.names("vectors") + networks.names("images to maps"))
     assert networks.cost("small") == (0.39, 0.11)
     for name in networks.names():
         about = networks.about(name)
