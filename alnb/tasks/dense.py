@@ -17,8 +17,8 @@ CHUNK = 64  # images looked at at once on a CPU; four times as many elsewhere
 
 @dataclass(frozen=True)
 class Settings(TrainingSettings):
-    """pool: the first so many training images, 0 all of them. network: one that answers with maps. pretraining: "imagenet" for
-    the weights that its file knows, "" for none. A last batch under smallest_batch joins the one before it."""
+    """pool: the first so many training images, 0 all of them. network: one that answers with maps. weights: what it starts from,
+    "imagenet" for those that its file knows. A last batch under smallest_batch joins the one before it."""
 
     network: str = "dilated_small"
     pool: int = 0
@@ -27,7 +27,7 @@ class Settings(TrainingSettings):
     optimiser: Literal["sgd", "adam"] = "sgd"
     schedule: Literal["step", "cosine"] = "step"
     precision: Literal["fp32", "bf16"] = "fp32"
-    pretraining: Literal["", "imagenet"] = ""
+    weights: Literal["random", "imagenet"] = "random"
 
 
 def check(settings: Settings, dataset: str, task: str) -> None:
@@ -40,8 +40,8 @@ def check(settings: Settings, dataset: str, task: str) -> None:
             raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least 1")
     if not 0 <= settings.pool <= (there := datasets.info(dataset).train):
         raise BadRequest(f"pool = {settings.pool}: {dataset} has {there} training images; 0 means all")
-    if settings.pretraining:
-        weights(settings.network)
+    if settings.weights == "imagenet":
+        imagenet(settings.network)
     if getattr(settings, "annotator", TRUTH) != TRUTH:
         raise BadRequest(f"annotator = {settings.annotator!r}: nothing here shows a person what {task} asks for")
     if getattr(settings, "initial_labels", "random") in ("balanced", "reserved"):
@@ -56,13 +56,13 @@ def check_network(name: str) -> None:
         raise BadRequest(f"network = {name!r}: expected one of {', '.join(map(repr, known))}")
 
 
-def weights(name: str) -> dict:
+def imagenet(name: str) -> dict:
     """What the file of a network knows of ImageNet, all but its head; BadRequest where it or the weights are not here."""
     import importlib
 
     module = importlib.import_module(f"alnb.learning.networks.{name}")
     if not hasattr(module, "weights"):
-        raise BadRequest(f"network = {name!r} has no weights of ImageNet: give it pretraining = ''")
+        raise BadRequest(f"network = {name!r} has no weights of ImageNet: give it weights = 'random'")
     return module.weights()
 
 
@@ -100,8 +100,8 @@ class Dense:
 
         o, init = self.options, self._stream("model init", cycle, member)
         network = networks.build(o.network, self.outputs, self.images.shape[1], generator=init)
-        if o.pretraining:
-            network.load_state_dict(weights(o.network), strict=False)
+        if o.weights == "imagenet":
+            network.load_state_dict(imagenet(o.network), strict=False)
         network.dropout = o.dropout
         return network
 
@@ -134,7 +134,7 @@ class Dense:
 
         on_cpu = self.device == "cpu"
         step = CHUNK if on_cpu else 4 * CHUNK
-        network.to(self.device, memory_format=torch.channels_last)
+        network = getattr(network, "body", network).to(self.device, memory_format=torch.channels_last)  # without modules
         quick = network.folded() if on_cpu else network
         for start in range(0, len(images), step):
             part = slice(start, min(start + step, len(images)))

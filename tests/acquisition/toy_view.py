@@ -9,7 +9,7 @@ from tests.toy_footage import random_footage
 
 FLOATS = (
     "probabilities", "log_probabilities", "decisions", "embeddings", "mean_confidence", "labelled_embeddings", "predicted_losses",
-    "distances", "similarity", "q_values", "density", "rewards",
+    "distances", "similarity", "q_values", "density", "rewards", "heatmap_entropies",
 )  # fmt: skip
 OF_THE_LABELLED = (
     "labelled_embeddings", "labelled_targets", "labelled_images", "labelled_video", "labelled_time", "query_truth", "exploring",
@@ -141,6 +141,7 @@ def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
         "labelled_targets": torch.randint(0, C, (L,), generator=rng),
         "truth": torch.randint(0, C, (U,), generator=rng),
         "predicted_losses": logits.sin().sum(1),
+        "heatmap_entropies": logits.cos().sum(1),
     }
     pair = torch.Generator().manual_seed(seed + 1000)  # what a task of pairs offers: candidates of one query
     fields |= {name: torch.rand(U, generator=pair) for name in ("distances", "similarity", "q_values", "density")}
@@ -188,7 +189,7 @@ def alike_view(seed=0, U=200, C=10, kinds=6, T=30, *, offers=None, oracle=False)
         fields[name] = few[name][kind].gather(1, orders)
     fields["predictions"] = names.gather(1, few["predictions"][:, kind].T.long()).T.to(torch.uint8)
     fields["truth"] = names.gather(1, few["truth"][kind][:, None])[:, 0]
-    for name in ("mean_confidence", "predicted_losses"):
+    for name in ("mean_confidence", "predicted_losses", "heatmap_entropies"):
         fields[name] = few[name][kind]
     dropout, committee = few["dropout_probabilities"], few["committee"]
     fields["dropout_probabilities"] = lambda passes: dropout(passes)[:, kind].gather(2, orders.expand(passes, U, C))

@@ -73,7 +73,7 @@ def test_the_fields_of_the_view_agree_with_the_network(seen):
 
 
 def test_one_committee_of_one_network_agrees_and_masks_do_not(seen):
-    made, _, view, candidates = seen
+    _, _, view, candidates = seen
     assert (view.pixel_passes(4, pixels.disagreement) > 0).all()
     assert torch.equal(view.pixel_passes(4, pixels.entropy), view.pixel_passes(4, pixels.entropy))
     others = view.pixel_committee(2, True, lambda p: torch.full((p.shape[1],), float(len(p))))
@@ -96,8 +96,8 @@ def test_passes_without_dropout_are_refused():
         ({"pool": 601}, "pool = 601: streets has 600"),
         ({"height": 4}, "height = 4: expected 0"),
         ({"batch": 0}, "batch = 0: expected at least 1"),
-        ({"pretraining": "imagenet"}, "'dilated_small' has no weights of ImageNet"),
-        ({"pretraining": "imagenet", "network": "drn_d22"}, "the weights of drn_d22 are not in torch's cache"),
+        ({"weights": "imagenet"}, "'dilated_small' has no weights of ImageNet"),
+        ({"weights": "imagenet", "network": "drn_d22"}, "the weights of drn_d22 are not in torch's cache"),
         ({"annotator": "ann"}, "nothing here shows a person"),
         ({"initial_labels": "balanced"}, "an image of segmentation has no class"),
     ],

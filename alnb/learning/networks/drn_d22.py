@@ -86,7 +86,7 @@ def weights() -> dict:
     if not path.is_file():
         raise BadRequest(
             f"the weights of drn_d22 are not in torch's cache ({path}); their authors have them at {HOME}{WEIGHTS}; or give "
-            "pretraining = ''"
+            "weights = 'random'"
         )
     found = torch.load(path, map_location="cpu", weights_only=True)
     return {name: value for name, value in found.items() if not name.startswith("fc.")}
