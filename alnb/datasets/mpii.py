@@ -100,11 +100,11 @@ def _heads(name: str, root: Path, count: int):
     from scipy.io import loadmat
 
     path = root / "annot" / "gt_valid.mat"
+    if not path.is_file():
+        raise _wrong(name, f"there is no {path}", "missing")
     try:
         boxes = loadmat(path)["headboxes_src"]
         lengths = 0.6 * np.linalg.norm(boxes[1] - boxes[0], axis=0)
-    except FileNotFoundError:
-        raise _wrong(name, f"there is no {path}", "missing") from None
     except (ValueError, KeyError, TypeError, NotImplementedError, OSError) as error:
         raise _wrong(name, f"{path} holds no boxes of heads ({error})") from None
     if lengths.shape != (count,) or not (lengths > 0).all():

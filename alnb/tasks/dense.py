@@ -40,8 +40,7 @@ def check(settings: Settings, dataset: str, task: str) -> None:
             raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least 1")
     if not 0 <= settings.pool <= (there := datasets.info(dataset).train):
         raise BadRequest(f"pool = {settings.pool}: {dataset} has {there} training images; 0 means all")
-    if settings.weights == "imagenet":
-        imagenet(settings.network)
+    check_weights(settings)
     if getattr(settings, "annotator", TRUTH) != TRUTH:
         raise BadRequest(f"annotator = {settings.annotator!r}: nothing here shows a person what {task} asks for")
     if getattr(settings, "initial_labels", "random") in ("balanced", "reserved"):
@@ -56,14 +55,17 @@ def check_network(name: str) -> None:
         raise BadRequest(f"network = {name!r}: expected one of {', '.join(map(repr, known))}")
 
 
-def imagenet(name: str) -> dict:
-    """What the file of a network knows of ImageNet, all but its head; BadRequest where it or the weights are not here."""
+def check_weights(settings) -> None:
+    """BadRequest for a network whose file knows no weights of ImageNet, where these are asked for. Whether they are here is said
+    when it is built, as for a dataset."""
+    if settings.weights == "imagenet" and not hasattr(_file(settings.network), "weights"):
+        raise BadRequest(f"network = {settings.network!r} has no weights of ImageNet: give it weights = 'random'")
+
+
+def _file(network: str):
     import importlib
 
-    module = importlib.import_module(f"alnb.learning.networks.{name}")
-    if not hasattr(module, "weights"):
-        raise BadRequest(f"network = {name!r} has no weights of ImageNet: give it weights = 'random'")
-    return module.weights()
+    return importlib.import_module(f"alnb.learning.networks.{network}")
 
 
 def pool_size(run: Run) -> int:
@@ -101,7 +103,7 @@ class Dense:
         o, init = self.options, self._stream("model init", cycle, member)
         network = networks.build(o.network, self.outputs, self.images.shape[1], generator=init)
         if o.weights == "imagenet":
-            network.load_state_dict(imagenet(o.network), strict=False)
+            network.load_state_dict(_file(o.network).weights(), strict=False)
         network.dropout = o.dropout
         return network
 

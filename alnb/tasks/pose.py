@@ -54,8 +54,7 @@ def check(settings: Settings, dataset: str) -> None:
     """BadRequest for a recipe that cannot train, a network that gives no maps, and what only classes have."""
     datasets.check_task(dataset, KIND)
     dense.check_network(settings.network)
-    if settings.weights == "imagenet":
-        dense.imagenet(settings.network)
+    dense.check_weights(settings)
     check_recipe(settings)
     for name, least in (("batch", 2), ("smallest_batch", 1), ("rotation", 0), ("scaling", 0)):
         if getattr(settings, name) < least:

@@ -103,15 +103,24 @@ def test_it_trains_with_a_module_and_shows_what_it_offers():
     [
         ({"network": "small"}, "network = 'small': expected one of"),
         ({"weights": "imagenet"}, "'pose_small' has no weights of ImageNet"),
-        ({"weights": "imagenet", "network": "simple_baseline"}, "the weights of ResNet-50 are not in torch's cache"),
         ({"dropout": 0.5}, "a pose has no class and its network no dropout"),
         ({"heat": 0.0}, "expected above 0"),
         ({"pool": 2001}, "figures has 2000"),
         ({"initial_labels": "balanced"}, "a pose has no class"),
     ],
 )
-def test_what_cannot_be_is_refused(settings, said, monkeypatch, tmp_path):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+def test_what_cannot_be_is_refused(settings, said):
     one = run(**settings)
     with pytest.raises(BadRequest, match=said):
         pose.check(one.options, one.dataset)
+
+
+def test_a_module_is_trained_by_a_rate_and_milestones_of_its_own():
+    """L2R-AL sec. IV-C: SGD from 0.05, 0.005 after 110 of 140 epochs, whatever the target's rate."""
+    about = {"epochs": 140, "module_optimiser": "sgd", "module_lr": 0.05, "module_milestones": (110 / 140,), "joint": 0.5}
+    task = learning_to_rank.task_of("pose")(run("ll4al", **about))
+    beside = task.loss(task.build(0), 0)
+    assert [round(beside.rate(epoch), 6) for epoch in (0, 109, 110, 139)] == [0.05, 0.05, 0.005, 0.005]
+    assert type(beside.optimiser).__name__ == "SGD"
+    with pytest.raises(BadRequest, match="module_milestones"):
+        learning_to_rank.check(run("ll4al", module_milestones=(1.5,)))
