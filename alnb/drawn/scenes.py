@@ -61,9 +61,6 @@ def areas(results) -> Drawing | None:
     return standard.gains(standard.in_race(results, RACE), RACE)
 
 
-def overview(results) -> Drawing | None:
-    return standard.overview(standard.in_race(results, RACE), RACE)
-
-
 def pairs(results) -> Drawing | None:
+    """Paired differences of the area, every arm of the race against every other."""
     return standard.pairs(standard.in_race(results, RACE), RACE)

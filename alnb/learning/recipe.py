@@ -13,7 +13,8 @@ class Recipe:
     """Batches, optimiser and learning rate of a training; the defaults are chapter 3's (thesis 3.4).
 
     schedule "step" multiplies lr by gamma at each of `milestones`, fractions of epochs; "cosine" lets it fall to 0 by
-    half a cosine; "exponential" multiplies it by gamma after every epoch. Before, lr grows linearly, step by step, over the first `warmup` epochs, which may be a fraction.
+    half a cosine; "exponential" multiplies it by gamma after every epoch. Before, lr grows linearly, step by step, over
+    the first `warmup` epochs, which may be a fraction.
     optimiser "sgd" reads momentum and nesterov, "adam" has PyTorch's betas; weight_decay is that of PyTorch's classes.
     A last batch under smallest_batch samples joins the one before it. precision "fp32" leaves PyTorch's own default
     for convolutions on a GPU (TF32); "bf16" is autocast with fp32 weights, batch statistics, head and loss.

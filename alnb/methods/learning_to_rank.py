@@ -116,8 +116,8 @@ SORTER = "sorter"
 
 
 class Ranking(WithModules):
-    """What a task of images is with the modules of an arm, whatever its network is trained for. The first training has every module of APART, where it needs a sorter; a joint one has LL4AL's; a
-    later cycle has its arm's."""
+    """What a task of images is with the modules of an arm, whatever its network is trained for. The first training has
+    every module of APART, where it needs a sorter; a joint one has LL4AL's; a later cycle has its arm's."""
 
     @functools.cached_property
     def modules(self) -> dict[str, str]:

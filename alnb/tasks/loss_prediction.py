@@ -24,9 +24,10 @@ from alnb.tasks.training import recipe
 class ModuleSettings:
     """The modules and how they are trained, beside the target network and by an optimiser of their own.
 
-    module_hidden: units a block. module_optimiser: Adam at the constant rate module_lr, the target's, rate, schedule and all, or
-    SGD with momentum 0.9 from module_lr, a tenth at each of module_milestones, shares of the epochs. joint: share of the epochs, from the first, in which the modules' loss times joint_weight trains the target too (0:
-    never). margin: of LL4AL's pairs.
+    module_hidden: units a block. module_optimiser: Adam at the constant rate module_lr, the target's, rate, schedule and all,
+    or SGD with momentum 0.9 from module_lr, a tenth at each of module_milestones, shares of the epochs. joint: share of the
+    epochs, from the first, in which the modules' loss times joint_weight trains the target too (0: never). margin: of LL4AL's
+    pairs.
     """
 
     module_hidden: int = 128
