@@ -62,7 +62,8 @@ def ranks(results) -> Drawing | None:
         return standard.left_out(RACE, "L2R-AL did not run at this profile")
     own = rows[rows["method"] == "l2r"]
     signals = {"spearman": "L2R-AL's module", "spearman_entropy": "entropy of the heat maps"}
-    long = own.melt(["labelled", "seed"], list(signals), "signal", "correlation").replace({"signal": signals})
+    about = ["labelled", "seed", "dataset", "world", "key"]
+    long = own.melt(about, list(signals), "signal", "correlation").replace({"signal": signals})
     fig = figures.curves(long, "labelled", "correlation", "signal", label="Spearman's correlation", low=-1, high=1)
     figures.note(fig, f"With the true losses of the test set; {standard.means(long, 'signal')}")
     said = figures.describe_curves(long, "labelled", "correlation", "signal", "")
