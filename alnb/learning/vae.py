@@ -78,8 +78,8 @@ def surprise(logits):
 
 
 def cropped(x_hat, x):
-    """The decoder's image at the size of x."""
-    return x_hat[..., : x.shape[2], : x.shape[3]]
+    """The decoder's image at the size of x (..., H, W)."""
+    return x_hat[..., : x.shape[-2], : x.shape[-1]]
 
 
 def shuffled(n: int, batch: int, generator, short: str):

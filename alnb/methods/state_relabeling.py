@@ -17,8 +17,9 @@ from typing import Any
 from alnb import cycle, races
 from alnb.acquisition import describe, parse_arm, score, select, write_arm
 from alnb.cycle import CycleSettings, Fitted, Now
+from alnb.datasets.stills import IGNORED
 from alnb.errors import BadRequest
-from alnb.runs import Run, State, Step, Study, study, torch_stream
+from alnb.runs import Run, State, Step, Study, coerce, study, torch_stream
 from alnb.tasks import classification
 from alnb.tasks.classes import Classes
 
@@ -95,6 +96,12 @@ def by_indicator(view):
     return indicator(view.probabilities)
 
 
+@score("pixel_indicator", needs=("pixels",), source="rival of SRAAL on maps: eq. (3) at every position, then their mean")
+def by_pixel_indicator(view):
+    """(U,) the mean over an image's positions of their indicators, where SRAAL has the indicator of their mean."""
+    return view.pixels(lambda p: indicator(p[0].flatten(0, 1)).reshape(p.shape[1:3]).mean(1))
+
+
 # --- losses -------------------------------------------------------------------------------------------------------------
 
 READINGS = ("soft", "squared", "printed")
@@ -143,7 +150,9 @@ def reconstruction_loss(x, x_hat, mu, logvar, beta: float = 1.0, published: bool
 
 
 def target_loss(logits, y, mu, logvar, annotation: float = 5.0):
-    """-L_STL, eq. (2), of logits (B, C) of p(y | z) and classes y (B,): annotation * -E[log p(y|z)] + KL(q(z|x) || p(z)).
+    """-L_STL, eq. (2), of logits (B, C) of p(y | z) and classes y (B,): annotation * -E[log p(y|z)] + KL(q(z|x) || p(z)). Of
+    maps, (B, C, H, W) and (B, H, W), the mean of -log p over the pixels that have a class: (2) as printed, for pixels that are
+    independent given z, is `annotation` = H W.
 
     With `annotation` 1, as printed, no code is better than one that says nothing: KL >= I(x; z) >= H(y) - E[-log p(y|z)],
     so that the sum is H(y) at least, which q = p has (tested). The authors' code has 5.
@@ -152,7 +161,7 @@ def target_loss(logits, y, mu, logvar, annotation: float = 5.0):
 
     from alnb.learning import vae
 
-    return annotation * F.cross_entropy(logits, y) + vae.kl(mu, logvar).mean()
+    return annotation * F.cross_entropy(logits, y, ignore_index=IGNORED) + vae.kl(mu, logvar).mean()
 
 
 # --- the game -----------------------------------------------------------------------------------------------------------
@@ -268,6 +277,11 @@ def sraal(
     return shared[sure.sort(stable=True).indices.to(shared.device)[:budget]]
 
 
+def check_sraal(**options):
+    """BadRequest for an option out of range."""
+    Options(**options)
+
+
 @dataclass(frozen=True)
 class Played:
     """What a game leaves: sure (U,) fp32, logit of "labelled" of each candidate; state (U,), what D was told; the networks,
@@ -281,8 +295,8 @@ class Played:
 
 def play(candidates, V, labelled, y, rng, o: Options, part=None) -> Played | dict:
     """Generator against discriminator, in turn: candidates (U, 3, H, W) uint8 with V (U, C), labelled (L, 3, H, W) uint8 with
-    classes y (L,), all on one device; all chance is drawn from `rng`, a CPU generator. Of a `part` that is not the last, its
-    state."""
+    classes y (L,), or maps of them (L, H, W), all on one device; all chance is drawn from `rng`, a CPU generator. Of a `part`
+    that is not the last, its state."""
     import torch
 
     from alnb.learning.feed import keep_freed_memory
@@ -297,8 +311,9 @@ def play(candidates, V, labelled, y, rng, o: Options, part=None) -> Played | dic
     if len(labelled) == 0:
         raise BadRequest("sraal: nothing is labelled; accepted: at least one labelled image to compare with")
     state = relabelled(V, o.indicator, rng, unbiased=o.code)
-    named, y = _by_appearance(y, V.shape[1])
-    parts = networks(tuple(candidates.shape[1:]), V.shape[1], o, rng)
+    maps = y.ndim > 1
+    named, y = (torch.arange(V.shape[1]), y) if maps else _by_appearance(y, V.shape[1])
+    parts = networks(tuple(candidates.shape[1:]), V.shape[1], o, rng, maps)
     parts.to(candidates.device, memory_format=torch.channels_last)
     keep_freed_memory()
     turns = 2 if o.code else 1
@@ -319,7 +334,7 @@ def play(candidates, V, labelled, y, rng, o: Options, part=None) -> Played | dic
                 rows = [next(order) for _, order in feeds]
                 x = [pixels(images, at, rng if o.flip else None) for (images, _), at in zip(feeds, rows)]
                 if turn == 0 or not o.label_bug:
-                    classes = y[rows[0].to(y.device)]
+                    classes = y[rows[0].to(y.device)].long()
                 phi.minimise(generator_loss(parts, x, classes, rng, o))
             with torch.no_grad():
                 codes = [code.chunk(2, 1)[0] for code in through(parts["encoder"], x, o.code)]
@@ -350,15 +365,18 @@ def generator_loss(parts, x, y, rng, o: Options):
         loss = loss + o.lambda1 * reconstruction_loss(pixels, cropped(x_hat, pixels), *uir, o.beta, o.code)
     if o.target_learner:
         stl = [value[:, o.latent :] for value in codes[0]]
-        loss = loss + o.lambda2 * target_loss(parts["learner"](z[0][:, o.latent :]), y, *stl, o.annotation)
+        told = parts["learner"](z[0][:, o.latent :])
+        told = cropped(told, y) if y.ndim > 1 else told
+        loss = loss + o.lambda2 * target_loss(told, y, *stl, o.annotation)
     if o.code and o.target_learner:  # there the unlabelled, too, are held to the prior in the learner's half
         loss = loss + o.lambda2 * kl(*(value[:, o.latent :] for value in codes[1])).mean()
     return loss
 
 
-def networks(shape, classes: int, o: Options, rng):
+def networks(shape, classes: int, o: Options, rng, maps: bool = False):
     """Encoder, images of `shape` (channels, H, W) -> (B, 2 (latent + semantic): mu, logvar), decoder from the first `latent`,
-    learner from the other `semantic` to (B, classes) logits, critic D from all, (B, 1) logits. One draw from `rng`.
+    learner from the other `semantic` to (B, classes) logits, critic D from all, (B, 1) logits. One draw from `rng`. `maps`: the
+    learner is a decoder, too, to logits at every pixel ("a segmentation model for semantic segmentation", 3.2).
 
     The two FC modules of the encoder are one layer: the rows of its matrix do not know each other. At width 128 the learner
     is the code's 100-1024-256-C, the critic its 512-512-512-512-1.
@@ -373,7 +391,9 @@ def networks(shape, classes: int, o: Options, rng):
         parts = autoencoder(shape, o.width, o.latent)
         parts["encoder"][-1] = nn.Linear(parts["encoder"][-1].in_features, 2 * whole)
         parts["critic"] = perceptron(whole, *[4 * o.width] * 4, 1)
-        if o.target_learner:
+        if o.target_learner and maps:
+            parts["learner"] = autoencoder((classes, *shape[1:]), o.width, o.semantic)["decoder"]
+        elif o.target_learner:
             parts["learner"] = perceptron(o.semantic, 8 * o.width, 2 * o.width, classes)
             he(parts["learner"][:-1])
         he([*parts["encoder"][:-1], *parts["critic"]])
@@ -442,11 +462,9 @@ def _game(method: str, options: Mapping[str, Any]) -> float:
 
 
 def check(run: Run) -> None:
-    """BadRequest for a recipe, sizes or options of the game that cannot be."""
+    """BadRequest for a recipe or sizes that cannot be."""
     classification.check(run.options, run.dataset)
     races.check_cycles(run, classification.pool_size(run))
-    if run.method == "sraal":
-        Options(**describe("sraal").parameters | dict(run.options.strategy))
 
 
 STUDY = Study(
@@ -454,6 +472,8 @@ STUDY = Study(
 )
 
 RACES = ("few", "many", "start", "caltech")
+SCENES = "scenes"
+MAPS = {"lambda2": 1.0, "annotation": 200.0}  # of the game on labelled maps, sized on development seed 1000
 
 
 def grid(
@@ -461,6 +481,7 @@ def grid(
     many: Mapping[str, Any] = {},
     start: Mapping[str, Any] = {},
     caltech: Mapping[str, Any] = {},
+    scenes: Mapping[str, Any] = {},
     *,
     game_steps: int = 150,
     game_batch: int = 32,
@@ -478,9 +499,10 @@ def grid(
     **shared,
 ) -> list[Run]:
     """Every run of the notebook (see alnb/races.py): ten classes (`few`), many, ten with the first labels of algorithm 1
-    (`start`), and Caltech-101, or a stand-in with few images of a class and not of each as many. game_...: what all arms of
-    SRAAL have in common, unless one says otherwise (`sraal`; game_latent: of both codes); they are no part of an arm's name.
-    Raises BadRequest for what cannot be.
+    (`start`), Caltech-101, or a stand-in with few images of a class and not of each as many; `scenes`: segmentation, of the
+    study of that name, which takes nothing shared. game_...: what all arms of SRAAL have in common, unless one says otherwise
+    (`sraal`; game_latent: of both codes; on maps MAPS in the place of two of them); they are no part of an arm's name; "game"
+    in `scenes`: others of that race's own. Raises BadRequest for what cannot be.
 
     joint_...: the same for `ll4al` and `random_joint` (Random, on LL4AL's target), see `arm` in methods/learning_to_rank.py,
     which trains them; epochs 0 and no milestones: the target's. What `ll4al` asks trains the plain target too.
@@ -491,15 +513,30 @@ def grid(
     joint |= {"epochs": joint_epochs} if joint_epochs else {}
     joint |= {"milestones": list(joint_milestones)} if joint_milestones else {}
 
-    def special(name, options, dataset, seed, settings):
+    def sraal_arm(of, common, name, options, dataset, seed, settings):
+        run = races.method_run(of, dataset, write_arm(name, common | options), seed, settings)
         label = write_arm(name, {option: value for option, value in options.items() if option != "retrain"})
+        return [dataclasses.replace(run, arm=label if options else "")]
+
+    def of_images(name, options, dataset, seed, settings):
         if name == "sraal":
-            run = races.method_run(STUDY.name, dataset, write_arm(name, game | options), seed, settings)
-            return [dataclasses.replace(run, arm=label if options else "")]
+            return sraal_arm(STUDY.name, game, name, options, dataset, seed, settings)
+        label = write_arm(name, {option: value for option, value in options.items() if option != "retrain"})
         made = study("learning_to_rank").arm(STUDY.name, name, joint | options, dataset, seed, settings)
         return made and [dataclasses.replace(run, arm=label + " retrained" * (run.method == cycle.RETRAINED)) for run in made]
 
-    return races.grid(STUDY.name, dict(zip(RACES, (few, many, start, caltech))), shared, special)
+    def of_scenes(name, options, dataset, seed, settings):
+        return sraal_arm(SCENES, game | MAPS | own, name, options, dataset, seed, settings) if name == "sraal" else None
+
+    images, scenes = dict(zip(RACES, (few, many, start, caltech))), dict(scenes)
+    own = coerce(scenes.pop("game", {}), dict, "scenes: game")
+    if unknown := sorted(set(own) - set(describe("sraal").parameters)):
+        raise BadRequest(f"scenes: game has {', '.join(unknown)}; accepted: options of sraal")
+    if not scenes.get("dataset"):
+        return races.grid(STUDY.name, images, shared, of_images)
+    runs = races.grid(SCENES, {"scenes": scenes}, {}, of_scenes)
+    drawn = any(race.get("dataset") for race in images.values())
+    return (races.grid(STUDY.name, images, shared, of_images) if drawn else []) + runs
 
 
 # --- what is special in the paper's claims ------------------------------------------------------------------------------

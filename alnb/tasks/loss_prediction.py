@@ -25,14 +25,16 @@ from alnb.tasks.training import recipe
 class ModuleSettings:
     """The modules and how they are trained, beside the target network and by an optimiser of their own.
 
-    module_hidden: units a block. module_optimiser: Adam at the constant rate module_lr, or the target's, rate, schedule and
-    all. joint: share of the epochs, from the first, in which the modules' loss times joint_weight trains the target too (0:
-    never). margin: of LL4AL's pairs.
+    module_hidden: units a block. module_optimiser: Adam at the constant rate module_lr, the target's, rate, schedule and all,
+    or SGD with momentum 0.9 from module_lr, a tenth at each of module_milestones, shares of the epochs. joint: share of the
+    epochs, from the first, in which the modules' loss times joint_weight trains the target too (0: never). margin: of LL4AL's
+    pairs.
     """
 
     module_hidden: int = 128
-    module_optimiser: Literal["adam", "target"] = "adam"
+    module_optimiser: Literal["adam", "target", "sgd"] = "adam"
     module_lr: float = 1e-3
+    module_milestones: tuple[float, ...] = ()
     joint: float = 0.0
     joint_weight: float = 1.0
     margin: float = 1.0
@@ -58,6 +60,8 @@ def check_modules(settings: ModuleSettings) -> None:
         raise BadRequest(f"module_hidden = {settings.module_hidden}: expected at least 1")
     if settings.module_lr <= 0:
         raise BadRequest(f"module_lr = {settings.module_lr}: expected above 0")
+    if not all(0 < m < 1 for m in settings.module_milestones):
+        raise BadRequest(f"module_milestones = {settings.module_milestones}: expected shares of the epochs, between 0 and 1")
     if not 0 <= settings.joint <= 1:
         raise BadRequest(f"joint = {settings.joint}: expected a share of the epochs, 0 to 1")
     for name in ("joint_weight", "margin"):
@@ -112,6 +116,10 @@ class WithModules:
         parameters = list(network.predictors.parameters())
         if o.module_optimiser == "adam":
             optimiser, rate = optimisers.Adam(parameters, o.module_lr), lambda epoch: o.module_lr
+        elif o.module_optimiser == "sgd":
+            changed = {"lr": o.module_lr, "milestones": o.module_milestones, "gamma": 0.1, "momentum": 0.9, "schedule": "step"}
+            own = dataclasses.replace(target, optimiser="sgd", **changed)
+            optimiser, rate = optimisers.build(own, parameters, own.lr), own.lr_at
         else:
             optimiser, rate = optimisers.build(target, parameters, o.lr), target.lr_at
         return Beside(

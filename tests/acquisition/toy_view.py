@@ -11,6 +11,7 @@ from tests.toy_footage import random_footage
 FLOATS = (
     "probabilities", "log_probabilities", "decisions", "embeddings", "mean_confidence", "labelled_embeddings", "predicted_losses",
     "distances", "similarity", "q_values", "density", "rewards", "predicted_counts", "map_entropies", "share_entropies",
+    "heatmap_entropies",
 )  # fmt: skip
 OF_MAPS = ("predicted_counts", "map_entropies", "share_entropies")
 OF_THE_LABELLED = (
@@ -94,6 +95,8 @@ class ToyView:
 def _reordered(function, order):
     if function.__name__ == "detections":
         return _shown(lambda: _placed(function(), order))
+    if function.__name__ == "pixels":
+        return _of_pixels(lambda *how: function(*how, lambda p: p)[:, order])
     return lambda count: function(count)[:, order]
 
 
@@ -110,7 +113,19 @@ def _shown(function):
     return detections
 
 
+def _of_pixels(probabilities):
+    """What a task of maps offers: function(how..., score) -> score of probabilities(how...) (members, U, P, C)."""
+
+    def pixels(*how):
+        *count, score = how
+        return score(probabilities(*count))
+
+    return pixels
+
+
 def _renamed(value, name, names, order):
+    if callable(value) and value.__name__ == "pixels":
+        return _of_pixels(lambda *how: value(*how, lambda p: p)[..., order])
     if name == "detections":
         footage = value()
         return _shown(lambda: dataclasses.replace(footage, classes=names.numpy()[footage.classes]))
@@ -145,6 +160,7 @@ def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
         "labelled_targets": torch.randint(0, C, (L,), generator=rng),
         "truth": torch.randint(0, C, (U,), generator=rng),
         "predicted_losses": logits.sin().sum(1),
+        "heatmap_entropies": logits.cos().sum(1),
     }
     fields |= {name: logits.cos().sum(1).abs() + i for i, name in enumerate(OF_MAPS)}  # what a task of maps offers
     pair = torch.Generator().manual_seed(seed + 1000)  # what a task of pairs offers: candidates of one query
@@ -158,6 +174,9 @@ def toy_view(seed=0, U=60, C=4, D=5, T=8, L=12, *, offers=None, oracle=False):
     fields |= _videos(seed, U, L, C)
     fields["dropout_probabilities"] = lambda passes: (logits + noise[:passes]).softmax(2)
     fields["committee"] = lambda members: (logits + noise[:members]).argmax(2)
+    maps = logits[:, None] + torch.randn(50, U, 3, C, generator=pair)
+    for name in ("pixels", "pixel_passes", "pixel_committee"):
+        fields[name] = _of_pixels(lambda count=1, bootstrap=False: maps[:count].softmax(-1))
     return ToyView(fields, C, offers, oracle)
 
 
@@ -190,7 +209,7 @@ def alike_view(seed=0, U=200, C=10, kinds=6, T=30, *, offers=None, oracle=False)
         fields[name] = few[name][kind].gather(1, orders)
     fields["predictions"] = names.gather(1, few["predictions"][:, kind].T.long()).T.to(torch.uint8)
     fields["truth"] = names.gather(1, few["truth"][kind][:, None])[:, 0]
-    for name in ("mean_confidence", "predicted_losses", *OF_MAPS):
+    for name in ("mean_confidence", "predicted_losses", "heatmap_entropies", *OF_MAPS):
         fields[name] = few[name][kind]
     dropout, committee = few["dropout_probabilities"], few["committee"]
     fields["dropout_probabilities"] = lambda passes: dropout(passes)[:, kind].gather(2, orders.expand(passes, U, C))
