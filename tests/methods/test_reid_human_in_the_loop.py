@@ -22,6 +22,7 @@ from alnb.methods import reid_human_in_the_loop as dral
 from alnb.races import resolved
 from alnb.runs import Run, State, answered, study
 from alnb.store import Store
+from alnb.tasks import pair_training
 from alnb.tasks.pairs import Pairs
 from tests.test_conversation import in_a_thread
 
@@ -397,7 +398,7 @@ def test_a_person_who_answers_as_the_labels_leaves_the_rows_of_the_labels(ran, m
 def test_the_answers_of_one_block_are_known_in_the_next(ran):
     run = ran.runs["random"]
     step, asked = talked(ran, run, Pairs(run).truth)
-    known = dral.remembered(Pairs(run).size, step.rows, run.options)
+    known = dral.remembered(Pairs(run).size, step.rows)
     assert {tuple(sorted(query)) for query in asked} == set(known.given)
     assert all(known.get(*query) == Pairs(run).truth(query) for query in asked)
 
@@ -557,11 +558,16 @@ def test_the_upper_bound_has_epochs_and_a_rate_of_its_own_and_the_arms_updates_a
     assert (other["dral"].key, other["all_data"].key == runs["all_data"].key) == (runs["dral"].key, False)
 
 
+def one_epoch_a_step(monkeypatch):
+    for module in (dral, pair_training):
+        monkeypatch.setattr(module, "EPOCHS_A_STEP", 1)
+
+
 def test_an_upper_bound_of_several_steps_is_one_of_one(tmp_path, monkeypatch):
     run = dral.grid(RACE | {"arms": ["all_data"]}, **TINY | {"bound_epochs": 2})[0]
     whole, parts = Store(tmp_path / "whole"), Store(tmp_path / "parts")
     drive([run], whole, workers=1)
-    monkeypatch.setattr(dral, "EPOCHS_A_STEP", 1)
+    one_epoch_a_step(monkeypatch)
     drive([run], parts, workers=1)
     assert [len(store.read(run).steps) for store in (whole, parts)] == [1, 2] == [1, dral.steps(run)]
     assert whole.read(run).rows == parts.read(run).rows
@@ -571,7 +577,7 @@ def test_a_source_training_of_several_steps_is_one_of_one(tmp_path, monkeypatch)
     run = dral.grid(RACE | {"arms": ["random"]}, **TINY | {"source_epochs": 2})[0].needs["source"]
     whole, parts = Store(tmp_path / "whole"), Store(tmp_path / "parts")
     drive([run], whole, workers=1)
-    monkeypatch.setattr(dral, "EPOCHS_A_STEP", 1)
+    one_epoch_a_step(monkeypatch)
     drive([run], parts, workers=1)
     assert [len(store.read(run).steps) for store in (whole, parts)] == [1, 2]
     assert whole.read(run).rows == parts.read(run).rows

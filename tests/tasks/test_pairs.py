@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from alnb.errors import BadRequest
 from alnb.learning import reid
 from alnb.learning.augment import normalise
+from alnb.learning.logistic import logistic
 from alnb.learning.optimisers import Adam
 from alnb.methods import reid_human_in_the_loop as dral
-from alnb.tasks.pairs import Answers, Graph, Look, Pairs, logistic
+from alnb.tasks.pair_answers import Answers
+from alnb.tasks.pair_views import Graph, Look
+from alnb.tasks.pairs import Pairs
 from tests.methods.test_reid_human_in_the_loop import RACE, TINY
 
 # --- answers --------------------------------------------------------------------------------------------------------------------
