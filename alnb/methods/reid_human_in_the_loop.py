@@ -42,8 +42,9 @@ class Settings(pairs.Settings):
     no_negative: the least distance to nobody. margin_function: [.]_+. repeats: a pair that was answered is asked anew, or its
     answer is taken for free. closure: answers imply others (pair_answers.Answers). agent_*: see learning.dqn.Recipe; agent_steps of
     its updates after each query. epsilon: the last chance of a random question, to which it falls from 1 over the first
-    block. start: what training on all labels starts from; bound_*: its epochs and Adam's rate (as many updates as an arm has, at
-    tune_lr, are its control, no bound). strategy: options of who picks.
+    block. start: what training on all labels starts from; bound_*: its epochs, Adam's rate (as many updates as an arm has, at
+    tune_lr, are its control, no bound) and losses: "triplet" is the one that an arm's fine-tuning has, alone. strategy: options
+    of who picks.
     """
 
     k_max: int = 10
@@ -80,6 +81,7 @@ class Settings(pairs.Settings):
     start: Literal["source", "scratch"] = "source"
     bound_epochs: int = 60
     bound_lr: float = 5e-4
+    bound_loss: Literal["both", "triplet"] = "both"
     strategy: dict[str, Scalar] = field(default_factory=dict)
 
 
@@ -461,7 +463,7 @@ def seconds(run: Run) -> float:
     batch = o.people * o.boxes if run.method == ALL else o.tune_queries * (1 + o.positives + o.negatives / 2)
     tuning = o.blocks * o.tune_steps * batch * train
     if run.method == ALL:
-        return tuning + o.bound_epochs * about.train * train + 2 * test * forward
+        return tuning * (o.bound_loss == "both") + o.bound_epochs * about.train * train + 2 * test * forward
     asked = (o.queries or about.train) * o.k_max
     learning = asked / o.k_max * o.agent_steps * AGENT_STEP if run.method == "dral" else 0
     return tuning + o.blocks * (test + about.train) * forward + asked * QUESTION + learning
@@ -506,7 +508,7 @@ STUDY = Study(
 
 ASKING = {f.name for f in dataclasses.fields(Settings)} - {f.name for f in dataclasses.fields(pairs.Settings)}
 TUNING = {"tune_steps", "tune_lr", "tune_queries", "positives", "negatives", "ap", "flip_prob"}
-OF_ALL = {"start", "bound_epochs", "bound_lr"}  # what concerns training on all labels alone
+OF_ALL = {"start", "bound_epochs", "bound_lr", "bound_loss"}  # what concerns training on all labels alone
 BOUND = {"tune_steps", "tune_lr", "blocks", "ap"} | OF_ALL  # what of all of them concerns it
 OF_AGENT = {"gamma", "agent_optimiser", "agent_lr", "agent_steps", "agent_batch", "replay", "target_every", "clip", "epsilon",
             "hidden", "seen"}  # fmt: skip
@@ -520,54 +522,65 @@ def grid(
     duke: Mapping[str, Any] = {},
     cuhk01: Mapping[str, Any] = {},
     null: Mapping[str, Any] = {},
-    images: Mapping[str, Any] = {},
     human: Mapping[str, Any] = {},
     costs: Sequence[int] = (),
+    whole: Sequence[str] = (),
+    bounds: Sequence[str] = (),
     annotator: str = TRUTH,
     **shared,
 ) -> list[Run]:
     """Every run of the notebook (see alnb/races.py). market, duke, cuhk01: a race each, its `source` the dataset that its
-    network knows; null: where pairs differ in nothing that is hard; images: the budget in boxes; human: the race that
-    `annotator` answers, the truth or a person of that name. costs: further K_max, at
-    which dral runs in the races market, duke and cuhk01 that have it: races named "market, K = 3". Raises BadRequest for what
-    cannot be."""
-    asked = {"market": market, "duke": duke, "cuhk01": cuhk01, "null": null, "images": images}
+    network knows; null: where pairs differ in nothing that is hard; human: the race that `annotator` answers, the truth or a
+    person of that name. Further races of each of the first three (see `beside`): costs, further K_max of dral; whole, arms
+    that run again with the budget in boxes; bounds, further losses of all_data. Raises BadRequest for what cannot be."""
+    asked = {"market": market, "duke": duke, "cuhk01": cuhk01, "null": null}
     who = human.get("annotator", annotator)
     if not isinstance(who, str) or who != who.strip() or not who or (who != TRUTH and who.lower() == TRUTH):
         raise BadRequest(f"annotator = {who!r}: expected {TRUTH!r}, or a name without spaces around it")
     asked["human"] = {**human, "annotator": who} if human else {}
     for name in ("market", "duke", "cuhk01"):
-        race = races.resolved(name, asked)
-        alone = _alone(name, race) if race.get("dataset") and costs else None
-        for cost in costs if alone else ():
-            if cost != race.get("k_max", shared.get("k_max", Settings.k_max)):
-                asked[priced(name, cost)] = {**alone, "k_max": cost}
+        if (race := races.resolved(name, asked)).get("dataset"):
+            asked |= _further(name, race, race.get("k_max", shared.get("k_max", Settings.k_max)), costs, whole, bounds)
     return races.grid(STUDY.name, asked, shared, _runs)
 
 
-def _alone(name: str, race: Mapping[str, Any]) -> dict | None:
-    """The race with dral alone, on the seeds it has there: among the arms, else among `more`; None where it is in neither."""
+def beside(race: str, what: str) -> str:
+    """The name of a further race: "market, K = 3", "market, whole boxes", "market, all labels by triplet"."""
+    return f"{race}, {what}"
+
+
+COST, WHOLE, BOUND_BY = "K = {}", "whole boxes", "all labels by {}"
+
+
+def _further(name: str, race: Mapping[str, Any], k_max: int, costs, whole, bounds) -> dict[str, dict]:
+    """What stands beside a race. An arm that is not in it has no further race."""
+    found = {}
+    if costs and (alone := _alone(name, race, "dral")):
+        found |= {beside(name, COST.format(cost)): {**alone, "k_max": cost} for cost in costs if cost != k_max}
+    if bounds and (alone := _alone(name, race, ALL)):
+        found |= {beside(name, BOUND_BY.format(loss)): {**alone, "bound_loss": loss} for loss in bounds}
+    if whole:
+        plain = {key: value for key, value in race.items() if key != "more"}
+        found[beside(name, WHOLE)] = {**plain, "arms": list(whole), "budget": "images"}
+    return found
+
+
+def _alone(name: str, race: Mapping[str, Any], arm: str) -> dict | None:
+    """The race with one arm alone, on the seeds it has there: among the arms, else among `more`; None where it is in neither."""
     more = race.get("more") or {}
     plain = {key: value for key, value in race.items() if key != "more"}
-    for arms, fewer in (
-        (race.get("arms", ()), {}),
-        (more.get("arms", ()), {n: v for n, v in more.items() if n == "seeds"}),
-    ):
-        learnt = [arm for arm in arms if arm.partition("(")[0].strip() == "dral"]
-        if learnt and fewer:
+    seeds = {key: value for key, value in more.items() if key == "seeds"}
+    for arms, fewer in ((race.get("arms", ()), {}), (more.get("arms", ()), seeds)):
+        own = [text for text in arms if text.partition("(")[0].strip() == arm]
+        if own and fewer:
             try:
                 among = races.counted(race.get("seeds", 1), None, "seeds")
                 fewer = {"seeds": races.counted(fewer["seeds"], among, "more: seeds")}
             except BadRequest as error:
                 raise BadRequest(f"{name}: {error}") from None
-        if learnt:
-            return plain | fewer | {"arms": learnt[:1]}
+        if own:
+            return plain | fewer | {"arms": own[:1]}
     return None
-
-
-def priced(race: str, cost: int) -> str:
-    """The race that asks `cost` pairs a query."""
-    return f"{race}, K = {cost}"
 
 
 def _runs(name: str, options: Mapping, dataset: str, seed: int, settings: Mapping) -> list[Run]:

@@ -21,11 +21,12 @@ def trained_on_source(run: Run, state: State) -> Step:
 
 
 def trained_on_all(run: Run, state: State) -> Step:
-    """The upper bound: every identity of the pool is known; cross-entropy + triplets, some epochs a step, from the same source
-    (or from scratch). In its first step also its control, the row of kind "equal updates": all that is known too, but only as
-    many updates as an arm has, and as small ones. At the paper's 5e-6 these would leave the bound where it began."""
+    """The upper bound: every identity of the pool is known; cross-entropy + triplets (or, by `bound_loss`, these alone), some
+    epochs a step, from the same source (or from scratch). With both losses its first step also has its control, the row of kind
+    "equal updates": all that is known too, but only as many updates as an arm has, and as small ones. At the paper's 5e-6 these
+    would leave the bound where it began."""
     o, task = run.options, Pairs(run)
-    rows = [] if state.index else [_equal_updates(run, task, state)]
+    rows = [] if state.index or o.bound_loss != "both" else [_equal_updates(run, task, state)]
     network, optimiser, trained, end = _epochs(run, task, state, o.bound_epochs, o.bound_lr)
     rows += trained
     if end < o.bound_epochs:
@@ -64,8 +65,9 @@ def _epochs(run: Run, task: Pairs, state: State, epochs: int, lr: float):
     if begin:
         optimiser.load(state.blobs["optimiser"])
     end, rows = min(begin + EPOCHS_A_STEP, epochs), []
+    cross = run.method == SOURCE or run.options.bound_loss == "both"
     for epoch in range(begin, end):
         rng = torch_stream(run.seed, f"{run.method} training", epoch)
-        loss = task.train(network, task.epoch(epoch), optimiser, rng)
+        loss = task.train(network, task.epoch(epoch), optimiser, rng, cross=cross)
         rows.append({"kind": run.method, "epoch": epoch, "loss": loss})
     return network, optimiser, rows, end

@@ -315,9 +315,9 @@ class Pairs:
         network.eval()
         return {"anchors": there, "loss": total / o.tune_steps}
 
-    def train(self, network, batches: Iterable, optimiser, rng) -> float:
-        """Steps of cross-entropy + batch-hard triplets on the true identities (DRAL eq. 1-3). batches: rows of boxes. The mean
-        loss; the network is left in eval mode."""
+    def train(self, network, batches: Iterable, optimiser, rng, *, cross: bool = True) -> float:
+        """Steps of cross-entropy + batch-hard triplets on the true identities (DRAL eq. 1-3); cross False: of triplets alone
+        (eq. 2), which leaves the head as it is. batches: rows of boxes. The mean loss; the network is left in eval mode."""
         import torch
 
         from alnb.learning.reid import batch_hard, masks_of
@@ -327,8 +327,8 @@ class Pairs:
         for rows in batches:
             features, logits = self._forward(network, rows, rng)
             own = labels[rows].to(self.device)
-            cross = torch.nn.functional.cross_entropy(logits, own)
-            loss = cross + batch_hard(features, *masks_of(own), self.options.margin).mean()
+            loss = torch.nn.functional.cross_entropy(logits, own) if cross else 0.0
+            loss = loss + batch_hard(features, *masks_of(own), self.options.margin).mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -18,6 +18,7 @@ from alnb import claims, datasets, published
 from alnb.audits import dral as audits
 from alnb.errors import BadRequest
 from alnb.executor import drive
+from alnb.learning.optimisers import Adam
 from alnb.methods import reid_human_in_the_loop as dral
 from alnb.races import resolved
 from alnb.runs import Run, State, answered, study
@@ -427,7 +428,7 @@ def test_wrong_answers_are_as_many_as_asked_for_and_always_the_same():
 
 def test_the_papers_budget_of_its_rivals_knows_every_pair_of_a_share_of_the_boxes(tmp_path):
     race = RACE | {"arms": ["random", "least_confidence"], "budget": "images", "images": 0.1}
-    runs, store = dral.grid(images=race, **TINY), Store(tmp_path)
+    runs, store = dral.grid(race, **TINY), Store(tmp_path)
     assert not drive(runs, store, workers=1).failed
     size = Pairs(runs[0]).size
     for run in runs:
@@ -438,9 +439,9 @@ def test_the_papers_budget_of_its_rivals_knows_every_pair_of_a_share_of_the_boxe
         n = round(0.05 * size), round(0.1 * size)
         assert [row["labelled"] for row in tests] == [0, *(k * (k - 1) // 2 for k in n)]
     with pytest.raises(BadRequest, match="dral chooses questions one by one"):
-        dral.grid(images=race | {"arms": ["dral"]}, **TINY)
+        dral.grid(race | {"arms": ["dral"]}, **TINY)
     with pytest.raises(BadRequest, match="whole identities, which ada is not asked about"):
-        dral.grid(images=race | {"annotator": "ada"}, **TINY)
+        dral.grid(race | {"annotator": "ada"}, **TINY)
 
 
 SIZE = datasets.info(RACE["dataset"]).train
@@ -529,6 +530,20 @@ def test_more_questions_are_races_of_their_own():
     assert len(sources) == 1  # one source model for all
 
 
+def test_the_other_budget_and_the_other_bound_stand_beside_each_race_that_can_have_them():
+    races = {"market": RACE | {"arms": ["dral", "all_data"], "seeds": 2}, "cuhk01": RACE | {"arms": ["random"]}}
+    runs = dral.grid(**races, whole=["random(seeds=1)", "graph_density"], bounds=["triplet"], **TINY)
+    beside = {(run.race, run.method, run.seed) for run in runs if "," in run.race}
+    assert beside == {("market, all labels by triplet", "all_data", 0), ("market, all labels by triplet", "all_data", 1),
+                      ("market, whole boxes", "random", 0), ("market, whole boxes", "graph_density", 0),
+                      ("market, whole boxes", "graph_density", 1), ("cuhk01, whole boxes", "random", 0),
+                      ("cuhk01, whole boxes", "graph_density", 0)}  # fmt: skip
+    with pytest.raises(BadRequest, match="market, whole boxes: dral chooses questions one by one"):
+        dral.grid(**races, whole=["dral"], **TINY)
+    with pytest.raises(BadRequest, match="bound_loss = 'cross': expected one of 'both', 'triplet'"):
+        dral.grid(**races, bounds=["cross"], **TINY)
+
+
 def test_further_questions_are_asked_of_dral_alone_wherever_it_stands():
     more = {"arms": ["dral", "nearest"], "seeds": 1}
     runs = dral.grid(market=RACE | {"seeds": 2, "arms": ["random"], "more": more}, costs=[2], **TINY)
@@ -556,6 +571,30 @@ def test_the_upper_bound_has_epochs_and_a_rate_of_its_own_and_the_arms_updates_a
     assert abs(control["mAP"] - source["mAP"]) < abs(bound["mAP"] - source["mAP"])
     other = {run.method: run for run in dral.grid(race, **o | {"bound_epochs": 4})}
     assert (other["dral"].key, other["all_data"].key == runs["all_data"].key) == (runs["dral"].key, False)
+
+
+def test_an_upper_bound_by_triplets_alone_leaves_the_head_and_moves_the_rest(tmp_path):
+    """Its loss is eq. 2 of a batch whose people are known, by plain loops; no control of an arm's updates stands beside it."""
+    runs = dral.grid(RACE | {"arms": ["all_data"]}, bounds=["triplet"], **TINY | {"bound_epochs": 1, "bound_lr": 1e-3})
+    assert [run.race for run in runs] == ["market", "market, all labels by triplet"]
+    assert runs[0].key != runs[1].key
+    assert runs[0].key == dral.grid(RACE | {"arms": ["all_data"]}, **TINY | {"bound_epochs": 1, "bound_lr": 1e-3})[0].key
+    store = Store(tmp_path)
+    assert not drive(runs, store, workers=1).failed
+    assert [row["kind"] for row in store.read(runs[1]).rows] == ["all_data", "test"]
+    task = Pairs(runs[1])
+    network, rows = task.build(task.boxes.identities), task.epoch(0)[:1]
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    told = task.train(network, rows, Adam(network.parameters(), 1e-3), torch.Generator().manual_seed(3), cross=False)
+    moved = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved
+    assert not any(name.startswith("head") for name in moved)
+    plain = task.restore(before, head=True).train()
+    features, _ = task._forward(plain, rows[0], torch.Generator().manual_seed(3))
+    d, ids = torch.cdist(features, features).tolist(), task.boxes.ids[rows[0]].tolist()
+    each = [max(d[i][j] for j in range(len(ids)) if j != i and ids[j] == ids[i])
+            - min(d[i][j] for j in range(len(ids)) if ids[j] != ids[i]) for i in range(len(ids))]  # fmt: skip
+    assert told == pytest.approx(np.mean([max(0, gap + task.options.margin) for gap in each]), abs=1e-3)
 
 
 def one_epoch_a_step(monkeypatch):
