@@ -16,11 +16,12 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from alnb import acquisition, datasets, published, races
+from alnb import acquisition, datasets, races
 from alnb.acquisition import score, select
 from alnb.cycle import ALL
 from alnb.errors import BadRequest
 from alnb.runs import TRUTH, Run, Scalar, State, Step, Study, answered, coerce, numpy_stream, torch_stream
+from alnb.statistics import BASELINES
 from alnb.tasks import pairs
 from alnb.tasks.pair_answers import SIGNS, SKIPPED, Answers, answered_in, checked, question, remembered, total
 from alnb.tasks.pair_training import EPOCHS_A_STEP, trained_on_all, trained_on_source
@@ -170,6 +171,7 @@ class Episode:
         return rewards(self.d, self.X_p, self.X_n, self.o.m, soft=self.o.margin_function == "softplus",
                        missing=self.o.no_negative)  # fmt: skip
 
+    @functools.cached_property
     def state(self):
         """S_t as the agent is given it, one row of numbers (`Settings.seen`)."""
         import torch
@@ -196,12 +198,13 @@ class Episode:
         self.sim = updated(self.sim, k, same, self.left, self.o.thred, self.o.eq7)
         self.answers[k] = 1.0 if same else -1.0
         (self.X_p if same else self.X_n).append(k)
-        self.__dict__.pop("rewards", None)
+        for name in ("rewards", "state"):
+            self.__dict__.pop(name, None)
         return R
 
 
 def inputs(o: Settings) -> int:
-    """How many numbers `Episode.state` gives."""
+    """How many numbers `Episode.state` holds."""
     N = o.n_s + 1
     upper = N * (N - 1) // 2
     return {"sparse": N * N, "triangle": upper, "row": o.n_s, "full": upper + 3 * o.n_s}[o.seen]
@@ -318,10 +321,10 @@ class Asking:
         episode = Episode(boxes, distance, _order(self.run, query, o.n_s), o)
         rng = torch_stream(self.run.seed, f"strategy {self.strategy.name}", place)
         steps, gains, told, again, put = [], [], [], 0, []
-        more = {"q_values": lambda left: self.agent.values(episode.state())[left - 1],
+        more = {"q_values": lambda left: self.agent.values(episode.state)[left - 1],
                 "exploring": lambda left: exploring(o.epsilon, place, self.first)}  # fmt: skip
         for _ in range(o.k_max):
-            before = (episode.state(), episode.left[1:].clone()) if self.agent else ()
+            before = (episode.state, episode.left[1:].clone()) if self.agent else ()
             view = View(self.look, episode, self.strategy.oracle, more)
             choice = task.timed("choosing", self.strategy.choose, view, 1, rng, **o.strategy)
             k = int(episode.left.nonzero()[choice.rows[0], 0])
@@ -359,7 +362,7 @@ class Asking:
         import torch
 
         states, there, actions = zip(*steps)
-        states, there = (*states, episode.state()), (*there, episode.left[1:])
+        states, there = (*states, episode.state), (*there, episode.left[1:])
         self.agent.remember(torch.stack(states), torch.stack(there), torch.tensor(actions) - 1, torch.tensor(gains))
         if self.strategy.name != "dral_frozen":
             self.losses.append(self.agent.learn(self.o.agent_steps, self.learner))
@@ -464,12 +467,15 @@ def seconds(run: Run) -> float:
     tuning = o.blocks * o.tune_steps * batch * train
     if run.method == ALL:
         return tuning * (o.bound_loss == "both") + o.bound_epochs * about.train * train + 2 * test * forward
-    asked = (o.queries or about.train) * o.k_max
-    learning = asked / o.k_max * o.agent_steps * AGENT_STEP if run.method == "dral" else 0
-    return tuning + o.blocks * (test + about.train) * forward + asked * QUESTION + learning
+    looking = tuning + o.blocks * (test + about.train) * forward
+    if o.budget == "images":
+        return looking + o.blocks * about.train * POOL * (run.method not in BASELINES)
+    queries, agent = o.queries or about.train, run.method in ("dral", "dral_frozen")
+    learning = o.agent_steps * AGENT_STEP * (run.method == "dral")
+    return looking + queries * (o.k_max * (QUESTION + agent * ACTION) + learning)
 
 
-QUESTION, AGENT_STEP = 1e-3, 3e-3  # seconds on one core
+QUESTION, ACTION, AGENT_STEP, POOL = 5e-4, 6e-4, 4e-3, 2e-3  # seconds on one core: see tests/bench
 
 
 def check(run: Run) -> None:
@@ -623,27 +629,3 @@ def _unused(needs: Sequence[str]) -> set[str]:
     """Settings that change nothing for an arm that looks at these fields of the view."""
     agent = "q_values" in needs
     return set() if agent else OF_AGENT | (set() if "similarity" in needs else OF_STATE)
-
-
-# --- what is special in the paper's claims ----------------------------------------------------------------------------------------
-
-
-def shortfall(frame):
-    """For `claims.ledger`, as "test.shortfall": the rank 1 that every label reaches less that of an arm in the end, of the same
-    seed; an index race, dataset, world, method, seed."""
-    index = ["race", "dataset", "world", "method", "seed"]
-    rows = frame[frame["kind"] == "test"].sort_values("cycle")
-    last = rows.groupby(index)["rank 1"].last().reset_index()
-    full = last[last["method"] == ALL].set_index(["race", "dataset", "seed"])["rank 1"]
-    arms = last[last["method"] != ALL].join(full.rename("all"), on=["race", "dataset", "seed"]).dropna(subset=["all"])
-    return arms.assign(shortfall=arms["all"] - arms["rank 1"]).set_index(index)[["shortfall"]]
-
-
-def excess_shortfall(frame):
-    """For `claims.ledger`, as "test.excess_shortfall": `shortfall` less the number that sec. 4.4 prints for all three datasets."""
-    printed = published.published("dral", "sec. 4.4")
-    (around,) = printed.loc[printed["metric"] == "shortfall", "value"].unique()
-    return (shortfall(frame) - around).rename(columns={"shortfall": "excess_shortfall"})
-
-
-SPECIAL = {"test.excess_shortfall": excess_shortfall}

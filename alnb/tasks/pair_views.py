@@ -126,7 +126,9 @@ class View:
             )
         if name in ("truth", "query_truth") and not self._oracle:
             raise PermissionError("only a strategy marked oracle=True may see who is who")
-        return self._more[name](self._left) if name in self._more else getattr(self, f"_{name}")()
+        value = self._more[name](self._left) if name in self._more else getattr(self, f"_{name}")()
+        self.__dict__[name] = value  # a view is of one question: nothing it has can change
+        return value
 
     def _distances(self):
         return self._episode.distance[0, self._left]
