@@ -475,7 +475,7 @@ def seconds(run: Run) -> float:
     return looking + queries * (o.k_max * (QUESTION + agent * ACTION) + learning)
 
 
-QUESTION, ACTION, AGENT_STEP, POOL = 5e-4, 6e-4, 4e-3, 2e-3  # seconds on one core: see tests/bench
+QUESTION, ACTION, AGENT_STEP, POOL = 5e-4, 6e-4, 5e-3, 2e-3  # seconds on one core: see tests/bench
 
 
 def check(run: Run) -> None:
