@@ -101,7 +101,7 @@ def test_the_questions_are_asked_faster_than_their_equations_written_plainly():
     measured = ratio(lambda: plainly(asking(2_600)), lambda: ours(asking(2_600)), pairs=3)
     learning = seconds(lambda: ours(asking(2_600, agent_steps=5))) - seconds(lambda: ours(asking(2_600)))
     print(f"\nDRAL, {QUERIES} queries of 10 questions, 2,600 boxes, plain / ours: {measured[0]:.1f}x "
-          f"({measured[1]:.1f}-{measured[2]:.1f}); the agent's five updates: {1000 * learning / QUERIES:.0f} ms a query")  # fmt: skip
+          f"({measured[1]:.1f}-{measured[2]:.1f}); five updates of it: {1000 * learning / QUERIES:.0f} ms a query")  # fmt: skip
     assert measured[0] > 1.3
 
 
