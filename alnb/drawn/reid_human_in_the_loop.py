@@ -1,19 +1,16 @@
-"""The artefacts of DRAL: rows in, a drawing out (see alnb.figures). What every paper has is in `alnb.drawn.standard`."""
+"""The artefacts of DRAL: rows in, a drawing out (see alnb.figures); its tables are in `reid_tables`. What every paper has is in
+`alnb.drawn.standard`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alnb import figures, published, statistics
-from alnb.audits.dral import RANKS
+from alnb import figures, statistics
 from alnb.drawn import standard
+from alnb.drawn.reid_tables import AGENT, NOTHING, evaluated, mean_of, priced, questions_of
 from alnb.figures import Drawing
-from alnb.methods.reid_human_in_the_loop import priced, reciprocal, similarity, updated
+from alnb.methods.reid_human_in_the_loop import WHOLE, beside, reciprocal, similarity, updated
 
-PRINTED = {"market": "market-1501", "duke": "dukemtmc-reid", "cuhk01": "cuhk01"}  # what a race stands beside
-AGENT, NOTHING = "dral", "no runs at this profile"
-METRICS = ("mAP", *RANKS)
-EQUAL = f"{statistics.CEILING}, an arm's updates"  # the control of the upper bound
 PARTS = 5  # of a block, in the curves of rewards
 
 # --- the data ---------------------------------------------------------------------------------------------------------------------
@@ -114,7 +111,7 @@ def fig_3() -> Drawing:
 def fig_4(results, race: str) -> Drawing | None:
     """Fig. 4: rank 1 (line) and mAP (bars) of DRAL after each iteration, a block of queries and a fine-tuning; mean over the
     seeds. Iteration 0: the source model."""
-    rows = _tests(results, race, AGENT)
+    rows = evaluated(results, race, AGENT)
     if rows is None:
         return standard.left_out(race, f"{AGENT} did not run at this profile")
     means = rows.groupby("cycle")[["mAP", "rank 1"]].mean()
@@ -133,70 +130,12 @@ def fig_4(results, race: str) -> Drawing | None:
     top = 1.25 * float((means + spread.fillna(0)).to_numpy().max())  # room for the numbers and the legend
     ax.set(xlabel="iteration", ylabel="%", xticks=means.index, ylim=(0, top or 1))
     ax.legend(fontsize=8, loc="upper left")
-    k = _questions(rows)
+    k = questions_of(rows)
     figures.note(fig, f"{figures.seeds(rows)}; {k} questions a query." + " Bars: one standard deviation." * several)
     parts = [f"{int(c)}: rank 1 {r['rank 1']:.1f}, mAP {r['mAP']:.1f}" for c, r in means.iterrows()]
-    about = f"Rank 1 and mAP in per cent of DRAL on {standard.datasets_of(rows)} by iteration, {_mean_of(rows)}"
+    about = f"Rank 1 and mAP in per cent of DRAL on {standard.datasets_of(rows)} by iteration, {mean_of(rows)}"
     said = f"{about}. {'; '.join(parts)}."
     return Drawing(fig, rows, said, rows)
-
-
-def table_5(results, printed) -> Drawing | None:
-    """Table 5: the source model as it is, DRAL by questions a query, all labels; printed and ours. printed: its rows of
-    `published.published`. No difference is given: data and network are another's, unless this is the profile `paper`."""
-    import pandas
-
-    found, used = [], []
-    for race, dataset in PRINTED.items():
-        for name, k, rows in _lines(results, race):
-            used.append(rows)
-            place = {"method": name, "k_max": str(k) if name == AGENT else None}
-            one = {"stands beside": dataset, "ran on": rows["dataset"].iloc[0], "method": name + f", K = {k}" * (name == AGENT),
-                   "answers": int(rows["labelled"].iloc[0]), "seeds": rows["seed"].nunique()}  # fmt: skip
-            for metric in METRICS:
-                theirs = _printed(printed, dataset, metric, **place)
-                one |= {f"{metric}, printed": theirs, metric: rows[metric].mean(), f"{metric}, sd": rows[metric].std()}
-            found.append(one)
-    if not found:
-        return standard.left_out(", ".join(PRINTED), NOTHING)
-    table, rows = pandas.DataFrame(found), pandas.concat(used)
-    shown = table[["stands beside", "ran on", "method", "answers", "seeds"]].copy()
-    for metric in METRICS:
-        pairs = zip(table[f"{metric}, printed"], table[metric])
-        shown[f"{metric}: printed | ours"] = [(f"{a:g}" if a == a else "-") + f" | {b:.1f}" for a, b in pairs]
-    fig = figures.table(shown)
-    figures.note(fig, "ours: mean over the seeds, per cent. source_only: the printed Baseline; all_data: UpperBound; "
-                 f"{EQUAL}: its control, no bound.")  # fmt: skip
-    parts = []
-    for r in found:
-        beside = f", printed {r['mAP, printed']:g} and {r['rank 1, printed']:g} for {r['stands beside']}"
-        beside *= r["mAP, printed"] == r["mAP, printed"]
-        parts.append(f"{r['method']} ({r['answers']} answers) mAP {r['mAP']:.1f}, rank 1 {r['rank 1']:.1f}{beside}")
-    return Drawing(fig, table, f"Table 5 beside these runs on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)
-
-
-def _lines(results, race: str):
-    """(method, K, its last test rows) of Table 5, in its order."""
-    own = _tests(results, race)
-    arm = _tests(results, race, AGENT)
-    if own is None or arm is None:
-        return
-    yield "source_only", 0, arm[arm["cycle"] == 0]
-    lines = [(_questions(arm), arm)]
-    lines += [
-        (_questions(rows), rows)
-        for name in _priced(results, race)
-        if (rows := _tests(results, name, AGENT)) is not None
-    ]
-    for k, rows in sorted(lines, key=lambda line: line[0]):
-        yield AGENT, k, rows[rows["cycle"] == rows["cycle"].max()]
-    full = own[own["method"] == statistics.CEILING]
-    if len(full):
-        yield statistics.CEILING, 0, full
-        control = standard.chosen(results, race)
-        control = control[(control["kind"] == "equal updates") & control["key"].isin(full["key"])]
-        if len(control):
-            yield EQUAL, 0, control.assign(labelled=full["labelled"].iloc[0])
 
 
 def cost(results, race: str, metric: str = "mAP") -> Drawing | None:
@@ -204,14 +143,14 @@ def cost(results, race: str, metric: str = "mAP") -> Drawing | None:
     model has and what all labels reach."""
     import pandas
 
-    own = _tests(results, race)
+    own = evaluated(results, race)
     if own is None:
         return standard.left_out(race, NOTHING)
     arms = own[own["method"] != statistics.CEILING]
     parts = [arms]
-    for name in _priced(results, race):
-        if (rows := _tests(results, name, AGENT)) is not None:
-            parts.append(rows.assign(method=f"{AGENT}, K = {_questions(rows)}"))
+    for name in priced(results, race):
+        if (rows := evaluated(results, name, AGENT)) is not None:
+            parts.append(rows.assign(method=f"{AGENT}, K = {questions_of(rows)}"))
     rows, x, y = pandas.concat(parts), "answers", f"test {metric}, %"
     rows = rows.assign(**{x: rows["labelled"], y: rows[metric]})
     fig = figures.curves(rows, x, y, "method", low=0, high=100, beside=statistics.baseline_of(rows) or "")
@@ -219,8 +158,8 @@ def cost(results, race: str, metric: str = "mAP") -> Drawing | None:
     full = own[own["method"] == statistics.CEILING]
     if len(full):
         levels["all labels"] = full[metric].mean()
-    whole = _tests(results, "images", statistics.BASELINES[0])
-    if whole is not None and set(whole["dataset"]) == set(own["dataset"]):
+    whole = evaluated(results, beside(race, WHOLE), statistics.BASELINES[0])
+    if whole is not None:
         last = whole[whole["cycle"] == whole["cycle"].max()]
         levels[f"random, whole boxes ({int(last['labelled'].max()):,} pairs)"] = last[metric].mean()
     for word, level in levels.items():
@@ -268,7 +207,7 @@ def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | 
         )
     figures.beside_axes(fig, list(rows["method"].unique()))
     figures.note(fig, standard.means(means) + " Grey: the network is fine-tuned, and distances are new.")
-    about = f"Lines against questions asked, to {means[x].max()}, on {standard.datasets_of(rows)}, {_mean_of(rows)}. "
+    about = f"Lines against questions asked, to {means[x].max()}, on {standard.datasets_of(rows)}, {mean_of(rows)}. "
     return Drawing(fig, means, about + "; ".join(said) + ".", rows)
 
 
@@ -323,36 +262,3 @@ def human(results, load, race: str = "human") -> Drawing | None:
     said = f"{len(answers)} questions: {counts}; {wrong} of {len(sure)} answers are not as labelled{took}.{again}"
     figures.note(fig, said if timed else f"{said} The dataset's own labels answered.")
     return Drawing(fig, every, f"A bar a question on {standard.datasets_of(rows)}. {said}", told)
-
-
-# --- rows -------------------------------------------------------------------------------------------------------------------------
-
-
-def _tests(results, race: str, arm: str = ""):
-    """The race's evaluations, of one arm (or the one of its strategy that ran with options); None where there are none."""
-    rows = standard.chosen(results, race)
-    rows = rows[rows["kind"] == "test"] if len(rows) else rows
-    if arm and len(rows):
-        names = standard.ran(rows, [arm])
-        rows = rows[rows["method"] == names[0]] if names else rows[:0]
-    return rows.dropna(axis=1, how="all") if len(rows) else None
-
-
-def _priced(results, race: str) -> list[str]:
-    """Races of the same with another K_max."""
-    return [name for name in results["race"].unique() if name.startswith(priced(race, 0).removesuffix("0"))]
-
-
-def _questions(rows) -> int:
-    """K_max, by what was asked: answers of the first iteration over its queries."""
-    return int(rows["questions"].max())
-
-
-def _printed(printed, dataset: str, metric: str, method: str, k_max: str | None) -> float:
-    part = printed[(printed["dataset"] == dataset) & (printed["metric"] == metric) & (printed["method"] == method)]
-    values = [v for v, text in zip(part["value"], part["setting"]) if published.settings(text).get("k_max") == k_max]
-    return values[0] if values else float("nan")
-
-
-def _mean_of(rows) -> str:
-    return f"mean of {figures.seeds(rows)}" if rows["seed"].nunique() > 1 else "one seed"

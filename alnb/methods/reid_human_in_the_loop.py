@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import math
-import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from alnb import acquisition, datasets, published, races
+from alnb import acquisition, datasets, races
 from alnb.acquisition import score, select
 from alnb.cycle import ALL
 from alnb.errors import BadRequest
-from alnb.runs import TRUTH, Question, Run, Scalar, State, Step, Study, answered, coerce, numpy_stream, torch_stream
+from alnb.runs import TRUTH, Run, Scalar, State, Step, Study, answered, coerce, numpy_stream, torch_stream
+from alnb.statistics import BASELINES
 from alnb.tasks import pairs
-from alnb.tasks.pairs import EPOCHS_A_STEP, SOURCE, Answers, Look, Pairs, View
+from alnb.tasks.pair_answers import SIGNS, SKIPPED, Answers, answered_in, checked, question, remembered, total
+from alnb.tasks.pair_training import EPOCHS_A_STEP, trained_on_all, trained_on_source
+from alnb.tasks.pair_views import OFFERS, Look, View
+from alnb.tasks.pairs import SOURCE, Pairs
 
 # --- settings ---------------------------------------------------------------------------------------------------------------------
 
@@ -39,10 +41,11 @@ class Settings(pairs.Settings):
     S, one of its triangles, its query's row, or (a variant) all of Sim, the answers, and the distances that eq. 9 is made of.
     scale: d of eq. 9 over the largest, as in eq. 4, or as it is. first_positive: X_p holds q at first, or nobody.
     no_negative: the least distance to nobody. margin_function: [.]_+. repeats: a pair that was answered is asked anew, or its
-    answer is taken for free. closure: answers imply others (pairs.Answers). agent_*: see learning.dqn.Recipe; agent_steps of
+    answer is taken for free. closure: answers imply others (pair_answers.Answers). agent_*: see learning.dqn.Recipe; agent_steps of
     its updates after each query. epsilon: the last chance of a random question, to which it falls from 1 over the first
-    block. start: what training on all labels starts from; bound_*: its epochs and Adam's rate (as many updates as an arm has, at
-    tune_lr, are its control, no bound). strategy: options of who picks.
+    block. start: what training on all labels starts from; bound_*: its epochs, Adam's rate (as many updates as an arm has, at
+    tune_lr, are its control, no bound) and losses: "triplet" is the one that an arm's fine-tuning has, alone. strategy: options
+    of who picks.
     """
 
     k_max: int = 10
@@ -79,6 +82,7 @@ class Settings(pairs.Settings):
     start: Literal["source", "scratch"] = "source"
     bound_epochs: int = 60
     bound_lr: float = 5e-4
+    bound_loss: Literal["both", "triplet"] = "both"
     strategy: dict[str, Scalar] = field(default_factory=dict)
 
 
@@ -167,6 +171,7 @@ class Episode:
         return rewards(self.d, self.X_p, self.X_n, self.o.m, soft=self.o.margin_function == "softplus",
                        missing=self.o.no_negative)  # fmt: skip
 
+    @functools.cached_property
     def state(self):
         """S_t as the agent is given it, one row of numbers (`Settings.seen`)."""
         import torch
@@ -193,18 +198,19 @@ class Episode:
         self.sim = updated(self.sim, k, same, self.left, self.o.thred, self.o.eq7)
         self.answers[k] = 1.0 if same else -1.0
         (self.X_p if same else self.X_n).append(k)
-        self.__dict__.pop("rewards", None)
+        for name in ("rewards", "state"):
+            self.__dict__.pop(name, None)
         return R
 
 
 def inputs(o: Settings) -> int:
-    """How many numbers `Episode.state` gives."""
+    """How many numbers `Episode.state` holds."""
     N = o.n_s + 1
     upper = N * (N - 1) // 2
     return {"sparse": N * N, "triangle": upper, "row": o.n_s, "full": upper + 3 * o.n_s}[o.seen]
 
 
-# --- who picks: the agent (eq. 10), its placebo, its rivals; view: tasks.pairs.OFFERS -------------------------------------------
+# --- who picks: the agent (eq. 10), its placebo, its rivals; view: tasks.pair_views.OFFERS --------------------------------------
 
 
 @select("dral", needs=("q_values", "exploring"), source="Liu et al. 2019, eq. 10")
@@ -246,9 +252,7 @@ def graph_density(view):
     return view.density
 
 
-@score(
-    "greedy_reward", needs=("rewards", "truth", "query_truth"), oracle=True, source="ceiling of Liu et al. 2019, eq. 9"
-)
+@score("greedy_reward", needs=("rewards", "truth", "query_truth"), oracle=True, source="ceiling of Liu et al. 2019, eq. 9")
 def greedy_reward(view):
     """(U,) the reward that the true answer would bring: the most a policy that looks one question ahead can get."""
     import torch
@@ -272,14 +276,13 @@ def talk(run: Run, state: State) -> Generator[list[int], bool | None, Step]:
     source = state.needs[SOURCE]
     network = task.restore(state.blobs["weights"] if number else source.blobs["weights"])
     look = Look(task, network, source.data["logistic"])
-    answers, rows = remembered(task.size, state.rows, o), []
+    answers, rows = remembered(task.size, state.rows, o.closure), []
     if number == 0:
-        rows.append(measured(task, network, 0, 0, {"pairs": 0} | ({"put": 0} if o.budget == "pairs" else {})))
+        rows.append(task.measured(network, 0, 0, {"pairs": 0} | ({"put": 0} if o.budget == "pairs" else {})))
     if o.budget == "images":
         chosen = [int(box) for row in state.rows if row["kind"] == "picked" for box in row["boxes"].split()]
-        rows.append(
-            {"kind": "picked", "cycle": number, "boxes": _text(picked := picks(run, look, strategy, chosen, number))}
-        )
+        picked = picks(run, look, strategy, chosen, number)
+        rows.append({"kind": "picked", "cycle": number, "boxes": _text(picked)})
         chosen += picked
         spent = {"pairs": len(chosen) * (len(chosen) - 1) // 2}
         labelled, tuned, blobs = spent["pairs"], task.tune_on(network, chosen, number), {}
@@ -290,9 +293,9 @@ def talk(run: Run, state: State) -> Generator[list[int], bool | None, Step]:
         rows.append(asking.row())
         spent = {"pairs": len(answers), "put": total("put", state.rows, rows)}
         labelled = total("given", state.rows, rows)
-        tuned, blobs = _timed(task, "tuning", task.tune, network, answers, number), asking.blobs()
+        tuned, blobs = task.timed("tuning", task.tune, network, answers, number), asking.blobs()
     rows.append({"kind": "tuning", "cycle": number, **tuned})
-    rows.append(measured(task, network, number + 1, labelled, spent))
+    rows.append(task.measured(network, number + 1, labelled, spent))
     last = number + 1 == o.blocks
     return Step(rows, blobs={} if last else {"weights": network.state_dict(), **blobs}, done=last, timings=task.timings)
 
@@ -318,12 +321,12 @@ class Asking:
         episode = Episode(boxes, distance, _order(self.run, query, o.n_s), o)
         rng = torch_stream(self.run.seed, f"strategy {self.strategy.name}", place)
         steps, gains, told, again, put = [], [], [], 0, []
-        more = {"q_values": lambda left: self.agent.values(episode.state())[left - 1],
+        more = {"q_values": lambda left: self.agent.values(episode.state)[left - 1],
                 "exploring": lambda left: exploring(o.epsilon, place, self.first)}  # fmt: skip
         for _ in range(o.k_max):
-            before = (episode.state(), episode.left[1:].clone()) if self.agent else ()
+            before = (episode.state, episode.left[1:].clone()) if self.agent else ()
             view = View(self.look, episode, self.strategy.oracle, more)
-            choice = _timed(task, "choosing", self.strategy.choose, view, 1, rng, **o.strategy)
+            choice = task.timed("choosing", self.strategy.choose, view, 1, rng, **o.strategy)
             k = int(episode.left.nonzero()[choice.rows[0], 0])
             known, pair = self.answers.get(query, boxes[k]), frozenset((query, boxes[k]))
             if pair in self.unclear:
@@ -343,7 +346,7 @@ class Asking:
             steps, told, again = [*steps, (*before, k)], [*told, same], again + (known is not None)
             self.tied.append(choice.tied_share)
         if self.agent:
-            _timed(task, "choosing", self.learn, episode, steps, gains)
+            task.timed("choosing", self.learn, episode, steps, gains)
         asked = [boxes[k] for *_, k in steps]
         found = [box for box, same in zip(asked, told) if same is True]
         cameras = task.boxes.cameras
@@ -359,7 +362,7 @@ class Asking:
         import torch
 
         states, there, actions = zip(*steps)
-        states, there = (*states, episode.state()), (*there, episode.left[1:])
+        states, there = (*states, episode.state), (*there, episode.left[1:])
         self.agent.remember(torch.stack(states), torch.stack(there), torch.tensor(actions) - 1, torch.tensor(gains))
         if self.strategy.name != "dral_frozen":
             self.losses.append(self.agent.learn(self.o.agent_steps, self.learner))
@@ -401,58 +404,6 @@ def queries(run: Run, size: int) -> list:
     return np.array_split(order[: run.options.queries or size], run.options.blocks)
 
 
-def remembered(size: int, rows: Sequence[Mapping], o: Settings) -> Answers:
-    """What was answered in the blocks before, from their rows: each step keeps its own answers only."""
-    answers = Answers(size, o.closure)
-    for pair, said in answered_in(rows):
-        if said in (True, False):
-            answers.add(*pair, said)
-    return answers
-
-
-def total(count: str, *parts: Sequence[Mapping]) -> int:
-    """Of the rows of kind "query" in all parts: questions `put` to whoever answers, or answers `given`, same or different. A pair
-    whose answer is known or cannot be told is not put again (`repeats`); what was skipped or cannot be told is no answer."""
-    return sum(row[count] for rows in parts for row in rows if row["kind"] == "query")
-
-
-SKIPPED = "skip"
-SIGNS = {True: "1", False: "0", None: "?", SKIPPED: "-"}  # of an answer, in the rows of kind "query"
-
-
-def answered_in(rows: Sequence[Mapping]):
-    """((query, box), answer) of each question that rows of kind "query" tell of, in order."""
-    said = {sign: answer for answer, sign in SIGNS.items()}
-    for row in rows:
-        if row["kind"] == "query":
-            for box, sign in zip(row["asked"].split(), row["answers"]):
-                yield (row["query"], int(box)), said[sign]
-
-
-def checked(answer) -> bool | str | None:
-    """An answer: True, False, None for "cannot tell", or SKIPPED; BadRequest for anything else."""
-    if answer is not None and answer != SKIPPED and not isinstance(answer, bool):
-        raise BadRequest(
-            f"answer {answer!r}: expected true (one person), false (two), null (cannot tell) or {SKIPPED!r}"
-        )
-    return answer
-
-
-def question(run: Run, query: Sequence[int]) -> Question:
-    """A pair as a person sees it."""
-    boxes = datasets.load(run.dataset).train
-    images = [boxes.images[i].permute(1, 2, 0).cpu().numpy() for i in query]
-    cameras = [int(boxes.cameras[i]) + 1 for i in query]
-    captions = (f"query, camera {cameras[0]}", f"candidate, camera {cameras[1]}")
-    choices = (
-        ("s", "same person", True),
-        ("d", "different", False),
-        ("c", "cannot tell", None),
-        ("k", "skip", SKIPPED),
-    )
-    return Question("Do these two boxes show the same person?", tuple(zip(captions, images)), choices)
-
-
 def picks(run: Run, look: Look, strategy, chosen: Sequence[int], number: int) -> list[int]:
     """The paper's budget of its rivals: the boxes, a share `images` of all by the last block, whose identities are known from
     then on. A box is worth what the pairs with its n_s nearest are on the mean; a strategy that looks at nothing takes the
@@ -478,28 +429,6 @@ def _order(run: Run, query: int, count: int):
     return torch.randperm(count, generator=torch_stream(run.seed, f"candidates of {query}"))
 
 
-def measured(task: Pairs, network, cycle: int, labelled: int, more: Mapping[str, int]) -> dict:
-    """The row of kind "test". labelled: answers given so far, same or different, about `pairs` different pairs, `share` of all
-    pairs, in per cent; `put`: the questions they took; `questions`: K_max."""
-    share = 100 * labelled / (task.size * (task.size - 1) / 2)
-    about = {
-        "kind": "test",
-        "cycle": cycle,
-        "labelled": labelled,
-        "questions": task.options.k_max,
-        **more,
-        "share": share,
-    }
-    return about | _timed(task, "measuring", task.evaluate, network)
-
-
-def _timed(task, name: str, function, *given, **more):
-    began = time.perf_counter()
-    found = function(*given, **more)
-    task.timings[name] = task.timings.get(name, 0.0) + time.perf_counter() - began
-    return found
-
-
 def _text(boxes) -> str:
     return " ".join(map(str, boxes))
 
@@ -509,80 +438,13 @@ def _mean(values) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-# --- what it starts from, and what it cannot exceed ------------------------------------------------------------------------------
-
-
-def trained_on_source(run: Run, state: State) -> Step:
-    """The network trained on another dataset's identities (eq. 1-3), some epochs a step; and how sure its distances are."""
-    o, task = run.options, Pairs(run)
-    network, optimiser, rows, end = _epochs(run, task, state, o.source_epochs, o.source_lr)
-    if end < o.source_epochs:
-        return Step(rows, blobs={"weights": network.state_dict(), "optimiser": optimiser.state()})
-    rows.append({"kind": "source", "epoch": end, **task.evaluate(network)})
-    return Step(rows, {"logistic": task.matches(network, o.n_s)}, blobs={"weights": network.state_dict()}, done=True)
-
-
-def trained_on_all(run: Run, state: State) -> Step:
-    """The upper bound: every identity of the pool is known; cross-entropy + triplets, some epochs a step, from the same source
-    (or from scratch). In its first step also its control, the row of kind "equal updates": all that is known too, but only as
-    many updates as an arm has, and as small ones. At the paper's 5e-6 these would leave the bound where it began."""
-    o, task = run.options, Pairs(run)
-    rows = [] if state.index else [_equal_updates(run, task, state)]
-    network, optimiser, trained, end = _epochs(run, task, state, o.bound_epochs, o.bound_lr)
-    rows += trained
-    if end < o.bound_epochs:
-        blobs = {"weights": network.state_dict(), "optimiser": optimiser.state()}
-        return Step(rows, blobs=blobs, timings=task.timings)
-    every = task.size * (task.size - 1) // 2
-    rows.append(measured(task, network, o.blocks, every, {"pairs": every}))
-    return Step(rows, done=True, timings=task.timings)
-
-
-def _equal_updates(run: Run, task: Pairs, state: State) -> dict:
-    from alnb.learning.optimisers import Adam
-
-    o, network = run.options, _begun(run, task, state)
-    rng = torch_stream(run.seed, "fine-tuning", 0)
-    batches = (rows for epoch in itertools.count() for rows in task.epoch(epoch))
-    batches = itertools.islice(batches, o.blocks * o.tune_steps)
-    loss = task.train(network, batches, Adam(network.parameters(), o.tune_lr), rng)
-    return {"kind": "equal updates", "cycle": o.blocks, "loss": loss, **task.evaluate(network)}
-
-
-def _begun(run: Run, task: Pairs, state: State):
-    """What training on identities starts from."""
-    if run.method == ALL and run.options.start == "source":
-        return task.restore(state.needs[SOURCE].blobs["weights"])
-    return task.build(task.boxes.identities)
-
-
-def _epochs(run: Run, task: Pairs, state: State, epochs: int, lr: float):
-    """(network, optimiser, a row an epoch, the epoch it ends before): one step of a training on identities."""
-    from alnb.learning.optimisers import Adam
-
-    begin = state.index * EPOCHS_A_STEP
-    network = task.restore(state.blobs["weights"], head=True) if begin else _begun(run, task, state)
-    optimiser = Adam(network.parameters(), lr)
-    if begin:
-        optimiser.load(state.blobs["optimiser"])
-    end, rows = min(begin + EPOCHS_A_STEP, epochs), []
-    for epoch in range(begin, end):
-        rng = torch_stream(run.seed, f"{run.method} training", epoch)
-        rows.append(
-            {"kind": run.method, "epoch": epoch, "loss": task.train(network, task.epoch(epoch), optimiser, rng)}
-        )
-    return network, optimiser, rows, end
-
-
 # --- the study -------------------------------------------------------------------------------------------------------------------
 
 
 def step(run: Run, state: State) -> Step:
     """`talk`, answered by the truth. BadRequest where somebody else is to answer."""
     if run.options.annotator != "truth":
-        raise BadRequest(
-            f"{run}: {run.options.annotator} answers, not the truth: it is to be asked question by question"
-        )
+        raise BadRequest(f"{run}: {run.options.annotator} answers, not the truth: it is to be asked question by question")
     return answered(talk(run, state), lambda query: Pairs(run).truth(query))
 
 
@@ -604,13 +466,16 @@ def seconds(run: Run) -> float:
     batch = o.people * o.boxes if run.method == ALL else o.tune_queries * (1 + o.positives + o.negatives / 2)
     tuning = o.blocks * o.tune_steps * batch * train
     if run.method == ALL:
-        return tuning + o.bound_epochs * about.train * train + 2 * test * forward
-    asked = (o.queries or about.train) * o.k_max
-    learning = asked / o.k_max * o.agent_steps * AGENT_STEP if run.method == "dral" else 0
-    return tuning + o.blocks * (test + about.train) * forward + asked * QUESTION + learning
+        return tuning * (o.bound_loss == "both") + o.bound_epochs * about.train * train + 2 * test * forward
+    looking = tuning + o.blocks * (test + about.train) * forward
+    if o.budget == "images":
+        return looking + o.blocks * about.train * POOL * (run.method not in BASELINES)
+    queries, agent = o.queries or about.train, run.method in ("dral", "dral_frozen")
+    learning = o.agent_steps * AGENT_STEP * (run.method == "dral")
+    return looking + queries * (o.k_max * (QUESTION + agent * ACTION) + learning)
 
 
-QUESTION, AGENT_STEP = 1e-3, 3e-3  # seconds on one core
+QUESTION, ACTION, AGENT_STEP, POOL = 5e-4, 6e-4, 5e-3, 2e-3  # seconds on one core: see tests/bench
 
 
 def check(run: Run) -> None:
@@ -624,15 +489,8 @@ def check(run: Run) -> None:
     pairs.check_source(run.needs[SOURCE].dataset, run.dataset)
     least = {"k_max": 1, "n_s": 2, "kappa": 1, "blocks": 1, "thred": 0, "m": 0, "queries": 0, "gamma": 0, "agent_steps": 0,
              "agent_batch": 1, "replay": 1, "target_every": 1, "clip": 0, "epsilon": 0, "bound_epochs": 1}  # fmt: skip
-    most = {
-        "k_max": o.n_s,
-        "n_s": size - 1,
-        "kappa": o.n_s,
-        "queries": size,
-        "gamma": 1,
-        "epsilon": 1,
-        "blocks": o.queries or size,
-    }
+    most = {"k_max": o.n_s, "n_s": size - 1, "kappa": o.n_s, "queries": size, "gamma": 1, "epsilon": 1,
+            "blocks": o.queries or size}  # fmt: skip
     for name in least | most:
         low, high = least[name], most.get(name, math.inf)
         if not low <= getattr(o, name) <= high:
@@ -646,19 +504,17 @@ def check(run: Run) -> None:
         if not 0 < o.images <= 1:
             raise BadRequest(f"images = {o.images}: expected a share of the boxes, above 0, up to 1")
         if o.annotator != "truth":
-            raise BadRequest(
-                f"budget = 'images' knows whole identities, which {o.annotator} is not asked about; expected 'pairs'"
-            )
+            raise BadRequest(f"budget = 'images' knows whole identities, which {o.annotator} is not asked about; expected 'pairs'")
 
 
 STUDY = Study(
-    "reid_human_in_the_loop", 2, step, Settings, steps, seconds, pairs.metrics, lambda dataset: pairs.OFFERS, check,
+    "reid_human_in_the_loop", 2, step, Settings, steps, seconds, pairs.metrics, lambda dataset: OFFERS, check,
     prepare=pairs.prepare, talk=talk, question=question,
 )  # fmt: skip
 
 ASKING = {f.name for f in dataclasses.fields(Settings)} - {f.name for f in dataclasses.fields(pairs.Settings)}
 TUNING = {"tune_steps", "tune_lr", "tune_queries", "positives", "negatives", "ap", "flip_prob"}
-OF_ALL = {"start", "bound_epochs", "bound_lr"}  # what concerns training on all labels alone
+OF_ALL = {"start", "bound_epochs", "bound_lr", "bound_loss"}  # what concerns training on all labels alone
 BOUND = {"tune_steps", "tune_lr", "blocks", "ap"} | OF_ALL  # what of all of them concerns it
 OF_AGENT = {"gamma", "agent_optimiser", "agent_lr", "agent_steps", "agent_batch", "replay", "target_every", "clip", "epsilon",
             "hidden", "seen"}  # fmt: skip
@@ -672,54 +528,65 @@ def grid(
     duke: Mapping[str, Any] = {},
     cuhk01: Mapping[str, Any] = {},
     null: Mapping[str, Any] = {},
-    images: Mapping[str, Any] = {},
     human: Mapping[str, Any] = {},
     costs: Sequence[int] = (),
+    whole: Sequence[str] = (),
+    bounds: Sequence[str] = (),
     annotator: str = TRUTH,
     **shared,
 ) -> list[Run]:
     """Every run of the notebook (see alnb/races.py). market, duke, cuhk01: a race each, its `source` the dataset that its
-    network knows; null: where pairs differ in nothing that is hard; images: the budget in boxes; human: the race that
-    `annotator` answers, the truth or a person of that name. costs: further K_max, at
-    which dral runs in the races market, duke and cuhk01 that have it: races named "market, K = 3". Raises BadRequest for what
-    cannot be."""
-    asked = {"market": market, "duke": duke, "cuhk01": cuhk01, "null": null, "images": images}
+    network knows; null: where pairs differ in nothing that is hard; human: the race that `annotator` answers, the truth or a
+    person of that name. Further races of each of the first three (see `beside`): costs, further K_max of dral; whole, arms
+    that run again with the budget in boxes; bounds, further losses of all_data. Raises BadRequest for what cannot be."""
+    asked = {"market": market, "duke": duke, "cuhk01": cuhk01, "null": null}
     who = human.get("annotator", annotator)
     if not isinstance(who, str) or who != who.strip() or not who or (who != TRUTH and who.lower() == TRUTH):
         raise BadRequest(f"annotator = {who!r}: expected {TRUTH!r}, or a name without spaces around it")
     asked["human"] = {**human, "annotator": who} if human else {}
     for name in ("market", "duke", "cuhk01"):
-        race = races.resolved(name, asked)
-        alone = _alone(name, race) if race.get("dataset") and costs else None
-        for cost in costs if alone else ():
-            if cost != race.get("k_max", shared.get("k_max", Settings.k_max)):
-                asked[priced(name, cost)] = {**alone, "k_max": cost}
+        if (race := races.resolved(name, asked)).get("dataset"):
+            asked |= _further(name, race, race.get("k_max", shared.get("k_max", Settings.k_max)), costs, whole, bounds)
     return races.grid(STUDY.name, asked, shared, _runs)
 
 
-def _alone(name: str, race: Mapping[str, Any]) -> dict | None:
-    """The race with dral alone, on the seeds it has there: among the arms, else among `more`; None where it is in neither."""
+def beside(race: str, what: str) -> str:
+    """The name of a further race: "market, K = 3", "market, whole boxes", "market, all labels by triplet"."""
+    return f"{race}, {what}"
+
+
+COST, WHOLE, BOUND_BY = "K = {}", "whole boxes", "all labels by {}"
+
+
+def _further(name: str, race: Mapping[str, Any], k_max: int, costs, whole, bounds) -> dict[str, dict]:
+    """What stands beside a race. An arm that is not in it has no further race."""
+    found = {}
+    if costs and (alone := _alone(name, race, "dral")):
+        found |= {beside(name, COST.format(cost)): {**alone, "k_max": cost} for cost in costs if cost != k_max}
+    if bounds and (alone := _alone(name, race, ALL)):
+        found |= {beside(name, BOUND_BY.format(loss)): {**alone, "bound_loss": loss} for loss in bounds}
+    if whole:
+        plain = {key: value for key, value in race.items() if key != "more"}
+        found[beside(name, WHOLE)] = {**plain, "arms": list(whole), "budget": "images"}
+    return found
+
+
+def _alone(name: str, race: Mapping[str, Any], arm: str) -> dict | None:
+    """The race with one arm alone, on the seeds it has there: among the arms, else among `more`; None where it is in neither."""
     more = race.get("more") or {}
     plain = {key: value for key, value in race.items() if key != "more"}
-    for arms, fewer in (
-        (race.get("arms", ()), {}),
-        (more.get("arms", ()), {n: v for n, v in more.items() if n == "seeds"}),
-    ):
-        learnt = [arm for arm in arms if arm.partition("(")[0].strip() == "dral"]
-        if learnt and fewer:
+    seeds = {key: value for key, value in more.items() if key == "seeds"}
+    for arms, fewer in ((race.get("arms", ()), {}), (more.get("arms", ()), seeds)):
+        own = [text for text in arms if text.partition("(")[0].strip() == arm]
+        if own and fewer:
             try:
                 among = races.counted(race.get("seeds", 1), None, "seeds")
                 fewer = {"seeds": races.counted(fewer["seeds"], among, "more: seeds")}
             except BadRequest as error:
                 raise BadRequest(f"{name}: {error}") from None
-        if learnt:
-            return plain | fewer | {"arms": learnt[:1]}
+        if own:
+            return plain | fewer | {"arms": own[:1]}
     return None
-
-
-def priced(race: str, cost: int) -> str:
-    """The race that asks `cost` pairs a query."""
-    return f"{race}, K = {cost}"
 
 
 def _runs(name: str, options: Mapping, dataset: str, seed: int, settings: Mapping) -> list[Run]:
@@ -754,9 +621,7 @@ def _runs(name: str, options: Mapping, dataset: str, seed: int, settings: Mappin
     run = Run(STUDY.name, dataset, about.name, seed, settings, needs, carry, label)
     races.check_offered(run, about.needs, arm)
     if run.options.budget == "images" and ((about.needs and about.kind != "score") or "q_values" in about.needs):
-        raise BadRequest(
-            f"{arm} chooses questions one by one; budget = 'images' takes strategies that score, and random"
-        )
+        raise BadRequest(f"{arm} chooses questions one by one; budget = 'images' takes strategies that score, and random")
     return [run]
 
 
@@ -764,27 +629,3 @@ def _unused(needs: Sequence[str]) -> set[str]:
     """Settings that change nothing for an arm that looks at these fields of the view."""
     agent = "q_values" in needs
     return set() if agent else OF_AGENT | (set() if "similarity" in needs else OF_STATE)
-
-
-# --- what is special in the paper's claims ----------------------------------------------------------------------------------------
-
-
-def shortfall(frame):
-    """For `claims.ledger`, as "test.shortfall": the rank 1 that every label reaches less that of an arm in the end, of the same
-    seed; an index race, dataset, world, method, seed."""
-    index = ["race", "dataset", "world", "method", "seed"]
-    rows = frame[frame["kind"] == "test"].sort_values("cycle")
-    last = rows.groupby(index)["rank 1"].last().reset_index()
-    full = last[last["method"] == ALL].set_index(["race", "dataset", "seed"])["rank 1"]
-    arms = last[last["method"] != ALL].join(full.rename("all"), on=["race", "dataset", "seed"]).dropna(subset=["all"])
-    return arms.assign(shortfall=arms["all"] - arms["rank 1"]).set_index(index)[["shortfall"]]
-
-
-def excess_shortfall(frame):
-    """For `claims.ledger`, as "test.excess_shortfall": `shortfall` less the number that sec. 4.4 prints for all three datasets."""
-    printed = published.published("dral", "sec. 4.4")
-    (around,) = printed.loc[printed["metric"] == "shortfall", "value"].unique()
-    return (shortfall(frame) - around).rename(columns={"shortfall": "excess_shortfall"})
-
-
-SPECIAL = {"test.excess_shortfall": excess_shortfall}

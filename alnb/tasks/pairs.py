@@ -1,13 +1,14 @@
 """Re-identification that is labelled by pairs: two boxes, the same person or not. Boxes, network, features, fine-tuning
 on pairwise answers, training on identities, evaluation.
 
-It is no task of the pool-based cycle: what is asked is no sample but a pair, and one by one (methods of re-ID).
+It is no task of the pool-based cycle: what is asked is no sample but a pair, and one by one (methods of re-ID). What was
+answered is in `pair_answers`, what a strategy may look at in `pair_views`, trainings on known people in `pair_training`.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,11 +16,9 @@ from alnb.errors import BadRequest
 from alnb.machine import device
 from alnb.runs import Run, stream, torch_stream
 from alnb.tasks import Metric
+from alnb.tasks.pair_answers import Answers
 
-SOURCE = (
-    "source"  # the method of a run that trains on a dataset whose identities are known, and the role it is needed in
-)
-EPOCHS_A_STEP = 20
+SOURCE = "source"  # the method of a run that trains on people who are known, and the role that it is needed in
 
 
 @dataclass(frozen=True)
@@ -125,117 +124,6 @@ def metrics(dataset: str) -> tuple[Metric, ...]:
     return tuple(Metric(name, "%", low=0, high=100) for name in ("mAP", "rank 1", "rank 5", "rank 10", "mINP"))
 
 
-# --- what has been answered -------------------------------------------------------------------------------------------------
-
-
-class Answers:
-    """Which boxes are known to be one person and which are not, for `size` boxes; what nobody answered is unknown.
-
-    The last answer to a pair counts, in whichever order it was asked. closure: what follows from the answers counts too (same
-    as same is the same, not the same as same is another); against an answer it never stands.
-    """
-
-    def __init__(self, size: int, closure: bool = False):
-        self.size, self.closure = size, closure
-        self.given: dict[tuple[int, int], bool] = {}
-        self._known = None
-
-    def __len__(self) -> int:
-        """Distinct pairs that were answered."""
-        return len(self.given)
-
-    def add(self, one: int, other: int, same: bool) -> None:
-        if one == other:
-            raise BadRequest(f"box {one} is asked about itself")
-        self.given[min(one, other), max(one, other)] = bool(same)
-        self._known = None
-
-    def get(self, one: int, other: int) -> bool | None:
-        """What was answered to the pair; None: nothing was."""
-        return self.given.get((min(one, other), max(one, other)))
-
-    def implied(self) -> dict[tuple[int, int], bool]:
-        """The answers and, with `closure`, what follows from them."""
-        if not self.closure:
-            return self.given
-        parent = list(range(self.size))
-
-        def root(i):
-            while parent[i] != i:
-                parent[i] = parent[parent[i]]
-                i = parent[i]
-            return i
-
-        for (i, j), same in self.given.items():
-            if same:
-                parent[root(i)] = root(j)
-        groups: dict[int, list[int]] = {}
-        for i in sorted({i for pair in self.given for i in pair}):
-            groups.setdefault(root(i), []).append(i)
-        found = {(i, j): True for group in groups.values() for n, i in enumerate(group) for j in group[n + 1 :]}
-        for (i, j), same in self.given.items():
-            one, other = root(i), root(j)
-            if not same and one != other:
-                found |= {(min(a, b), max(a, b)): False for a in groups[one] for b in groups[other]}
-        return found | self.given
-
-    def masks(self, rows):
-        """(positive, negative), (B, B) bool each, of boxes rows (B,): known to be one person, known not to be."""
-        import numpy as np
-        import torch
-
-        keys, same = self._sorted()
-        rows = np.asarray(rows)
-        asked = rows[:, None] * self.size + rows
-        at = np.searchsorted(keys, asked).clip(max=max(len(keys) - 1, 0))
-        there = keys[at] == asked if len(keys) else np.zeros(asked.shape, bool)
-        positive = there & same[at] if len(keys) else there
-        return torch.from_numpy(positive), torch.from_numpy(there & ~positive)
-
-    def _sorted(self):
-        """Keys i * size + j of all that is known, both ways, ascending, and whether it is the same person."""
-        import numpy as np
-
-        if self._known is None:
-            pairs = self.implied()
-            ij = np.array(list(pairs), np.int64).reshape(-1, 2)
-            same = np.array(list(pairs.values()), bool)
-            keys = np.concatenate([ij[:, 0] * self.size + ij[:, 1], ij[:, 1] * self.size + ij[:, 0]])
-            order = keys.argsort()
-            self._known = keys[order], np.concatenate([same, same])[order]
-        return self._known
-
-    def partners(self) -> dict[int, tuple[list[int], list[int]]]:
-        """Box -> (known to be the same person, known to be another), of boxes that have both, in ascending order."""
-        keys, same = self._sorted()
-        found: dict[int, tuple[list[int], list[int]]] = {}
-        for i, j, yes in zip((keys // self.size).tolist(), (keys % self.size).tolist(), same.tolist()):
-            found.setdefault(i, ([], []))[0 if yes else 1].append(j)
-        return {i: both for i, both in found.items() if both[0] and both[1]}
-
-
-def logistic(d, same, ridge: float = 1e-6, steps: int = 50) -> tuple[float, float]:
-    """(intercept, slope) of P(same | d) = 1 / (1 + exp(-(intercept + slope d))) of largest likelihood, by Newton's method; d
-    (n,), same (n,) bool with both answers. The ridge keeps the slope finite where the two part."""
-    import torch
-
-    mean, scale = d.double().mean(), d.double().std().clamp_min(1e-12)
-    x = torch.stack([torch.ones_like(d), (d - mean) / scale], 1).double()
-    w, y, penalty = (
-        torch.zeros(2, dtype=torch.float64),
-        same.double(),
-        ridge * len(d) * torch.eye(2, dtype=torch.float64),
-    )
-    for _ in range(steps):
-        p = torch.sigmoid(x @ w)
-        hessian = x.T @ (x * (p * (1 - p))[:, None]) + penalty
-        move = torch.linalg.solve(hessian, x.T @ (y - p) - penalty @ w)
-        w = w + move.clamp(-2, 2)
-        if float(move.abs().max()) < 1e-10:
-            break
-    return float(w[0] - w[1] * mean / scale), float(w[1] / scale)
-
-
 # --- the network and its data -------------------------------------------------------------------------------------------------
 
 
@@ -315,6 +203,20 @@ class Pairs:
             *self._tested(network), data.ids, data.cameras, distance="euclidean", ap=self.options.ap,
             single_shot=data.protocol.single_shot,
         )  # fmt: skip
+
+    def measured(self, network, cycle: int, labelled: int, more: Mapping[str, int]) -> dict:
+        """The row of kind "test". labelled: answers given so far, same or different, about `pairs` different pairs, `share` of
+        all pairs, in per cent; `put`: the questions they took; `questions`: K_max."""
+        share = 100 * labelled / (self.size * (self.size - 1) / 2)
+        about = {"kind": "test", "cycle": cycle, "labelled": labelled, "questions": self.options.k_max, **more, "share": share}
+        return about | self.timed("measuring", self.evaluate, network)
+
+    def timed(self, name: str, function, *given, **more):
+        """function(*given, **more), its seconds added to `timings`."""
+        began = time.perf_counter()
+        found = function(*given, **more)
+        self.timings[name] = self.timings.get(name, 0.0) + time.perf_counter() - began
+        return found
 
     def _tested(self, network) -> list:
         """Features of queries and gallery, as they are compared."""
@@ -413,9 +315,9 @@ class Pairs:
         network.eval()
         return {"anchors": there, "loss": total / o.tune_steps}
 
-    def train(self, network, batches: Iterable, optimiser, rng) -> float:
-        """Steps of cross-entropy + batch-hard triplets on the true identities (DRAL eq. 1-3). batches: rows of boxes. The mean
-        loss; the network is left in eval mode."""
+    def train(self, network, batches: Iterable, optimiser, rng, *, cross: bool = True) -> float:
+        """Steps of cross-entropy + batch-hard triplets on the true identities (DRAL eq. 1-3); cross False: of triplets alone
+        (eq. 2), which leaves the head as it is. batches: rows of boxes. The mean loss; the network is left in eval mode."""
         import torch
 
         from alnb.learning.reid import batch_hard, masks_of
@@ -425,8 +327,8 @@ class Pairs:
         for rows in batches:
             features, logits = self._forward(network, rows, rng)
             own = labels[rows].to(self.device)
-            cross = torch.nn.functional.cross_entropy(logits, own)
-            loss = cross + batch_hard(features, *masks_of(own), self.options.margin).mean()
+            loss = torch.nn.functional.cross_entropy(logits, own) if cross else 0.0
+            loss = loss + batch_hard(features, *masks_of(own), self.options.margin).mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -446,6 +348,8 @@ class Pairs:
         """P(same | d) = 1 / (1 + exp(-(intercept + slope d))) over the queries of the test set, people the network has not
         seen, and their nearest boxes of the gallery by the camera rule: what says how sure a distance is."""
         import torch
+
+        from alnb.learning.logistic import logistic
 
         d = torch.cdist(*self._tested(network))
         ids, cameras = self.data.ids, self.data.cameras
@@ -468,159 +372,3 @@ class Pairs:
         same = bool(self.boxes.ids[i] == self.boxes.ids[j])
         flip = self.options.flip_prob
         return same != (flip > 0 and stream(self.run.seed, f"wrong answer {i} {j}") < flip * 2**63)
-
-
-# --- what may be looked at when a question is chosen -----------------------------------------------------------------------------
-
-OFFERS = {
-    "distances": "(U,) float, d(q, g) as the network measures it",
-    "similarity": "(U,) float, Sim(q, g) after the answers so far",
-    "rewards": "(U, 2) float, what the answers no and yes would bring",
-    "q_values": "(U,) float, Q(S, a) of the agent",
-    "exploring": "() float, the chance of a random question",
-    "probabilities": "(U, 2) float, that q and g are two people, and one: a logistic of d, fitted on the source",
-    "log_probabilities": "(U, 2) float",
-    "committee": "function: (members) -> (members, U) int, 1: one person; by the boxes, mirrored, moved by some pixels",
-    "density": "(U,) float, how densely g's neighbourhood is populated and how little of it was asked",
-    "embeddings": "(U, D) float, features of the candidates",
-    "labelled_embeddings": "(L, D) float, features of q and of the candidates that were asked",
-    "truth": "(U,) int, identities of the candidates: for strategies marked oracle=True only",
-    "query_truth": "() int, that of q: likewise",
-}
-"""U candidates of one query that nobody has asked. The view also has `classes`, 2."""
-
-
-class Look:
-    """What a network sees of the pool between two fine-tunings. logistic: what `Pairs.matches` gave; features: (n, D)."""
-
-    def __init__(self, task: Pairs, network, logistic: Mapping[str, float]):
-        self.task, self.network, self.logistic = task, network, logistic
-        self.features = task.features(network)
-        self._squares = self.features.square().sum(1)
-        self._views: list[Any] = []
-
-    def nearest(self, query: int, count: int, cross_camera_only: bool = False):
-        """(boxes, distance): the query and the `count` boxes nearest to it, nearest first; (count + 1, count + 1) between
-        all of them. BadRequest where there are fewer."""
-        import torch
-
-        d = self._squares - 2 * (self.features @ self.features[query])  # squared, but for |q|^2: it ranks
-        d[query] = torch.inf
-        if cross_camera_only:
-            d[self.task.boxes.cameras == self.task.boxes.cameras[query]] = torch.inf
-        if (there := int(d.isfinite().sum())) < count:
-            raise BadRequest(
-                f"box {query} of {self.task.run.dataset} has {there} boxes to be compared with; n_s = {count}"
-            )
-        near = d.argsort(stable=True)[:count]
-        exact = (self.features[near] - self.features[query]).norm(dim=1)
-        boxes = [query, *near[exact.argsort(stable=True)].tolist()]
-        own = self.features[boxes]
-        return boxes, torch.cdist(own, own, compute_mode="donot_use_mm_for_euclid_dist")
-
-    def log_probabilities(self, d):
-        """(U, 2) of distances (U,)."""
-        import torch
-
-        z = self.logistic["intercept"] + self.logistic["slope"] * d
-        return torch.nn.functional.logsigmoid(torch.stack([-z, z], 1))
-
-    def committee(self, members: int, query: int, candidates: Sequence[int]):
-        """(members, U) int: whether each member takes q and the candidate for one person."""
-        import torch
-
-        while len(self._views) < members:
-            self._views.append(self.task.features(self.network, len(self._views)))
-        d = [(view[list(candidates)] - view[query]).norm(dim=1) for view in self._views[:members]]
-        return torch.stack([self.log_probabilities(one).argmax(1) for one in d])
-
-    @functools.cached_property
-    def graph(self) -> Graph:
-        return Graph(self.features)
-
-
-class Graph:
-    """The symmetric graph of `neighbours` nearest neighbours among features (n, D), an edge's weight exp(-d^2 / 2 s^2) with s
-    the mean distance along an edge; `density` (n,) is the mean weight of a box's edges (Ebert et al. 2012)."""
-
-    def __init__(self, features, neighbours: int = 10, chunk: int = 1024):
-        import torch
-
-        n, near = len(features), []
-        for start in range(0, n, chunk):
-            part = features[start : start + chunk]
-            d = torch.cdist(part, features, compute_mode="donot_use_mm_for_euclid_dist")
-            d[torch.arange(len(part)), start + torch.arange(len(part))] = torch.inf
-            near.append(d.argsort(dim=1, stable=True)[:, : min(neighbours, n - 1)])
-        near = torch.cat(near)
-        one, other = torch.arange(n).repeat_interleave(near.shape[1]), near.flatten()
-        keys = torch.cat([one * n + other, other * n + one]).unique()  # ascending: by box
-        one, self._other = keys // n, keys % n
-        d = (features[one] - features[self._other]).norm(dim=1)
-        weight = (-d.square() / (2 * d.mean() ** 2)).exp()
-        counts = one.bincount(minlength=n)
-        self._starts = [0, *counts.cumsum(0).tolist()]
-        self.density = torch.zeros(n).index_add_(0, one, weight) / counts.clamp_min(1)
-
-    def asked(self, box: int) -> None:
-        """Its own density, and that of its neighbours, is less by what it had."""
-        linked = self._other[self._starts[box] : self._starts[box + 1]].tolist()
-        self.density[[box, *linked]] -= self.density[box].clone().clamp_min(0)
-
-
-class View:
-    """What a strategy may look at (OFFERS): the candidates of one query that nobody has asked, in `priority` a random order.
-
-    episode: has boxes, distance, sim, rewards, left and order (methods of re-ID). more: further fields, called when asked for.
-    """
-
-    classes, device = 2, "cpu"
-
-    def __init__(self, look: Look, episode, oracle: bool, more: Mapping[str, Callable[[Any], Any]]):
-        self._look, self._episode, self._oracle, self._more = look, episode, oracle, more
-        self._left = episode.left.nonzero()[:, 0]
-        self._boxes = [episode.boxes[k] for k in self._left.tolist()]
-        self.size, self.priority = len(self._left), episode.order[self._left - 1].argsort().argsort()
-
-    def __getattr__(self, name: str):
-        if name.startswith("_") or name not in OFFERS:
-            raise AttributeError(
-                f"re-identification by pairs offers no {name!r} to a strategy; it offers {', '.join(OFFERS)}"
-            )
-        if name in ("truth", "query_truth") and not self._oracle:
-            raise PermissionError("only a strategy marked oracle=True may see who is who")
-        return self._more[name](self._left) if name in self._more else getattr(self, f"_{name}")()
-
-    def _distances(self):
-        return self._episode.distance[0, self._left]
-
-    def _similarity(self):
-        return self._episode.sim[0, self._left]
-
-    def _rewards(self):
-        return self._episode.rewards[self._left]
-
-    def _log_probabilities(self):
-        return self._look.log_probabilities(self._distances())
-
-    def _probabilities(self):
-        return self._log_probabilities().exp()
-
-    def _committee(self):
-        return lambda members: self._look.committee(members, self._episode.boxes[0], self._boxes)
-
-    def _density(self):
-        return self._look.graph.density[self._boxes]
-
-    def _embeddings(self):
-        return self._look.features[self._boxes]
-
-    def _labelled_embeddings(self):
-        asked = (~self._episode.left).nonzero()[:, 0].tolist()
-        return self._look.features[[self._episode.boxes[k] for k in asked]]
-
-    def _truth(self):
-        return self._look.task.boxes.ids[self._boxes]
-
-    def _query_truth(self):
-        return self._look.task.boxes.ids[self._episode.boxes[0]]

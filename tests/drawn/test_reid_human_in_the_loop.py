@@ -9,6 +9,7 @@ from matplotlib.pyplot import close
 
 from alnb import published
 from alnb.drawn import reid_human_in_the_loop as drawn
+from alnb.drawn import reid_tables
 from tests import test_any_parameters as any_parameters
 
 ABOUT = {"study": "reid_human_in_the_loop", "dataset": "pedestrians-tiny", "world": True, "network": "reid_small"}
@@ -89,21 +90,21 @@ def test_fig_4_says_every_iteration():
 
 
 def test_table_5_is_in_the_papers_order_and_beside_its_numbers(capsys):
-    one = drawn.table_5(FRAME, published.published("dral", "Table 5"))
+    one = reid_tables.table_5(FRAME, published.published("dral", "Table 5"))
     assert one.data["method"].tolist() == ["source_only", "dral, K = 3", "dral, K = 10", "all_data"]
     assert one.data["answers"].tolist() == [0, 30, 100, 1000]
     assert one.data["mAP, printed"].tolist() == [18.96, 52.5, 66.26, 73.25]
     assert one.data["mAP"].tolist() == [10.5, 12.5, 20.5, 30.0]
     assert one.data["rank 5, printed"].tolist() == [62.32, 89.9, 94.27, 95.25]
     assert "dral, K = 3 (30 answers) mAP 12.5, rank 1 17.0, printed 52.5 and 75.48 for market-1501" in one.alt
-    assert drawn.table_5(FRAME[FRAME["method"] == "random"], published.published("dral", "Table 5")) is None
+    assert reid_tables.table_5(FRAME[FRAME["method"] == "random"], published.published("dral", "Table 5")) is None
     assert "no runs" in capsys.readouterr().out
 
 
 def test_table_5_shows_the_upper_bounds_control_and_nothing_else_does():
     full = FRAME[FRAME["method"] == "all_data"]
     both = pandas.concat([FRAME, full.assign(kind="equal updates", labelled=None, mAP=12.0)])
-    one = drawn.table_5(both, published.published("dral", "Table 5"))
+    one = reid_tables.table_5(both, published.published("dral", "Table 5"))
     assert one.data["method"].tolist()[-2:] == ["all_data", "all_data, an arm's updates"]
     assert (one.data["mAP"].tolist()[-2:], one.data["answers"].tolist()[-2:]) == ([30.0, 12.0], [1000, 1000])
     assert "all_data, an arm's updates (1000 answers) mAP 12.0, rank 1 40.0" in one.alt
@@ -118,12 +119,44 @@ def test_the_cost_has_the_other_questions_as_lines_of_their_own_and_both_levels(
     assert "from 0 to 100" in one.alt
 
 
-def test_the_other_budget_is_a_level_where_it_ran_on_the_same_data():
-    one = FRAME[(FRAME["method"] == "random") & (FRAME["kind"] == "test")].assign(
-        race="images", labelled=4000, mAP=17.0
-    )
-    assert "random, whole boxes (4,000 pairs): 17.0." in drawn.cost(pandas.concat([FRAME, one]), "market").alt
-    assert "whole boxes" not in drawn.cost(pandas.concat([FRAME, one.assign(dataset="other")]), "market").alt
+def whole_boxes(mAP=17.0):
+    own = FRAME[(FRAME["method"] == "random") & (FRAME["kind"] == "test")]
+    return own.assign(race="market, whole boxes", labelled=4000, mAP=mAP)
+
+
+def test_the_other_budget_is_a_level_where_it_ran():
+    assert "random, whole boxes (4,000 pairs): 17.0." in drawn.cost(pandas.concat([FRAME, whole_boxes()]), "market").alt
+    assert "whole boxes" not in drawn.cost(pandas.concat([FRAME, whole_boxes().assign(race="duke, whole boxes")]), "market").alt
+
+
+def test_the_rivals_stand_as_printed_with_both_budgets_and_what_the_paper_lacks_below(capsys):
+    """Table 2, line by line: quoted, active, this paper, then ours alone; each of our numbers the mean of its own rows."""
+    again = FRAME[FRAME["method"] == "random"].assign(method="qbc(members=3)")
+    greedy, frozen = (FRAME[FRAME["method"] == "random"].assign(method=name) for name in ("least_confidence", "dral_frozen"))
+    full = FRAME[FRAME["method"] == "all_data"]
+    bounds = [full.assign(race="market, all labels by triplet", mAP=25.0), full.assign(kind="equal updates", mAP=12.0)]
+    frame_ = pandas.concat([FRAME, again, greedy, frozen, *bounds, whole_boxes(17.0)])
+    printed = published.published("dral", "Table 2")
+    one = reid_tables.table_2(frame_, printed)
+    assert one.data["printed as"].tolist()[:20] == list(dict.fromkeys(printed["note"].str.removeprefix("printed as ").loc[
+        printed["metric"] != "reference"]))  # fmt: skip
+    assert one.data["arm"].tolist()[12:] == [
+        "random", "least_confidence", "qbc(members=3)", "", "", "source_only", "all_data", "dral", "dral_frozen",
+        "all_data, triplet alone", "all_data, an arm's updates"]  # fmt: skip
+    assert (one.data["arm"][:12] == "").all()
+    ours = one.data[one.data["arm"] != ""].set_index("arm")
+    assert ours["mAP, pairs"].to_dict() == {
+        "random": 16.5, "least_confidence": 16.5, "qbc(members=3)": 16.5, "source_only": 10.5, "all_data": 30.0, "dral": 20.5,
+        "dral_frozen": 16.5, "all_data, triplet alone": 25.0, "all_data, an arm's updates": 12.0}  # fmt: skip
+    assert ours["mAP, boxes"].dropna().to_dict() == {"random": 17.0}
+    assert ours["rank 1, printed"]["dral"] == 84.2
+    said = one.alt
+    assert "dral: equal pairs mAP 20.5, rank 1 25.0; printed 66.26 and 84.2" in said
+    assert "random: equal pairs mAP 16.5, rank 1 21.0; whole boxes mAP 17.0, rank 1 21.0; printed 35.15 and 58.02" in said
+    assert "GD, HVIL" in said
+    assert "100 answers for every arm" in figure_text(one)
+    assert reid_tables.table_3(frame_, published.published("dral", "Table 3")) is None
+    assert "duke: no runs" in capsys.readouterr().out
 
 
 def test_the_rewards_are_means_of_fifths_of_a_block(capsys):
@@ -185,7 +218,7 @@ SMALL = {"queries": 8, "k_max": 3, "n_s": 10, "kappa": 4, "blocks": 2, "height":
 @pytest.mark.parametrize("overrides", [
     {"market": {}, "cuhk01": RACE | {"arms": ["random"]}},
     {"market": RACE | {"arms": ["dral(seen='row')", "dral_frozen", "nearest"]}, "costs": [3, 2],
-     "images": RACE | {"arms": ["random"], "budget": "images"}},
+     "whole": ["random", "graph_density"], "bounds": ["triplet"], "duke": {}},
 ])  # fmt: skip
 def test_the_notebook_runs_to_its_end_on_other_races_and_arms(overrides, tmp_path, monkeypatch, capsys):
     name = "07_reid_human_in_the_loop"

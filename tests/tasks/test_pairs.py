@@ -1,5 +1,6 @@
 """Re-identification by pairs: what is known of answers against brute force, the fine-tuning's loss and its reach, density."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 from alnb.errors import BadRequest
 from alnb.learning import reid
 from alnb.learning.augment import normalise
+from alnb.learning.logistic import logistic
 from alnb.learning.optimisers import Adam
 from alnb.methods import reid_human_in_the_loop as dral
-from alnb.tasks.pairs import Answers, Graph, Look, Pairs, logistic
+from alnb.tasks.pair_answers import Answers
+from alnb.tasks.pair_views import Graph, Look
+from alnb.tasks.pairs import Pairs
 from tests.methods.test_reid_human_in_the_loop import RACE, TINY
 
 # --- answers --------------------------------------------------------------------------------------------------------------------
@@ -162,6 +166,18 @@ def test_the_nearest_are_the_nearest_and_the_logistic_is_a_logistic(task):
     votes = look.committee(4, 5, boxes[1:])
     assert votes.shape == (4, 10)
     assert votes[0].tolist() == (look.log_probabilities(distance[0, 1:]).argmax(1)).tolist()
+
+
+def test_queries_without_a_match_fit_no_logistic(task, monkeypatch):
+    """Where nobody of the queries is in the gallery, and where everybody is one person."""
+    network, data = task.build(4), task.data
+    for ids in (data.gallery.ids + 10_000, torch.zeros_like(data.gallery.ids)):
+        query = data.query if ids.any() else dataclasses.replace(data.query, ids=torch.zeros_like(data.query.ids))
+        cameras = torch.full_like(data.gallery.cameras, 99)
+        gallery = dataclasses.replace(data.gallery, ids=ids, cameras=cameras)
+        monkeypatch.setattr(task, "data", dataclasses.replace(data, query=query, gallery=gallery))
+        with pytest.raises(BadRequest, match="are all of one answer; no logistic fits"):
+            task.matches(network, 8)
 
 
 @settings(max_examples=15, deadline=None)
