@@ -129,7 +129,7 @@ def test_folded_copy_is_the_same_function_without_batch_norms(name):
 
 
 def test_unknown_network_is_refused_with_what_there_is():
-    with pytest.raises(BadRequest, match=r"'lenet' is unknown: one of dilated_small, .*perceptron, .*resnet18, small"):
+    with pytest.raises(BadRequest, match=r"'lenet' is unknown: one of dilated_small, .*perceptron, .*resnet18, .*small"):
         networks.build("lenet", 10, generator=generator())
 
 
