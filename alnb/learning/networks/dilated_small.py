@@ -1,4 +1,4 @@
-"""Six convolutions of stride 4 in all, the last three dilated, 36k weights: made for one CPU core."""
+"""Six convolutions of stride 4 in all, the last three dilated, 43k weights: made for one CPU core."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COST = (1.8, 0.35)  # 64 x 48
 
 class DilatedSmall(Dense):
     """Convolutions 16-32-32-32-32-32 (3 x 3, batch norm, ReLU), the first two of stride 2, the last three dilated by 2, 4 and
-    8, so that a position sees 133 x 133 pixels; linear at every position."""
+    8, so that a position sees 127 x 127 pixels; linear at every position."""
 
     widths = (16, 32, 32, 32, 32, 32)
     dilations = (1, 1, 1, 2, 4, 8)

@@ -1,4 +1,4 @@
-"""Four convolutions down to an eighth, one transposed back to a quarter, 134k weights: heat maps on one CPU core."""
+"""Four convolutions to an eighth, one transposed back to a quarter, 113k weights: for one CPU core."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simple Baselines for pose: ResNet-50, three transposed convolutions, stride 4 (Xiao, Wu and Wei, ECCV 2018)."""
+"""Simple Baselines for pose (Xiao, Wu, Wei, ECCV 2018): ResNet-50, three transposed convolutions."""
 
 from __future__ import annotations
 
