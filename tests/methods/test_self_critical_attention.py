@@ -15,6 +15,7 @@ from alnb.executor import drive
 from alnb.methods import self_critical_attention as scal
 from alnb.runs import Run
 from alnb.store import Store
+from alnb.tasks import attended, identities
 
 DATA = "pedestrians-tiny"
 TINY = {"network": "reid_small", "weights": "random", "height": 32, "width": 16, "identities": 4, "images": 2, "crop": 2,
@@ -27,6 +28,10 @@ def run(arm="spatial_critic", seed=0, **settings):
 
 def players(arm="spatial_critic", **settings):
     return scal.players(run(arm, **settings), 6, "cpu")[0]
+
+
+def retrieval_of(network, data):
+    return identities.retrieved(network, data, mean=data.mean, std=data.std, device="cpu", flip=True)
 
 
 def batch(n=8, seed=0):
@@ -216,38 +221,11 @@ def test_the_gradient_norms_are_those_of_backward_and_leave_no_trace():
     assert "J_cri" not in scal.gradients(players("channel"), x, y, run().options, scal.ARMS["channel"])[0]
 
 
-def test_shares_inside_a_mask_by_hand():
-    maps = torch.tensor([[[1.0, 3.0], [0.0, 4.0]]])
-    mask = torch.zeros(1, 4, 4)
-    mask[0, :2, 2:] = 1  # the upper right quarter
-    mask[0, 2:, :2] = 1  # the lower left one
-    assert scal.share_inside(maps, mask).tolist() == pytest.approx([3 / 8])
-    mask[0, :2, 2] = 0  # half of it
-    assert scal.share_inside(maps, mask).tolist() == pytest.approx([1.5 / 8])
-
-
-def test_how_much_of_an_attention_is_the_images_own():
-    same = torch.rand(1, 1, 4, 2).expand(5, 1, 4, 2)
-    assert scal.own_share(same) == pytest.approx(0)
-    of_images = torch.rand(5, 1, 1, 1).expand(5, 1, 4, 2)
-    assert scal.own_share(of_images) == pytest.approx(1)
-    assert scal.own_share(torch.tensor([[[[0.0, 2.0]]], [[[2.0, 4.0]]]])) == pytest.approx(0.5)  # 1 of 2, by hand
-    assert math.isnan(scal.own_share(torch.ones(3, 2, 1, 1)))
-
-
-def test_spearman_is_scipys_and_says_when_nothing_varies():
-    from scipy.stats import spearmanr
-
-    a, b = torch.randn(30), torch.randint(4, (30,)).float()
-    assert scal.spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
-    assert math.isnan(scal.spearman(a, torch.ones(30)))
-
-
 def test_example_pairs_are_one_person_in_two_cameras():
     data = reid.load(DATA, size=(32, 16))
-    pairs = scal.example_pairs(data)
+    pairs = attended.example_pairs(data)
     assert len(pairs) == 3
-    assert pairs == scal.example_pairs(data)
+    assert pairs == attended.example_pairs(data)
     for query, gallery in pairs:
         assert data.query.ids[query] == data.gallery.ids[gallery]
         assert data.query.cameras[query] != data.gallery.cameras[gallery]
@@ -289,7 +267,7 @@ def test_flip_is_the_same_training_tested_with_mirror_images(done):
     network = scal.untrained(runs[0], 24)[0]
     network.load_state_dict(weights)
     data = reid.load(DATA, size=(32, 16))
-    assert scal.evaluated(runs[1], network, data, "cpu")["mAP"] == flipped["mAP"]
+    assert retrieval_of(network, data)["mAP"] == flipped["mAP"]
     assert "network" not in store.final(runs[2]).blobs  # nobody starts from it
 
 
@@ -300,7 +278,7 @@ def test_retrieval_is_by_the_cosine_and_by_nothing_else(monkeypatch):
 
     data, arm = reid.load(DATA, size=(32, 16)), "label_smoothing"
     network = scal.untrained(run(arm), 24)[0].eval()
-    found = scal.evaluated(run(arm), network, data, "cpu")
+    found = retrieval_of(network, data)
 
     embed = network.embed
     mean, std = (torch.tensor(one).view(3, 1, 1) for one in (data.mean, data.std))
@@ -327,7 +305,7 @@ def test_retrieval_is_by_the_cosine_and_by_nothing_else(monkeypatch):
         return embed(x) * (1 + 50 * x.square().mean((1, 2, 3))[:, None])
 
     monkeypatch.setattr(network, "embed", longer)
-    again = scal.evaluated(run(arm), network, data, "cpu")
+    again = retrieval_of(network, data)
     assert {m.name: again[m.name] for m in scal.METRICS} == pytest.approx(
         {m.name: found[m.name] for m in scal.METRICS}, abs=0.02
     )
