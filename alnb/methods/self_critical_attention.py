@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from alnb import datasets, races
 from alnb.acquisition import write_arm
 from alnb.errors import BadRequest
-from alnb.runs import Run, State, Step, Study, torch_stream
+from alnb.runs import Run, State, Step, Study, coerce, torch_stream
 from alnb.tasks.identities import METRICS, IdentitySettings, check_identities, prepare, recipe, retrieved, scaled_by
 
 if TYPE_CHECKING:
@@ -124,7 +124,9 @@ BEFORE = {  # what an arm adds to
     "channel": "label_smoothing", "spatial_critic": "spatial", "channel_critic": "channel", "spatial_permuted": "spatial",
     "channel_permuted": "channel", "spatial_constant": "spatial", "channel_constant": "channel",
 }  # fmt: skip
-TRAINED = "trained"
+TRAINED = "trained"  # the role of the training that "flip" and a cross-domain test start from
+TRANSFERRED = ("label_smoothing", "spatial_critic", "channel_critic")  # Table 6
+KEPT = ("cross_entropy", *TRANSFERRED)  # arms whose weights are kept at their end
 
 
 # --- the study: settings ------------------------------------------------------------------------------------------------
@@ -147,7 +149,7 @@ class Settings(IdentitySettings):
     again: int = 0
 
 
-COMMON = ("network", "weights", "height", "width")  # arms of one race have these in common
+COMMON = ("network", "weights", "height", "width", "source")  # arms of one race have these in common
 OF_THE_CRITIC = ("critic_weight", "value", "reference", "reference_norm")
 
 
@@ -328,16 +330,16 @@ def device() -> str:
 
 
 def step(run: Run, state: State) -> Step:
+    import torch
+
     from alnb.datasets import reid
     from alnb.tasks import attended
 
     o, arm, where = run.options, arm_of(run), device()
     data = reid.load(run.dataset, size=(o.height, o.width))
     look = dict(zip(("mean", "std"), scaled_by(o, data))) | {"device": where}
-    if run.method == "flip":
-        network, _ = untrained(run, data.train.identities, where)
-        network.load_state_dict(state.needs[TRAINED].blobs["network"])
-        return Step([retrieved(network, data, flip=arm.flip, **look)], done=True)
+    if TRAINED in run.needs:
+        return Step([tested(run, state.needs[TRAINED].blobs, data, look)], done=True)
     made, lr = players(run, data.train.identities, where)
     begin = state.data.get("epoch", 0)
     if begin:
@@ -351,8 +353,24 @@ def step(run: Run, state: State) -> Step:
         rows += attended.measured(made.network, made.critics, data, **look)
     if arm.attention:
         rows += attended.examples(made.network, data, spatial=arm.attention == "spatial", **look)
-    kept = {"network": made.network.state_dict()} if run.method == "cross_entropy" else {}  # "flip" starts from it
-    return Step(rows, {"epoch": end}, blobs=kept, done=True)
+    kept = {"network": made.network.state_dict(), "scale": {name: torch.tensor(look[name]) for name in ("mean", "std")}}
+    return Step(rows, {"epoch": end}, blobs=kept if run.method in KEPT else {}, done=True)
+
+
+def tested(run: Run, blobs: Mapping[str, dict], data, look: dict) -> dict:
+    """The row of kind "test" of a run that trains nothing: "flip" on the data of its training, or a training on other people
+    (`source`), whose images' mean and deviation are taken too. SCAL sec. 4.4: "both images and labels in the test-domain are
+    unseen"."""
+    trained = run.needs[TRAINED]
+    if "network" not in blobs:
+        raise BadRequest(f"{trained} was done before its weights were kept: delete it and run again")
+    people, flip = datasets.info(trained.dataset), arm_of(run).flip
+    network, _ = untrained(trained, people.classes, look["device"])
+    network.load_state_dict(blobs["network"])
+    if trained.dataset == run.dataset:
+        return retrieved(network, data, flip=flip, **look)
+    scale = {name: value.tolist() for name, value in blobs["scale"].items()}
+    return retrieved(network, data, flip=flip, **look | scale) | {"labelled": people.train, "source": trained.dataset}
 
 
 def seconds(run: Run) -> float:
@@ -362,22 +380,25 @@ def seconds(run: Run) -> float:
     o, arm, about = run.options, arm_of(run), datasets.info(run.dataset)
     larger = o.height * o.width / PLACES[o.network]
     training, forward = (each * larger / 1000 for each in networks.cost(o.network))
-    tested = 1.2 * forward * about.test * (1 + arm.flip)
-    if run.method == "flip":
-        return tested
-    passes = 5 if o.reference == "leave_one_out" else 1
-    each = training * (1 + 0.15 * bool(arm.attention) + 0.35 * bool(arm.critic)) + forward * passes * bool(arm.critic)
-    return o.epochs * about.train * each + tested
+    tests = 1.2 * forward * about.test * (1 + arm.flip)
+    if TRAINED in run.needs:
+        return tests
+    passes = (5 if o.reference == "leave_one_out" else 1) * bool(arm.critic)
+    each = training * (1 + 0.33 * bool(arm.attention) + 0.68 * bool(arm.critic)) + 1.5 * forward * passes
+    return o.epochs * about.train * each + tests
 
 
 def steps(run: Run) -> int:
-    return 1 if run.method == "flip" else min(run.options.epochs, math.ceil(seconds(run) / PART_SECONDS))
+    return 1 if TRAINED in run.needs else min(run.options.epochs, math.ceil(seconds(run) / PART_SECONDS))
 
 
 def check(run: Run) -> None:
     """BadRequest for data and settings that cannot be."""
+    from alnb.datasets import reid
+
     o = run.options
-    check_identities(run)
+    datasets.check_task(run.dataset, reid.TASK)
+    check_identities(run.needs.get(TRAINED, run))
     for name, least in (("reduction", 1), ("again", 0), ("critic_weight", 0)):
         if getattr(o, name) < least:
             raise BadRequest(f"{name} = {getattr(o, name)}: expected at least {least}")
@@ -387,14 +408,21 @@ STUDY = Study(
     "self_critical_attention", 2, step, Settings, steps, seconds, lambda dataset: METRICS, check=check, prepare=prepare,
 )  # fmt: skip
 
-RACES = ("market", "null")
+RACES = ("market", "null", "duke", "labelled", "detected", "to_duke", "to_market")
 
 
-def grid(market: Mapping[str, Any], null: Mapping[str, Any] = {}, **shared) -> list[Run]:
-    """Every run of the notebook (see alnb/races.py): the ablation on Market-1501 or its stand-in, and on a null world without
-    what attention could leave out. An arm is one of `ARMS`; its options are settings. Raises BadRequest for what cannot be.
+def grid(market: Mapping[str, Any], null: Mapping[str, Any] = {}, duke: Mapping[str, Any] = {}, labelled: Mapping[str, Any] = {},
+         detected: Mapping[str, Any] = {}, to_duke: Mapping[str, Any] = {}, to_market: Mapping[str, Any] = {},
+         **shared) -> list[Run]:  # fmt: skip
+    """Every run of the notebook (see alnb/races.py): the ablation on Market-1501 or its stand-in (Tables 2, 5), and on a null
+    world without what attention could leave out; the other benchmarks (Tables 3, 4: CUHK03 labelled, detected); and what was
+    trained on one tested on another (Table 6). An arm is one of `ARMS`; its options are settings.
+
+    A cross-domain race names its `source`, a dataset; its arms may be `restyled=True`: trained on the source's images in the
+    target's style. Raises BadRequest for what cannot be.
     """
-    return races.grid(STUDY.name, {"market": market, "null": null}, shared, _arm)
+    given = dict(zip(RACES, (market, null, duke, labelled, detected, to_duke, to_market)))
+    return races.grid(STUDY.name, given, shared, _arm)
 
 
 def _arm(name: str, options: Mapping[str, Any], dataset: str, seed: int, settings: Mapping[str, Any]) -> list[Run]:
@@ -408,8 +436,32 @@ def _arm(name: str, options: Mapping[str, Any], dataset: str, seed: int, setting
         able = [other for other in ARMS if not unused(ARMS[other]) & set(idle)]
         raise BadRequest(f"{name}: {', '.join(idle)} does nothing there; accepted by {', '.join(able)}")
     values, text = {**settings, **options}, write_arm(name, dict(options)) if options else ""
-    needs = {TRAINED: Run(STUDY.name, dataset, "cross_entropy", seed, values)} if name == "flip" else {}
+    source, restyled = values.pop("source", ""), coerce(values.pop("restyled", False), bool, f"{name}: restyled")
+    if source:
+        needs = {TRAINED: _trained(name, source, restyled, dataset, seed, values)}
+    elif restyled:
+        raise BadRequest(f"{name}: restyled = True does nothing there: the race names no source")
+    else:
+        needs = {TRAINED: Run(STUDY.name, dataset, "cross_entropy", seed, values)} if name == "flip" else {}
     return [Run(STUDY.name, dataset, name, seed, values, needs, arm=text)]
+
+
+def _trained(name: str, source: str, restyled: bool, target: str, seed: int, values: Mapping[str, Any]) -> Run:
+    """The training that a cross-domain test starts from."""
+    from alnb.datasets import reid
+
+    if name not in TRANSFERRED:
+        raise BadRequest(f"no arm {name!r} across domains; accepted: {', '.join(TRANSFERRED)}")
+    datasets.check_task(coerce(source, str, "source"), reid.TASK)
+    if source == target:
+        raise BadRequest(f"source = {source!r} is the race's own dataset; expected another")
+    if restyled:
+        styled = f"{source}-as-{target.removeprefix('pedestrians-')}"
+        if styled not in datasets.names():
+            there = [one for one in datasets.names() if "-as-" in one]
+            raise BadRequest(f"restyled = True: nothing gives {source} the style of {target}; there are {', '.join(there)}")
+        source = styled
+    return Run(STUDY.name, source, name, seed, values)
 
 
 # --- what is special in the paper's claims --------------------------------------------------------------------------------

@@ -311,6 +311,55 @@ def test_retrieval_is_by_the_cosine_and_by_nothing_else(monkeypatch):
     )
 
 
+SOURCE = "pedestrians-tiny-source"
+
+
+def test_a_cross_domain_run_is_a_training_tested_on_other_people(tmp_path):
+    """Trained on the source alone, its images' statistics and its people included; restyled, on other images."""
+    race = {"dataset": DATA, "source": SOURCE, "arms": ["label_smoothing", "channel_critic(restyled=True)"]}
+    runs = scal.grid({}, to_duke=race, **TINY | {"epochs": 1})
+    trained = [one.needs["trained"] for one in runs]
+    assert [one.dataset for one in trained] == [SOURCE, "pedestrians-tiny-source-as-tiny"]
+    (alone,) = scal.grid({"dataset": SOURCE, "arms": ["label_smoothing"]}, **TINY | {"epochs": 1})
+    assert alone == trained[0]  # Table 3's training serves Table 6
+    assert all(one.steps == 1 for one in runs)
+    store = Store(tmp_path)
+    assert not drive(runs, store, workers=1).failed
+    rows = store.frame(runs)
+    rows = rows[rows["kind"] == "test"].set_index("method")
+    assert rows["labelled"].tolist() == [135, 135]
+    assert rows["source"].tolist() == [one.dataset for one in trained]
+    source, target = (reid.load(name, size=(32, 16)) for name in (SOURCE, DATA))
+    network = scal.untrained(trained[0], source.train.identities)[0]
+    network.load_state_dict(store.final(trained[0]).blobs["network"])
+    look = dict(device="cpu", flip=True)
+    found = identities.retrieved(network, target, mean=source.mean, std=source.std, **look)
+    assert found["mAP"] == rows.loc["label_smoothing", "mAP"]
+    assert found["mAP"] != identities.retrieved(network, target, mean=target.mean, std=target.std, **look)["mAP"]
+
+
+def test_weights_that_were_not_kept_are_told():
+    (one,) = scal.grid({}, to_duke={"dataset": DATA, "source": SOURCE, "arms": ["label_smoothing"]}, **TINY)
+    with pytest.raises(BadRequest, match=r"label_smoothing seed 0 .* was done before its weights were kept"):
+        scal.tested(one, {}, None, {})
+
+
+@pytest.mark.parametrize(("race", "said"), [
+    ({"arms": ["spatial"]}, "no arm 'spatial' across domains; accepted: label_smoothing, spatial_critic, channel_critic"),
+    ({"arms": ["flip"]}, "no arm 'flip' across domains"),
+    ({"source": DATA, "arms": ["label_smoothing"]}, "is the race's own dataset"),
+    ({"source": "digits", "arms": ["label_smoothing"]}, "digits is a dataset of classification"),
+    ({"source": "cuhk01", "arms": ["channel_critic(restyled=True)"]}, "nothing gives cuhk01 the style of pedestrians-tiny"),
+    ({"source": "", "arms": ["channel_critic(restyled=True)"]}, "restyled = True does nothing there: the race names no source"),
+    ({"arms": ["channel_critic(restyled=1)"]}, "restyled = 1 .*expected bool"),
+    ({"arms": ["label_smoothing(source='pedestrians-duke')"]}, "source is no option of an arm"),
+    ({"arms": ["label_smoothing"], "identities": 17}, "pedestrians-tiny-source has 16 people"),
+])  # fmt: skip
+def test_what_cannot_be_across_domains_is_refused(race, said):
+    with pytest.raises(BadRequest, match=f"to_duke: .*{said}"):
+        scal.grid({}, to_duke={"dataset": DATA, "source": SOURCE} | race, **TINY)
+
+
 @pytest.mark.parametrize("arm", ["label_smoothing", "channel_permuted"])
 def test_a_training_in_parts_is_the_whole_bit_for_bit(arm, monkeypatch, tmp_path):
     frames = []
