@@ -306,8 +306,8 @@ def translated(made, tmp_path):
     """Writes Market-1501, DukeMTMC-reID and a translation of the first's training images."""
     made("market-1501"), made("dukemtmc-reid")
     folder = tmp_path / "restyled" / RESTYLED / "bounding_box_train"
-    for file in names_of("market-1501")["bounding_box_train"]:
-        image(folder / file, 200)
+    for shade, file in enumerate(names_of("market-1501")["bounding_box_train"]):
+        image(folder / file, 200 + 5 * shade)
     return folder
 
 
