@@ -20,6 +20,8 @@ SMALL = {
                          "epochs": 3, "batch": 32},
     "05_state_relabeling": {"few.dataset": "digits", "few.seeds": 1, "pool": 150, "initial": 20, "budget": 15, "cycles": 1,
                             "epochs": 3, "batch": 32, "game_steps": 2, "game_width": 2, "start": {}},
+    "08_self_critical_attention": {"market.dataset": "pedestrians-tiny", "market.seeds": 1, "to_duke": {}, "height": 32,
+                                   "width": 16, "identities": 6, "epochs": 1},
 }  # fmt: skip
 
 
@@ -44,6 +46,10 @@ SMALL = {
         ("02_class_balance", {"few.arms": ["balanced_random"], "tail_classes": "last", "few.imbalance": 0.1}),
         ("05_state_relabeling", {"few.arms": ["entropy", "k_center"], "cycles": 0}),
         ("05_state_relabeling", {"few": {}, "many": {"dataset": "digits", "seeds": 1, "arms": ["sraal(reading='printed')"]}}),
+        ("08_self_critical_attention", {"market.arms": ["channel_permuted(value='joint')", "flip"]}),
+        ("08_self_critical_attention", {"market": {}, "to_market": {
+            "dataset": "pedestrians-tiny", "source": "pedestrians-tiny-source",
+            "arms": ["label_smoothing", "spatial_critic(restyled=True)"]}}),
     ],
 )
 def test_it_runs_to_its_end_and_saves_what_can_be_drawn(name, overrides, tmp_path, monkeypatch, capsys):

@@ -87,6 +87,16 @@ def statistics_of_data(frame):
             yield published.compared(rows["cameras"], layout.cameras, note, more=name * (name != dataset))
 
 
+def splits(frame):
+    """For `published.audit`: people to train and to test on that the text names, against all people of Table 1."""
+    people = frame[(frame["artefact"] == "Table 1") & (frame["metric"] == "identities")]
+    named = frame[frame["artefact"].str.startswith("sec.") & frame["metric"].isin(["training identities", "test identities"])]
+    for (artefact, dataset, _), part in named.groupby(["artefact", "dataset", "setting"], sort=False):
+        (row,) = people[people["dataset"].str.startswith(dataset)].itertuples()
+        train, test = part["value"]
+        yield published.compared(row, train + test, f"{artefact}: {train:g} + {test:g}", more=f"split {train:g}/{test:g}")
+
+
 def said_twice(frame):
     """For `published.audit`: what two places say of one thing: single query or not, a reference's number, a dataset's name."""
     for metric in ("single query", "reference", "number in the name"):
@@ -106,4 +116,4 @@ def named(frame):
            "agrees": right == len(rows), "note": ", ".join(rows["note"])}  # fmt: skip
 
 
-CHECKS = (margins, competitive, repeated, counted, statistics_of_data, said_twice, named)
+CHECKS = (margins, competitive, repeated, counted, statistics_of_data, splits, said_twice, named)

@@ -548,6 +548,8 @@ def test_the_audit_finds_what_does_not_agree():
         assert [v for check, v in found.items() if part in check] == [pytest.approx(value)], part
     assert len(failing) == len(expected) + 2  # and the cameras of CUHK03, twice
     assert len(table) > 45
+    both = table[table["check"].str.contains("split")]  # 767/700 and 1367/100
+    assert both["computed"].tolist() == [1467, 1467]
     (official,) = table[table["check"] == "Table 1: images, market-1501"].itertuples()  # Zheng et al. 2015
     assert (official.computed, official.agrees) == (32668, True)
     assert "its queries are counted apart" in official.note
