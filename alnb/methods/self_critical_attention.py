@@ -462,29 +462,3 @@ def _trained(name: str, source: str, restyled: bool, target: str, seed: int, val
             raise BadRequest(f"restyled = True: nothing gives {source} the style of {target}; there are {', '.join(there)}")
         source = styled
     return Run(STUDY.name, source, name, seed, values)
-
-
-# --- what is special in the paper's claims --------------------------------------------------------------------------------
-
-
-def vanishing(frame):
-    """For `claims.ledger` ("gradient.vanishing"): decades from the norm of J_cls at the last agent to that at the first, mean
-    over the epochs looked at; negative where it gets less on its way back."""
-    import numpy as np
-
-    rows = frame[frame["kind"] == "gradient"]
-    run = ["race", "dataset", "world", "method", "seed"]
-    decades = rows.assign(decades=np.log10(rows["J_cls"].clip(lower=1e-12))).groupby([*run, "site"])["decades"].mean()
-    return (decades.xs(1, level="site") - decades.xs(rows["site"].max(), level="site")).rename("vanishing")
-
-
-def beyond_area(frame):
-    """For `claims.ledger` ("critic.beyond_area"): how much better V ranks images by the share of attention on the person than
-    by the person's share of the box, which needs no attention: Spearman's rho with the first less that with the second."""
-    rows = frame[frame["kind"] == "critic"]
-    values = rows.assign(beyond=rows["rho_person"] - rows["rho_area"])
-    return values.set_index(["race", "dataset", "world", "method", "seed"])["beyond"].rename("beyond_area")
-
-
-REPEATED = ("label_smoothing", "label_smoothing(again=1)")  # the A/A arm of `claims.ledger`
-SPECIAL = {"gradient.vanishing": vanishing, "critic.beyond_area": beyond_area}

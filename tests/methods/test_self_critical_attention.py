@@ -463,7 +463,7 @@ def test_what_vanishes_is_told_in_decades():
     rows = [
         about | {"site": site, "epoch": e, "J_cls": norm} for site, two in norms.items() for e, norm in enumerate(two)
     ]
-    (decades,) = scal.vanishing(pandas.DataFrame(rows))
+    (decades,) = audits.vanishing(pandas.DataFrame(rows))
     assert decades == pytest.approx(-2.0)  # -2.5 to -0.5
 
 
@@ -474,7 +474,7 @@ def test_what_V_knows_beyond_the_area_is_a_difference_of_its_two_correlations():
     rho = {("spatial_critic", 0): (0.5, 0.2), ("spatial_critic", 1): (0.1, 0.4), ("spatial_permuted", 0): (0.3, 0.3)}
     rows = [about | {"kind": kind, "method": method, "seed": seed, "rho_person": person + (kind != "critic"), "rho_area": area}
             for (method, seed), (person, area) in rho.items() for kind in ("critic", "critic site")]  # fmt: skip
-    values = scal.beyond_area(pandas.DataFrame(rows))
+    values = audits.beyond_area(pandas.DataFrame(rows))
     assert values.droplevel(["race", "dataset", "world"]).to_dict() == pytest.approx(
         {("spatial_critic", 0): 0.3, ("spatial_critic", 1): -0.3, ("spatial_permuted", 0): 0.0}
     )
@@ -494,7 +494,7 @@ def test_a_profile_runs_every_seed_that_a_claim_plans(profile):
         seeds.setdefault((one.race, one.method if not one.arm else one.arm), set()).add(one.seed)
         real = datasets.info(one.dataset).real
     assert real == (profile == "paper")
-    assert real or all(("market", arm) in seeds for arm in scal.REPEATED)
+    assert real or all(("market", arm) in seeds for arm in audits.REPEATED)
     for claim in claims.read(NOTEBOOK).itertuples():
         planned = claim.planned_seeds if real else claim.planned_world_seeds
         if claim.metric.startswith(("critic.", "attention.")):
@@ -515,7 +515,7 @@ def test_that_V_measures_quality_has_a_rival_and_a_placebo_in_the_ledger():
     table = claims.read(NOTEBOOK)
     said = table[table["quote"].str.contains("quantify the quality")]
     assert (said["metric"] == "critic.beyond_area").all()
-    assert said["metric"].isin(scal.SPECIAL).all()
+    assert said["metric"].isin(audits.SPECIAL).all()
     assert dict(zip(said["method"], said["placebo"])) == {
         "spatial_critic": "spatial_permuted", "channel_critic": "channel_permuted"}  # fmt: skip
 
