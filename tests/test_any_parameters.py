@@ -23,6 +23,8 @@ SMALL = {
                             "epochs": 3, "batch": 32, "game_steps": 2, "game_width": 2, "start": {}},
     "06_temporal_coherence": {"roads.seeds": 1, "videos": 2, "frames": 8, "test_every": 120, "initial": 4, "budget": 3, "cycles": 1,
                               "epochs": 1, "pretraining_frames": 12, "pretraining_epochs": 2, "threshold": 0.05},
+    "08_self_critical_attention": {"market.dataset": "pedestrians-tiny", "market.seeds": 1, "to_duke": {}, "height": 32,
+                                   "width": 16, "identities": 6, "epochs": 1},
 }  # fmt: skip
 
 
@@ -49,6 +51,10 @@ SMALL = {
         ("06_temporal_coherence", {"roads.arms": ["margin_r", "oracle_fn"], "report": "short"}),
         ("06_temporal_coherence", {"roads": {}, "vid": {"dataset": "roads-vid", "arms": ["tc(tracker='template', k=3)"]}}),
         ("05_state_relabeling", {"few": {}, "many": {"dataset": "digits", "seeds": 1, "arms": ["sraal(reading='printed')"]}}),
+        ("08_self_critical_attention", {"market.arms": ["channel_permuted(value='joint')", "flip"]}),
+        ("08_self_critical_attention", {"market": {}, "to_market": {
+            "dataset": "pedestrians-tiny", "source": "pedestrians-tiny-source",
+            "arms": ["label_smoothing", "spatial_critic(restyled=True)"]}}),
     ],
 )
 def test_it_runs_to_its_end_and_saves_what_can_be_drawn(name, overrides, tmp_path, monkeypatch, capsys):

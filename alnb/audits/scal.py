@@ -1,4 +1,5 @@
-"""SCAL's printed numbers and words, held against each other: what `published.audit` is given for that paper."""
+"""SCAL's printed numbers and words, held against each other, and what is special in its claims: what `published.audit` and
+`claims.ledger` are given for that paper."""
 
 from __future__ import annotations
 
@@ -87,6 +88,16 @@ def statistics_of_data(frame):
             yield published.compared(rows["cameras"], layout.cameras, note, more=name * (name != dataset))
 
 
+def splits(frame):
+    """For `published.audit`: people to train and to test on that the text names, against all people of Table 1."""
+    people = frame[(frame["artefact"] == "Table 1") & (frame["metric"] == "identities")]
+    named = frame[frame["artefact"].str.startswith("sec.") & frame["metric"].isin(["training identities", "test identities"])]
+    for (artefact, dataset, _), part in named.groupby(["artefact", "dataset", "setting"], sort=False):
+        (row,) = people[people["dataset"].str.startswith(dataset)].itertuples()
+        train, test = part["value"]
+        yield published.compared(row, train + test, f"{artefact}: {train:g} + {test:g}", more=f"split {train:g}/{test:g}")
+
+
 def said_twice(frame):
     """For `published.audit`: what two places say of one thing: single query or not, a reference's number, a dataset's name."""
     for metric in ("single query", "reference", "number in the name"):
@@ -106,4 +117,27 @@ def named(frame):
            "agrees": right == len(rows), "note": ", ".join(rows["note"])}  # fmt: skip
 
 
-CHECKS = (margins, competitive, repeated, counted, statistics_of_data, said_twice, named)
+CHECKS = (margins, competitive, repeated, counted, statistics_of_data, splits, said_twice, named)
+
+
+def vanishing(frame):
+    """For `claims.ledger` ("gradient.vanishing"): decades from the norm of J_cls at the last agent to that at the first, mean
+    over the epochs looked at; negative where it gets less on its way back."""
+    import numpy as np
+
+    rows = frame[frame["kind"] == "gradient"]
+    run = ["race", "dataset", "world", "method", "seed"]
+    decades = rows.assign(decades=np.log10(rows["J_cls"].clip(lower=1e-12))).groupby([*run, "site"])["decades"].mean()
+    return (decades.xs(1, level="site") - decades.xs(rows["site"].max(), level="site")).rename("vanishing")
+
+
+def beyond_area(frame):
+    """For `claims.ledger` ("critic.beyond_area"): how much better V ranks images by the share of attention on the person than
+    by the person's share of the box, which needs no attention: Spearman's rho with the first less that with the second."""
+    rows = frame[frame["kind"] == "critic"]
+    values = rows.assign(beyond=rows["rho_person"] - rows["rho_area"])
+    return values.set_index(["race", "dataset", "world", "method", "seed"])["beyond"].rename("beyond_area")
+
+
+REPEATED = ("label_smoothing", "label_smoothing(again=1)")  # the A/A arm of `claims.ledger`
+SPECIAL = {"gradient.vanishing": vanishing, "critic.beyond_area": beyond_area}

@@ -7,9 +7,10 @@ What they are trained by is in alnb/methods/self_critical_attention.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -186,3 +187,27 @@ def batch_statistics(network):
             norm.momentum = momentum
             norm.num_batches_tracked.copy_(tracked)
         network.train(training)
+
+
+@dataclass
+class Players:
+    """The network (theta and psi), its critics (phi; None without), and the optimisers of both (learning.optimisers)."""
+
+    network: Attentive
+    critics: nn.ModuleList | None
+    main: Any
+    second: Any = None
+
+    def state(self) -> dict[str, dict]:
+        """What a later step goes on from."""
+        blobs = {"network": self.network.state_dict(), "main": self.main.state()}
+        if self.critics is not None:
+            blobs |= {"critics": self.critics.state_dict(), "second": self.second.state()}
+        return blobs
+
+    def load(self, blobs: Mapping[str, dict]) -> None:
+        self.network.load_state_dict(blobs["network"])
+        self.main.load(blobs["main"])
+        if self.critics is not None:
+            self.critics.load_state_dict(blobs["critics"])
+            self.second.load(blobs["second"])

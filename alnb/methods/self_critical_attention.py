@@ -10,16 +10,20 @@ at cycle 1, so that an area under a curve is that number.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from alnb import datasets, races
 from alnb.acquisition import write_arm
 from alnb.errors import BadRequest
-from alnb.runs import Run, State, Step, Study, numpy_stream, torch_stream
-from alnb.tasks import Metric
+from alnb.runs import Run, State, Step, Study, coerce, torch_stream
+from alnb.tasks.identities import METRICS, IdentitySettings, check_identities, prepare, recipe, retrieved, scaled_by
+
+if TYPE_CHECKING:
+    from alnb.learning.attention import Players
 
 # --- rewards and losses -------------------------------------------------------------------------------------------------
 
@@ -120,51 +124,33 @@ BEFORE = {  # what an arm adds to
     "channel": "label_smoothing", "spatial_critic": "spatial", "channel_critic": "channel", "spatial_permuted": "spatial",
     "channel_permuted": "channel", "spatial_constant": "spatial", "channel_constant": "channel",
 }  # fmt: skip
-TRAINED = "trained"
+TRAINED = "trained"  # the role of the training that "flip" and a cross-domain test start from
+TRANSFERRED = ("label_smoothing", "spatial_critic", "channel_critic")  # Table 6
+KEPT = ("cross_entropy", *TRANSFERRED)  # arms whose weights are kept at their end
 
 
 # --- the study: settings ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(IdentitySettings):
     """As printed, where it is; else as said in the notebook's section "Where it breaks".
 
-    network: ResNet-50 with stride 1 in its last block, or five convolutions for worlds. A batch has
-    `identities` people with `images` each, P and K. reduction: r of the agents. critic_weight: of J_cri. value: the critic's
-    last layer as printed, or with a hidden layer before ("joint"). crop: pixels of border; erasing: its chance. weights:
-    what the backbone starts from. reference, reference_norm: see `without_attention`. again: a number that draws all chance
-    anew, for an A/A arm.
+    reduction: r of the agents. critic_weight: of J_cri. value: the critic's last layer as printed, or with a hidden layer
+    before ("joint"). reference, reference_norm: see `without_attention`. again: a number that draws all chance anew, for an A/A
+    arm.
     """
 
-    network: Literal["reid_resnet50", "reid_small"] = "reid_resnet50"
-    weights: Literal["imagenet", "random"] = "imagenet"
-    height: int = 384
-    width: int = 192
-    identities: int = 24
-    images: int = 4
-    epochs: int = 160
-    lr: float = 4e-4
-    weight_decay: float = 1e-3
-    milestones: tuple[float, ...] = (0.25, 0.5, 0.75)
-    gamma: float = 0.1
-    warmup: float = 0.0
-    margin: float = 0.3
-    squared: bool = False
-    smoothing: float = 0.1
     critic_weight: float = 0.3
     reduction: int = 16
     value: Literal["printed", "joint"] = "printed"
     reference: Literal["ones", "mean", "leave_one_out"] = "ones"
     reference_norm: Literal["batch", "running"] = "batch"
-    crop: int = 10
-    erasing: float = 0.5
     again: int = 0
 
 
-COMMON = ("network", "weights", "height", "width")  # arms of one race have these in common
+COMMON = ("network", "weights", "height", "width", "source")  # arms of one race have these in common
 OF_THE_CRITIC = ("critic_weight", "value", "reference", "reference_norm")
-METRICS = tuple(Metric(name, "%", low=0, high=100) for name in ("mAP", "rank 1", "rank 5", "rank 10", "mINP"))
 
 
 def arm_of(run: Run) -> Arm:
@@ -188,30 +174,6 @@ def unused(arm: Arm) -> set[str]:
 
 
 # --- the study: training ------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Players:
-    """The network (theta and psi), its critics (phi; None without), and the optimisers of both."""
-
-    network: Any
-    critics: Any
-    main: Any
-    second: Any = None
-
-    def state(self) -> dict[str, dict]:
-        """What a later step goes on from."""
-        blobs = {"network": self.network.state_dict(), "main": self.main.state()}
-        if self.critics is not None:
-            blobs |= {"critics": self.critics.state_dict(), "second": self.second.state()}
-        return blobs
-
-    def load(self, blobs: Mapping[str, dict]) -> None:
-        self.network.load_state_dict(blobs["network"])
-        self.main.load(blobs["main"])
-        if self.critics is not None:
-            self.critics.load_state_dict(blobs["critics"])
-            self.second.load(blobs["second"])
 
 
 def untrained(run: Run, classes: int, device: str = "cpu"):
@@ -240,9 +202,10 @@ def players(run: Run, classes: int, device: str) -> tuple[Players, Any]:
     import torch
 
     from alnb.learning import optimisers
+    from alnb.learning.attention import Players
 
     network, critics = untrained(run, classes, device)
-    lr, about = torch.tensor(run.options.lr, device=device), recipe(run)
+    lr, about = torch.tensor(run.options.lr, device=device), recipe(run.options)
     main = optimisers.build(about, network.psi + network.theta, lr)
     second = None if critics is None else optimisers.build(about, critics.parameters(), lr)
     return Players(network, critics, main, second), lr
@@ -315,27 +278,20 @@ def train(run: Run, data, made: Players, lr, begin: int, end: int) -> list[dict]
     own, so a training that goes on equals one that never stopped, bit for bit."""
     import torch
 
-    from alnb.learning import augment
-    from alnb.learning.erasing import erase
-    from alnb.learning.feed import Images, keep_freed_memory
-    from alnb.learning.reid import identity_batches
+    from alnb.learning.identities import IdentityFeed
 
-    o, arm, device = run.options, arm_of(run), lr.device
-    about, labels, scale = recipe(run), data.train.labels, dict(zip(("mean", "std"), scaled_by(run, data)))
-    feed = Images(data.train.images, labels, crop=o.crop, flip=True, device=device, **scale)
-    keep_freed_memory()
+    o, arm = run.options, arm_of(run)
+    about, scale = recipe(o), dict(zip(("mean", "std"), scaled_by(o, data)))
+    stream = functools.partial(_stream, run)
+    feed = IdentityFeed(data.train, o.identities, o.images, crop=o.crop, erasing=o.erasing, device=lr.device,
+                        stream=stream, **scale)  # fmt: skip
     made.network.train()
-    rows, looks, size = [], set(_looks(o.epochs)), o.identities * o.images
+    rows, looks = [], set(_looks(o.epochs))
     for epoch in range(begin, end):
-        order = torch.cat(identity_batches(labels, o.identities, o.images, _stream(run, "order", epoch))).to(device)
-        drawn = augment.draw(len(order), o.crop, True, _stream(run, "augmentation", epoch)).to(device)
-        erasing, deal = _stream(run, "erasing", epoch), _stream(run, "deal", epoch)
-        told, parts = [], range(0, len(order), size)
-        for number, start in enumerate(parts):
-            lr.fill_(about.lr_at(epoch, (number + 1) / len(parts)))
-            x, y = feed.batch(order, slice(start, start + size), drawn)
-            x = erase(x, o.erasing, erasing)
-            if number == 0 and epoch in looks and arm.attention:
+        told, deal = [], stream("deal", epoch)
+        for share, x, y in feed.epoch(epoch):
+            lr.fill_(about.lr_at(epoch, share))
+            if not told and epoch in looks and arm.attention:
                 rows += [row | {"epoch": epoch + 1} for row in gradients(made, x, y, o, arm)]
             told.append(update(made, x, y, o, arm, deal))
         names = list(told[0])
@@ -346,25 +302,6 @@ def train(run: Run, data, made: Players, lr, begin: int, end: int) -> list[dict]
                 f"the loss became {rows[-1]['J_cls']} in epoch {epoch + 1} of {o.epochs}; lr {o.lr} is too high?"
             )
     return rows
-
-
-def recipe(run: Run):
-    from alnb.learning.recipe import Recipe
-
-    o = run.options
-    return Recipe(
-        epochs=o.epochs, batch=o.identities * o.images, lr=o.lr, weight_decay=o.weight_decay, milestones=o.milestones,
-        gamma=o.gamma, warmup=o.warmup, optimiser="adam",
-    )  # fmt: skip
-
-
-def scaled_by(run: Run, data):
-    """(mean, std) of the channels that images are normalised by: ImageNet's where the backbone comes from there."""
-    if run.options.weights == "imagenet":
-        from alnb.learning.encoders.torchvision import MEAN, STD
-
-        return MEAN, STD
-    return data.mean, data.std
 
 
 def _stream(run: Run, name: str, epoch: int = 0):
@@ -380,161 +317,6 @@ def _looks(epochs: int) -> list[int]:
     return [round(i * (epochs - 1) / max(1, count - 1)) for i in range(count)]
 
 
-# --- the study: what comes out --------------------------------------------------------------------------------------------
-
-
-def evaluated(run: Run, network, data, device: str) -> dict:
-    """The row of kind "test": retrieval by the cosine of z, of the image or of image and mirror image, whose mean has the
-    direction of their sum. SCAL sec. 3.4: "the cosine distance"."""
-    from alnb.learning.reid import extract
-    from alnb.metrics.reid import evaluate
-
-    mean, std = scaled_by(run, data)
-    look = dict(mean=mean, std=std, device=device, flip=arm_of(run).flip)
-    query, gallery = (extract(network, boxes.images, **look) for boxes in (data.query, data.gallery))
-    rules = dict(distance="cosine", single_shot=data.protocol.single_shot)
-    found = evaluate(query, gallery, data.ids, data.cameras, **rules)
-    return {"kind": "test", "cycle": 1, "labelled": len(data.train), **{m.name: found[m.name] for m in METRICS}}
-
-
-LOOKED_AT = 200  # queries whose attention is measured
-PAIRS = 3  # shown in Fig. 4
-MAP = (32, 16)  # places at which the maps of Fig. 4 are kept
-
-
-def attended(seen) -> tuple[list, list]:
-    """Of each site, where the attention is and where the signal that it passes on is: maps (B, H, W), not negative.
-
-    A spatial agent's attention is A. A channel agent's has no place, so there it is the signal G = X A too, its size averaged
-    over channels; so it is without an agent, where A is 1.
-    """
-    passed = [X if A is None else X * A for X, A in zip(seen.X, seen.A)]
-    signal = [G.abs().mean(1) for G in passed]
-    spatial = [A is not None and A.shape[1] == 1 for A in seen.A]
-    return [A[:, 0] if own else G for A, own, G in zip(seen.A, spatial, signal)], signal
-
-
-def share_inside(maps, mask):
-    """(B,) share of a map (B, H, W) within a mask (B, h, w) of 0 and 1, which is averaged over the map's places."""
-    from torch.nn import functional as F
-
-    part = F.adaptive_avg_pool2d(mask[:, None].float(), maps.shape[1:]).squeeze(1)
-    return (maps * part).sum((1, 2)) / maps.sum((1, 2)).clamp_min(1e-12)
-
-
-def measured(run: Run, network, critics, data, device: str) -> list[dict]:
-    """Rows about the attention of test images, shares in percent.
-
-    "attention", a site: share of attention and of the signal inside person and accessories, and `own_share`. "quality", an
-    image: its V and its shares, means over the sites. "critic": Spearman's rank correlation of these V with the shares;
-    "critic site": the same of each site's own.
-    """
-    import torch
-
-    from alnb.datasets import reid
-    from alnb.learning.augment import normalise
-    from alnb.learning.modes import evaluating
-
-    o = run.options
-    chosen = numpy_stream(0, f"looked at, {run.dataset}").permutation(len(data.query))[:LOOKED_AT]
-    masks = torch.from_numpy(reid.masks(run.dataset, "query", chosen, (o.height, o.width))).to(device)
-    person, accessory = masks[:, 0], masks[:, 1]
-    with evaluating(network), torch.no_grad():
-        seen = network(normalise(data.query.images[chosen].to(device), *scaled_by(run, data)))
-        maps, signal = attended(seen)
-        V = None if critics is None else torch.stack([c(X, A) for c, X, A in zip(critics, seen.X, seen.A)], 1)
-    shares = {
-        "person": torch.stack([share_inside(one, person) for one in maps], 1),
-        "accessory": torch.stack([share_inside(one, accessory) for one in maps], 1),
-        "signal": torch.stack([share_inside(one, person) for one in signal], 1),
-    }
-    area = person.float().mean((1, 2))
-    rows, area_of_all = [], 100 * area.mean().item()
-    for site, A in enumerate(seen.A):
-        inside = {name: 100 * value[:, site].mean().item() for name, value in shares.items()}
-        own = {} if A is None else {"own": 100 * own_share(A)}
-        rows.append(
-            {"kind": "attention", "site": site + 1, **inside, **own, "area": area_of_all, "images": len(chosen)}
-        )
-    if V is None:
-        return rows
-    whole = {name: torch.cat([value.mean(1, keepdim=True), value], 1) for name, value in shares.items()}
-    values = torch.cat([V.mean(1, keepdim=True), V], 1)
-    for site in range(values.shape[1]):
-        v = values[:, site]
-        found = {f"rho_{name}": spearman(v, value[:, site]) for name, value in whole.items()}
-        found |= {
-            "rho_lift": spearman(v, whole["person"][:, site] / area.clamp_min(1e-6)),
-            "rho_area": spearman(v, area),
-        }
-        where = {"kind": "critic site", "site": site} if site else {"kind": "critic"}
-        rows.append(where | {"V": v.mean().item(), "V_sd": v.std().item(), **found})
-    columns = {"V": values[:, 0], "area": 100 * area} | {name: 100 * value[:, 0] for name, value in whole.items()}
-    for i in range(len(chosen)):
-        rows.append({"kind": "quality", "image": int(chosen[i]), **{k: v[i].item() for k, v in columns.items()}})
-    return rows
-
-
-def own_share(A) -> float:
-    """Which share of the variance of attentions (B, ...) is the image's own: 0 where all images get the same weights, 1 where
-    no place (or channel) has a weight of its own that they share."""
-    A = A.flatten(1).double()
-    total = A.var(correction=0)
-    return (A.var(0, correction=0).mean() / total).item() if total > 0 else math.nan
-
-
-def spearman(a, b) -> float:
-    """The rank correlation of two (n,), equals at their mean rank; NaN where one of them does not vary."""
-    import numpy as np
-
-    def ranks(values):
-        values = np.round(values.double().cpu().numpy(), 9)
-        _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-        return (np.cumsum(counts) - (counts - 1) / 2)[place]
-
-    a, b = ranks(a), ranks(b)
-    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else math.nan
-
-
-def example_pairs(data, pairs: int = PAIRS) -> list[tuple[int, int]]:
-    """(row of the query, row of the gallery) of the same person in another camera, of `pairs` people, the same for all runs
-    on the data."""
-    rng, found, people = numpy_stream(0, f"examples, {data.name}"), [], set()
-    for query in rng.permutation(len(data.query)).tolist():
-        person, camera = int(data.query.ids[query]), int(data.query.cameras[query])
-        there = ((data.gallery.ids == person) & (data.gallery.cameras != camera)).nonzero()[:, 0]
-        if person not in people and len(there):
-            found.append((query, int(there[int(rng.integers(len(there)))])))
-            people.add(person)
-        if len(found) == pairs:
-            break
-    return found
-
-
-def examples(run: Run, network, data, device: str) -> list[dict]:
-    """Rows of kind "example": for each image of `example_pairs` the map of its attention, whole numbers to 99 in the order of
-    rows, `MAP` places. Spatial: the product of all sites, what is left of a place after the five gates; else the signal of
-    the last site, what f is the mean of."""
-    import torch
-    from torch.nn import functional as F
-
-    from alnb.learning.augment import normalise
-    from alnb.learning.modes import evaluating
-
-    rows, spatial = [], arm_of(run).attention == "spatial"
-    for number, pair in enumerate(example_pairs(data)):
-        for split, boxes, at in zip(("query", "gallery"), (data.query, data.gallery), pair):
-            with evaluating(network), torch.no_grad():
-                maps, _ = attended(network(normalise(boxes.images[[at]].to(device), *scaled_by(run, data))))
-            sized = [F.interpolate(one[:, None], MAP, mode="bilinear", align_corners=False)[0, 0] for one in maps]
-            whole = torch.stack(sized).log().sum(0).exp() if spatial else sized[-1]
-            whole = (99 * whole / whole.max().clamp_min(1e-12)).round().int().flatten().tolist()
-            rows.append(
-                {"kind": "example", "pair": number, "split": split, "row": at, "map": " ".join(map(str, whole))}
-            )
-    return rows
-
-
 # --- the study: runs ------------------------------------------------------------------------------------------------------
 
 PART_SECONDS = 200  # a step, as it is planned
@@ -548,14 +330,16 @@ def device() -> str:
 
 
 def step(run: Run, state: State) -> Step:
-    from alnb.datasets import reid
+    import torch
 
-    o, where = run.options, device()
+    from alnb.datasets import reid
+    from alnb.tasks import attended
+
+    o, arm, where = run.options, arm_of(run), device()
     data = reid.load(run.dataset, size=(o.height, o.width))
-    if run.method == "flip":
-        network, _ = untrained(run, data.train.identities, where)
-        network.load_state_dict(state.needs[TRAINED].blobs["network"])
-        return Step([evaluated(run, network, data, where)], done=True)
+    look = dict(zip(("mean", "std"), scaled_by(o, data))) | {"device": where}
+    if TRAINED in run.needs:
+        return Step([tested(run, state.needs[TRAINED].blobs, data, look)], done=True)
     made, lr = players(run, data.train.identities, where)
     begin = state.data.get("epoch", 0)
     if begin:
@@ -564,13 +348,29 @@ def step(run: Run, state: State) -> Step:
     rows = train(run, data, made, lr, begin, end)
     if end < o.epochs:
         return Step(rows, {"epoch": end}, blobs=made.state())
-    rows.append(evaluated(run, made.network, data, where))
+    rows.append(retrieved(made.network, data, flip=arm.flip, **look))
     if not data.real:
-        rows += measured(run, made.network, made.critics, data, where)
-    if arm_of(run).attention:
-        rows += examples(run, made.network, data, where)
-    kept = {"network": made.network.state_dict()} if run.method == "cross_entropy" else {}  # "flip" starts from it
-    return Step(rows, {"epoch": end}, blobs=kept, done=True)
+        rows += attended.measured(made.network, made.critics, data, **look)
+    if arm.attention:
+        rows += attended.examples(made.network, data, spatial=arm.attention == "spatial", **look)
+    kept = {"network": made.network.state_dict(), "scale": {name: torch.tensor(look[name]) for name in ("mean", "std")}}
+    return Step(rows, {"epoch": end}, blobs=kept if run.method in KEPT else {}, done=True)
+
+
+def tested(run: Run, blobs: Mapping[str, dict], data, look: dict) -> dict:
+    """The row of kind "test" of a run that trains nothing: "flip" on the data of its training, or a training on other people
+    (`source`), whose images' mean and deviation are taken too. SCAL sec. 4.4: "both images and labels in the test-domain are
+    unseen"."""
+    trained = run.needs[TRAINED]
+    if "network" not in blobs:
+        raise BadRequest(f"{trained} was done before its weights were kept: delete it and run again")
+    people, flip = datasets.info(trained.dataset), arm_of(run).flip
+    network, _ = untrained(trained, people.classes, look["device"])
+    network.load_state_dict(blobs["network"])
+    if trained.dataset == run.dataset:
+        return retrieved(network, data, flip=flip, **look)
+    scale = {name: value.tolist() for name, value in blobs["scale"].items()}
+    return retrieved(network, data, flip=flip, **look | scale) | {"labelled": people.train, "source": trained.dataset}
 
 
 def seconds(run: Run) -> float:
@@ -580,16 +380,16 @@ def seconds(run: Run) -> float:
     o, arm, about = run.options, arm_of(run), datasets.info(run.dataset)
     larger = o.height * o.width / PLACES[o.network]
     training, forward = (each * larger / 1000 for each in networks.cost(o.network))
-    tested = 1.2 * forward * about.test * (1 + arm.flip)
-    if run.method == "flip":
-        return tested
-    passes = 5 if o.reference == "leave_one_out" else 1
-    each = training * (1 + 0.15 * bool(arm.attention) + 0.35 * bool(arm.critic)) + forward * passes * bool(arm.critic)
-    return o.epochs * about.train * each + tested
+    tests = 1.2 * forward * about.test * (1 + arm.flip)
+    if TRAINED in run.needs:
+        return tests
+    passes = (5 if o.reference == "leave_one_out" else 1) * bool(arm.critic)
+    each = training * (1 + 0.33 * bool(arm.attention) + 0.68 * bool(arm.critic)) + 1.5 * forward * passes
+    return o.epochs * about.train * each + tests
 
 
 def steps(run: Run) -> int:
-    return 1 if run.method == "flip" else min(run.options.epochs, math.ceil(seconds(run) / PART_SECONDS))
+    return 1 if TRAINED in run.needs else min(run.options.epochs, math.ceil(seconds(run) / PART_SECONDS))
 
 
 def check(run: Run) -> None:
@@ -598,45 +398,31 @@ def check(run: Run) -> None:
 
     o = run.options
     datasets.check_task(run.dataset, reid.TASK)
-    for name, least in (("height", 16), ("width", 16), ("identities", 2), ("images", 2), ("epochs", 1), ("reduction", 1),
-                        ("crop", 0), ("again", 0)):  # fmt: skip
+    check_identities(run.needs.get(TRAINED, run))
+    for name, least in (("reduction", 1), ("again", 0), ("critic_weight", 0)):
         if getattr(o, name) < least:
             raise BadRequest(f"{name} = {getattr(o, name)}: expected at least {least}")
-    for name, most in (("smoothing", 0.999), ("erasing", 1)):
-        if not 0 <= getattr(o, name) <= most:
-            raise BadRequest(f"{name} = {getattr(o, name)}: expected a share from 0 to {most}")
-    for name in ("lr", "weight_decay", "margin", "critic_weight"):
-        if getattr(o, name) < 0:
-            raise BadRequest(f"{name} = {getattr(o, name)}: expected 0 or more")
-    if not all(0 < m < 1 for m in o.milestones):
-        raise BadRequest(f"milestones = {list(o.milestones)}: expected fractions of the epochs, between 0 and 1")
-    if o.weights == "imagenet" and o.network != "reid_resnet50":
-        raise BadRequest(f"network {o.network!r} has no weights of ImageNet; accepted: weights = 'random'")
-    if (people := datasets.info(run.dataset).classes) < o.identities:
-        raise BadRequest(f"identities = {o.identities}: {run.dataset} has {people} people to train on")
-    recipe(run)
-
-
-def prepare(run: Run, say) -> None:
-    """BadRequest where ImageNet's weights are wanted and not there, before anything starts."""
-    if run.options.weights == "imagenet":
-        from alnb.learning.encoders import torchvision
-
-        torchvision.weights("resnet50")
 
 
 STUDY = Study(
     "self_critical_attention", 2, step, Settings, steps, seconds, lambda dataset: METRICS, check=check, prepare=prepare,
 )  # fmt: skip
 
-RACES = ("market", "null")
+RACES = ("market", "null", "duke", "labelled", "detected", "to_duke", "to_market")
 
 
-def grid(market: Mapping[str, Any], null: Mapping[str, Any] = {}, **shared) -> list[Run]:
-    """Every run of the notebook (see alnb/races.py): the ablation on Market-1501 or its stand-in, and on a null world without
-    what attention could leave out. An arm is one of `ARMS`; its options are settings. Raises BadRequest for what cannot be.
+def grid(market: Mapping[str, Any], null: Mapping[str, Any] = {}, duke: Mapping[str, Any] = {}, labelled: Mapping[str, Any] = {},
+         detected: Mapping[str, Any] = {}, to_duke: Mapping[str, Any] = {}, to_market: Mapping[str, Any] = {},
+         **shared) -> list[Run]:  # fmt: skip
+    """Every run of the notebook (see alnb/races.py): the ablation on Market-1501 or its stand-in (Tables 2, 5), and on a null
+    world without what attention could leave out; the other benchmarks (Tables 3, 4: CUHK03 labelled, detected); and what was
+    trained on one tested on another (Table 6). An arm is one of `ARMS`; its options are settings.
+
+    A cross-domain race names its `source`, a dataset; its arms may be `restyled=True`: trained on the source's images in the
+    target's style. Raises BadRequest for what cannot be.
     """
-    return races.grid(STUDY.name, {"market": market, "null": null}, shared, _arm)
+    given = dict(zip(RACES, (market, null, duke, labelled, detected, to_duke, to_market)))
+    return races.grid(STUDY.name, given, shared, _arm)
 
 
 def _arm(name: str, options: Mapping[str, Any], dataset: str, seed: int, settings: Mapping[str, Any]) -> list[Run]:
@@ -650,31 +436,29 @@ def _arm(name: str, options: Mapping[str, Any], dataset: str, seed: int, setting
         able = [other for other in ARMS if not unused(ARMS[other]) & set(idle)]
         raise BadRequest(f"{name}: {', '.join(idle)} does nothing there; accepted by {', '.join(able)}")
     values, text = {**settings, **options}, write_arm(name, dict(options)) if options else ""
-    needs = {TRAINED: Run(STUDY.name, dataset, "cross_entropy", seed, values)} if name == "flip" else {}
+    source, restyled = values.pop("source", ""), coerce(values.pop("restyled", False), bool, f"{name}: restyled")
+    if source:
+        needs = {TRAINED: _trained(name, source, restyled, dataset, seed, values)}
+    elif restyled:
+        raise BadRequest(f"{name}: restyled = True does nothing there: the race names no source")
+    else:
+        needs = {TRAINED: Run(STUDY.name, dataset, "cross_entropy", seed, values)} if name == "flip" else {}
     return [Run(STUDY.name, dataset, name, seed, values, needs, arm=text)]
 
 
-# --- what is special in the paper's claims --------------------------------------------------------------------------------
+def _trained(name: str, source: str, restyled: bool, target: str, seed: int, values: Mapping[str, Any]) -> Run:
+    """The training that a cross-domain test starts from."""
+    from alnb.datasets import reid
 
-
-def vanishing(frame):
-    """For `claims.ledger` ("gradient.vanishing"): decades from the norm of J_cls at the last agent to that at the first, mean
-    over the epochs looked at; negative where it gets less on its way back."""
-    import numpy as np
-
-    rows = frame[frame["kind"] == "gradient"]
-    run = ["race", "dataset", "world", "method", "seed"]
-    decades = rows.assign(decades=np.log10(rows["J_cls"].clip(lower=1e-12))).groupby([*run, "site"])["decades"].mean()
-    return (decades.xs(1, level="site") - decades.xs(rows["site"].max(), level="site")).rename("vanishing")
-
-
-def beyond_area(frame):
-    """For `claims.ledger` ("critic.beyond_area"): how much better V ranks images by the share of attention on the person than
-    by the person's share of the box, which needs no attention: Spearman's rho with the first less that with the second."""
-    rows = frame[frame["kind"] == "critic"]
-    values = rows.assign(beyond=rows["rho_person"] - rows["rho_area"])
-    return values.set_index(["race", "dataset", "world", "method", "seed"])["beyond"].rename("beyond_area")
-
-
-REPEATED = ("label_smoothing", "label_smoothing(again=1)")  # the A/A arm of `claims.ledger`
-SPECIAL = {"gradient.vanishing": vanishing, "critic.beyond_area": beyond_area}
+    if name not in TRANSFERRED:
+        raise BadRequest(f"no arm {name!r} across domains; accepted: {', '.join(TRANSFERRED)}")
+    datasets.check_task(coerce(source, str, "source"), reid.TASK)
+    if source == target:
+        raise BadRequest(f"source = {source!r} is the race's own dataset; expected another")
+    if restyled:
+        styled = f"{source}-as-{target.removeprefix('pedestrians-')}"
+        if styled not in datasets.names():
+            there = [one for one in datasets.names() if "-as-" in one]
+            raise BadRequest(f"restyled = True: nothing gives {source} the style of {target}; there are {', '.join(there)}")
+        source = styled
+    return Run(STUDY.name, source, name, seed, values)

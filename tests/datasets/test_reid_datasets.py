@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from alnb import datasets
-from alnb.datasets import Missing, reid
+from alnb.datasets import Missing, reid, reid_counts
 from alnb.errors import BadRequest
 
-REAL = [name for name in datasets.names() if datasets.info(name).task == reid.TASK and datasets.info(name).real]
+REAL = sorted(reid.INFO)
 FOLDERS = [name for name in REAL if name != "cuhk01"]
 
 
@@ -294,3 +294,88 @@ def test_worlds_and_benchmarks_come_from_one_loader_in_one_shape():
     assert data.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist(), abs=1e-6)
     assert data.std == pytest.approx(pixels.std((0, 2, 3), correction=0).tolist(), abs=1e-6)
     assert all(a <= b for a, b in pairwise(data.train.labels.tolist()))
+
+
+# --- in the style of another, by a translator of the user's own ---
+
+RESTYLED = "market-1501-as-dukemtmc-reid"
+
+
+@pytest.fixture
+def translated(made, tmp_path):
+    """Writes Market-1501, DukeMTMC-reID and a translation of the first's training images."""
+    made("market-1501"), made("dukemtmc-reid")
+    folder = tmp_path / "restyled" / RESTYLED / "bounding_box_train"
+    for shade, file in enumerate(names_of("market-1501")["bounding_box_train"]):
+        image(folder / file, 200 + 5 * shade)
+    return folder
+
+
+def test_training_images_in_the_style_of_another_are_read_with_the_targets_test(translated, tmp_path):
+    (translated / "0002_c1s1_000451_03.jpg").rename(translated / "0002_c1s1_000451_03_fake.png")  # as some translators name them
+    assert datasets.status(RESTYLED, tmp_path) == ("there", f"{RESTYLED} is in {translated}, an image for each of market-1501's")
+    data = reid.load(RESTYLED, tmp_path)
+    source, target = (reid.load(one, tmp_path) for one in ("market-1501", "dukemtmc-reid"))
+    assert data.train.ids.tolist() == source.train.ids.tolist()
+    assert data.train.cameras.tolist() == source.train.cameras.tolist()
+    assert torch.equal(data.gallery.images, target.gallery.images)
+    assert torch.equal(data.query.ids, target.query.ids)
+    assert int(data.train.images[:, 0].min()) > 190
+    assert data.real
+
+
+def test_a_translation_that_does_not_fit_is_told(translated, tmp_path):
+    first, second, *_ = sorted(translated.iterdir())
+    first.rename(translated / "0009_c1s1_000451_03.jpg")
+    state, text = datasets.status(RESTYLED, tmp_path)
+    assert state == "damaged"
+    assert f"1 of the source's images have none, as {first.stem}; 1 are of no training image of market-1501" in text
+    (translated / "0009_c1s1_000451_03.jpg").rename(first)
+    image(translated / f"{second.stem}_again.jpg", 3)
+    assert "1 are there twice" in datasets.status(RESTYLED, tmp_path)[1]
+    with pytest.raises(Missing, match="1 are there twice"):
+        reid.load(RESTYLED, tmp_path)
+
+
+def test_a_translation_that_is_not_there_says_what_it_expects(translated, tmp_path):
+    for file in translated.iterdir():
+        file.unlink()
+    translated.rmdir()
+    state, text = datasets.status(RESTYLED, tmp_path)
+    assert state == "missing"
+    assert f"Expected: 5 images {translated}/0001_c1s1_001051_00.jpg" in text
+    assert "pedestrians-market-as-duke runs without them" in text
+    assert "\n" not in text
+    assert datasets.status(RESTYLED, tmp_path / "nowhere")[1].startswith(f"{RESTYLED} wants market-1501: ")
+
+
+def test_a_translated_image_that_cannot_be_read_is_named(translated, tmp_path):
+    first = min(translated.iterdir())
+    first.write_bytes(b"no image")
+    with pytest.raises(Missing, match=f"{first.name} cannot be read as an image"):
+        reid.load(RESTYLED, tmp_path)
+
+
+# --- what is counted without opening an image ---
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_counts_are_those_of_what_is_loaded(made, name):
+    root = made(name)
+    data, found = reid.load(name, root), reid_counts.counted(name, root)
+    boxes = (data.train, data.query, data.gallery)
+    assert found["images"] == sum(map(len, boxes))
+    assert found["cameras"] == len({int(c) for each in boxes for c in each.cameras})
+    assert found["training identities"] == data.train.identities
+    assert found["identities"] == data.train.identities + data.query.identities
+    assert reid_counts.counted(name, root / "nowhere") is None
+
+
+def test_a_worlds_counts_are_those_of_what_is_drawn():
+    data = reid.load("pedestrians-tiny")
+    assert reid_counts.counted("pedestrians-tiny") == {
+        "identities": 44, "images": sum(map(len, (data.train, data.query, data.gallery))), "cameras": 3,
+        "training identities": 24, "test identities": 20}  # fmt: skip
+    for name in ("cuhk01", RESTYLED):
+        with pytest.raises(BadRequest, match=f"{name} is not counted; accepted: market-1501"):
+            reid_counts.counted(name)

@@ -15,6 +15,7 @@ from alnb.executor import drive
 from alnb.methods import self_critical_attention as scal
 from alnb.runs import Run
 from alnb.store import Store
+from alnb.tasks import attended, identities
 
 DATA = "pedestrians-tiny"
 TINY = {"network": "reid_small", "weights": "random", "height": 32, "width": 16, "identities": 4, "images": 2, "crop": 2,
@@ -27,6 +28,10 @@ def run(arm="spatial_critic", seed=0, **settings):
 
 def players(arm="spatial_critic", **settings):
     return scal.players(run(arm, **settings), 6, "cpu")[0]
+
+
+def retrieval_of(network, data):
+    return identities.retrieved(network, data, mean=data.mean, std=data.std, device="cpu", flip=True)
 
 
 def batch(n=8, seed=0):
@@ -216,38 +221,11 @@ def test_the_gradient_norms_are_those_of_backward_and_leave_no_trace():
     assert "J_cri" not in scal.gradients(players("channel"), x, y, run().options, scal.ARMS["channel"])[0]
 
 
-def test_shares_inside_a_mask_by_hand():
-    maps = torch.tensor([[[1.0, 3.0], [0.0, 4.0]]])
-    mask = torch.zeros(1, 4, 4)
-    mask[0, :2, 2:] = 1  # the upper right quarter
-    mask[0, 2:, :2] = 1  # the lower left one
-    assert scal.share_inside(maps, mask).tolist() == pytest.approx([3 / 8])
-    mask[0, :2, 2] = 0  # half of it
-    assert scal.share_inside(maps, mask).tolist() == pytest.approx([1.5 / 8])
-
-
-def test_how_much_of_an_attention_is_the_images_own():
-    same = torch.rand(1, 1, 4, 2).expand(5, 1, 4, 2)
-    assert scal.own_share(same) == pytest.approx(0)
-    of_images = torch.rand(5, 1, 1, 1).expand(5, 1, 4, 2)
-    assert scal.own_share(of_images) == pytest.approx(1)
-    assert scal.own_share(torch.tensor([[[[0.0, 2.0]]], [[[2.0, 4.0]]]])) == pytest.approx(0.5)  # 1 of 2, by hand
-    assert math.isnan(scal.own_share(torch.ones(3, 2, 1, 1)))
-
-
-def test_spearman_is_scipys_and_says_when_nothing_varies():
-    from scipy.stats import spearmanr
-
-    a, b = torch.randn(30), torch.randint(4, (30,)).float()
-    assert scal.spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
-    assert math.isnan(scal.spearman(a, torch.ones(30)))
-
-
 def test_example_pairs_are_one_person_in_two_cameras():
     data = reid.load(DATA, size=(32, 16))
-    pairs = scal.example_pairs(data)
+    pairs = attended.example_pairs(data)
     assert len(pairs) == 3
-    assert pairs == scal.example_pairs(data)
+    assert pairs == attended.example_pairs(data)
     for query, gallery in pairs:
         assert data.query.ids[query] == data.gallery.ids[gallery]
         assert data.query.cameras[query] != data.gallery.cameras[gallery]
@@ -289,7 +267,7 @@ def test_flip_is_the_same_training_tested_with_mirror_images(done):
     network = scal.untrained(runs[0], 24)[0]
     network.load_state_dict(weights)
     data = reid.load(DATA, size=(32, 16))
-    assert scal.evaluated(runs[1], network, data, "cpu")["mAP"] == flipped["mAP"]
+    assert retrieval_of(network, data)["mAP"] == flipped["mAP"]
     assert "network" not in store.final(runs[2]).blobs  # nobody starts from it
 
 
@@ -300,7 +278,7 @@ def test_retrieval_is_by_the_cosine_and_by_nothing_else(monkeypatch):
 
     data, arm = reid.load(DATA, size=(32, 16)), "label_smoothing"
     network = scal.untrained(run(arm), 24)[0].eval()
-    found = scal.evaluated(run(arm), network, data, "cpu")
+    found = retrieval_of(network, data)
 
     embed = network.embed
     mean, std = (torch.tensor(one).view(3, 1, 1) for one in (data.mean, data.std))
@@ -327,10 +305,59 @@ def test_retrieval_is_by_the_cosine_and_by_nothing_else(monkeypatch):
         return embed(x) * (1 + 50 * x.square().mean((1, 2, 3))[:, None])
 
     monkeypatch.setattr(network, "embed", longer)
-    again = scal.evaluated(run(arm), network, data, "cpu")
+    again = retrieval_of(network, data)
     assert {m.name: again[m.name] for m in scal.METRICS} == pytest.approx(
         {m.name: found[m.name] for m in scal.METRICS}, abs=0.02
     )
+
+
+SOURCE = "pedestrians-tiny-source"
+
+
+def test_a_cross_domain_run_is_a_training_tested_on_other_people(tmp_path):
+    """Trained on the source alone, its images' statistics and its people included; restyled, on other images."""
+    race = {"dataset": DATA, "source": SOURCE, "arms": ["label_smoothing", "channel_critic(restyled=True)"]}
+    runs = scal.grid({}, to_duke=race, **TINY | {"epochs": 1})
+    trained = [one.needs["trained"] for one in runs]
+    assert [one.dataset for one in trained] == [SOURCE, "pedestrians-tiny-source-as-tiny"]
+    (alone,) = scal.grid({"dataset": SOURCE, "arms": ["label_smoothing"]}, **TINY | {"epochs": 1})
+    assert alone == trained[0]  # Table 3's training serves Table 6
+    assert all(one.steps == 1 for one in runs)
+    store = Store(tmp_path)
+    assert not drive(runs, store, workers=1).failed
+    rows = store.frame(runs)
+    rows = rows[rows["kind"] == "test"].set_index("method")
+    assert rows["labelled"].tolist() == [135, 135]
+    assert rows["source"].tolist() == [one.dataset for one in trained]
+    source, target = (reid.load(name, size=(32, 16)) for name in (SOURCE, DATA))
+    network = scal.untrained(trained[0], source.train.identities)[0]
+    network.load_state_dict(store.final(trained[0]).blobs["network"])
+    look = dict(device="cpu", flip=True)
+    found = identities.retrieved(network, target, mean=source.mean, std=source.std, **look)
+    assert found["mAP"] == rows.loc["label_smoothing", "mAP"]
+    assert found["mAP"] != identities.retrieved(network, target, mean=target.mean, std=target.std, **look)["mAP"]
+
+
+def test_weights_that_were_not_kept_are_told():
+    (one,) = scal.grid({}, to_duke={"dataset": DATA, "source": SOURCE, "arms": ["label_smoothing"]}, **TINY)
+    with pytest.raises(BadRequest, match=r"label_smoothing seed 0 .* was done before its weights were kept"):
+        scal.tested(one, {}, None, {})
+
+
+@pytest.mark.parametrize(("race", "said"), [
+    ({"arms": ["spatial"]}, "no arm 'spatial' across domains; accepted: label_smoothing, spatial_critic, channel_critic"),
+    ({"arms": ["flip"]}, "no arm 'flip' across domains"),
+    ({"source": DATA, "arms": ["label_smoothing"]}, "is the race's own dataset"),
+    ({"source": "digits", "arms": ["label_smoothing"]}, "digits is a dataset of classification"),
+    ({"source": "cuhk01", "arms": ["channel_critic(restyled=True)"]}, "nothing gives cuhk01 the style of pedestrians-tiny"),
+    ({"source": "", "arms": ["channel_critic(restyled=True)"]}, "restyled = True does nothing there: the race names no source"),
+    ({"arms": ["channel_critic(restyled=1)"]}, "restyled = 1 .*expected bool"),
+    ({"arms": ["label_smoothing(source='pedestrians-duke')"]}, "source is no option of an arm"),
+    ({"arms": ["label_smoothing"], "identities": 17}, "pedestrians-tiny-source has 16 people"),
+])  # fmt: skip
+def test_what_cannot_be_across_domains_is_refused(race, said):
+    with pytest.raises(BadRequest, match=f"to_duke: .*{said}"):
+        scal.grid({}, to_duke={"dataset": DATA, "source": SOURCE} | race, **TINY)
 
 
 @pytest.mark.parametrize("arm", ["label_smoothing", "channel_permuted"])
@@ -436,7 +463,7 @@ def test_what_vanishes_is_told_in_decades():
     rows = [
         about | {"site": site, "epoch": e, "J_cls": norm} for site, two in norms.items() for e, norm in enumerate(two)
     ]
-    (decades,) = scal.vanishing(pandas.DataFrame(rows))
+    (decades,) = audits.vanishing(pandas.DataFrame(rows))
     assert decades == pytest.approx(-2.0)  # -2.5 to -0.5
 
 
@@ -447,7 +474,7 @@ def test_what_V_knows_beyond_the_area_is_a_difference_of_its_two_correlations():
     rho = {("spatial_critic", 0): (0.5, 0.2), ("spatial_critic", 1): (0.1, 0.4), ("spatial_permuted", 0): (0.3, 0.3)}
     rows = [about | {"kind": kind, "method": method, "seed": seed, "rho_person": person + (kind != "critic"), "rho_area": area}
             for (method, seed), (person, area) in rho.items() for kind in ("critic", "critic site")]  # fmt: skip
-    values = scal.beyond_area(pandas.DataFrame(rows))
+    values = audits.beyond_area(pandas.DataFrame(rows))
     assert values.droplevel(["race", "dataset", "world"]).to_dict() == pytest.approx(
         {("spatial_critic", 0): 0.3, ("spatial_critic", 1): -0.3, ("spatial_permuted", 0): 0.0}
     )
@@ -467,7 +494,7 @@ def test_a_profile_runs_every_seed_that_a_claim_plans(profile):
         seeds.setdefault((one.race, one.method if not one.arm else one.arm), set()).add(one.seed)
         real = datasets.info(one.dataset).real
     assert real == (profile == "paper")
-    assert real or all(("market", arm) in seeds for arm in scal.REPEATED)
+    assert real or all(("market", arm) in seeds for arm in audits.REPEATED)
     for claim in claims.read(NOTEBOOK).itertuples():
         planned = claim.planned_seeds if real else claim.planned_world_seeds
         if claim.metric.startswith(("critic.", "attention.")):
@@ -488,7 +515,7 @@ def test_that_V_measures_quality_has_a_rival_and_a_placebo_in_the_ledger():
     table = claims.read(NOTEBOOK)
     said = table[table["quote"].str.contains("quantify the quality")]
     assert (said["metric"] == "critic.beyond_area").all()
-    assert said["metric"].isin(scal.SPECIAL).all()
+    assert said["metric"].isin(audits.SPECIAL).all()
     assert dict(zip(said["method"], said["placebo"])) == {
         "spatial_critic": "spatial_permuted", "channel_critic": "channel_permuted"}  # fmt: skip
 
@@ -521,6 +548,8 @@ def test_the_audit_finds_what_does_not_agree():
         assert [v for check, v in found.items() if part in check] == [pytest.approx(value)], part
     assert len(failing) == len(expected) + 2  # and the cameras of CUHK03, twice
     assert len(table) > 45
+    both = table[table["check"].str.contains("split")]  # 767/700 and 1367/100
+    assert both["computed"].tolist() == [1467, 1467]
     (official,) = table[table["check"] == "Table 1: images, market-1501"].itertuples()  # Zheng et al. 2015
     assert (official.computed, official.agrees) == (32668, True)
     assert "its queries are counted apart" in official.note

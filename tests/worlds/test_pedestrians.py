@@ -12,6 +12,9 @@ from alnb.datasets import reid
 from alnb.errors import BadRequest
 from alnb.worlds import pedestrians
 from alnb.worlds.pedestrians import DISTRACTOR, JUNK, PERSON, PRESETS, SPLITS, render, table
+from alnb.worlds.pedestrians import cameras as views
+from alnb.worlds.pedestrians import figure as figures
+from alnb.worlds.pedestrians import people as looks
 
 MARKET = "pedestrians-market"
 TINY = "pedestrians-tiny"
@@ -42,7 +45,7 @@ def test_nothing_drawn_before_matters():
     first = render(MARKET, [5], [1], [0], seed=3)
     np.random.seed(0)
     render("pedestrians-duke", [9], [3], [1])
-    for cache in (pedestrians._person, pedestrians._camera, pedestrians._street, pedestrians.siblings, table):
+    for cache in (looks.person_of, views.camera_of, views.street_of, pedestrians.siblings, table):
         cache.cache_clear()
     np.testing.assert_array_equal(render(MARKET, [5], [1], [0], seed=3), first)
 
@@ -54,6 +57,24 @@ def test_people_cameras_frames_seeds_and_worlds_differ():
     seen = {hashlib.sha256(image.tobytes()).digest() for image in one + others + worlds}
     assert len(seen) == 7
     assert len({image.tobytes() for image in drawn(MARKET, "train", slice(400))}) == 400
+
+
+DRAWN = {  # mean and deviation of six boxes of the gallery, and how many of their pixels are people
+    "pedestrians-market": (113.956, 42.164, 2125), "pedestrians-market-no-occluders": (117.445, 41.490, 2158),
+    "pedestrians-duke": (117.116, 44.191, 489), "pedestrians-cuhk01": (85.064, 37.978, 3270),
+    "pedestrians-cuhk03-detected": (99.602, 40.379, 3410),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_world_is_drawn_as_it_was(name):
+    """Kept runs saw these images; a processor may round a pixel otherwise, and no more."""
+    rows = np.arange(0, 240, 40)
+    images, masks = (drawn(name, "gallery", rows, masks=masks) for masks in (False, True))
+    mean, spread, people = DRAWN[name]
+    assert images.mean() == pytest.approx(mean, abs=0.01)
+    assert images.std() == pytest.approx(spread, abs=0.01)
+    assert int(masks[:, 0].sum()) == pytest.approx(people, abs=2)
 
 
 # --- who is where ---
@@ -138,7 +159,7 @@ def test_siblings_share_clothes_and_build_and_never_carry_the_same():
     assert (sizes == 1).any()
     assert not set(groups[1 : preset.train + 1, 0]) & set(groups[preset.train + 1 :, 0])
     for group in np.flatnonzero(sizes > 1)[:20]:
-        people = [pedestrians._person(preset, 0, int(i)) for i in np.flatnonzero(groups[:, 0] == group)]
+        people = [looks.person_of(preset, 0, int(i)) for i in np.flatnonzero(groups[:, 0] == group)]
         assert all(np.array_equal(person[key], people[0][key]) for person in people for key in SHARED)
         assert len({person["carried"] for person in people}) == len(people)
         assert len({tuple(person["shoes"]) for person in people}) == len(people)
@@ -147,7 +168,7 @@ def test_siblings_share_clothes_and_build_and_never_carry_the_same():
 def test_without_siblings_no_two_share_their_clothes():
     preset = PRESETS["pedestrians-market-no-siblings"]
     assert np.bincount(pedestrians.siblings(preset)[1:, 0]).max() == 1
-    tops = {tuple(pedestrians._person(preset, 0, i)["top"]) for i in range(1, 100)}
+    tops = {tuple(looks.person_of(preset, 0, i)["top"]) for i in range(1, 100)}
     assert len(tops) == 99
 
 
@@ -186,10 +207,10 @@ def test_what_is_carried_is_part_of_who_is_seen():
 
 def figure(yaw, **changes):
     """One person alone on black, 128 x 64."""
-    person = pedestrians._person(PRESETS[MARKET], 0, 1)
-    plain = {"carried": 0, "hat": 4, "logo": False, "scarf": False, "legs": pedestrians.TROUSERS}
+    person = looks.person_of(PRESETS[MARKET], 0, 1)
+    plain = {"carried": 0, "hat": 4, "logo": False, "scarf": False, "legs": looks.TROUSERS}
     one = np.ones(1, np.float32)
-    return pedestrians._Figure(np.zeros((1, 3, 128, 64), np.float32), [person | plain | changes], 0.85 * one, 0 * one, 0 * one,
+    return figures.Figure(np.zeros((1, 3, 128, 64), np.float32), [person | plain | changes], 0.85 * one, 0 * one, 0 * one,
                                0 * one, yaw * one, 0.4 * one)  # fmt: skip
 
 
@@ -210,7 +231,7 @@ def test_a_logo_is_seen_from_the_front_alone():
 
 
 def test_a_backpack_is_its_straps_from_the_front_and_itself_from_behind():
-    straps, whole = (accessory(yaw, carried=pedestrians.CARRIED.index("backpack")) for yaw in (FRONT, BACK))
+    straps, whole = (accessory(yaw, carried=looks.CARRIED.index("backpack")) for yaw in (FRONT, BACK))
     assert 0 < straps < 0.7 * whole
 
 
