@@ -23,9 +23,8 @@ def least_gains(frame):
     for row in frame[frame["metric"] == "least gain"].itertuples():
         setting = published.settings(row.setting)
         cells = _cells(frame, setting["table"], row.dataset, row.method, setting.get("imbalance"), setting.get("cycle"))
-        said = f"{row.artefact}: least gain, " + ", ".join(
-            filter(None, (row.dataset, row.method, setting.get("imbalance")))
-        )
+        factor = f"IF {setting['imbalance']}" if "imbalance" in setting else ""
+        said = f"{row.artefact}: least gain, " + ", ".join(filter(None, (row.dataset, row.method, factor)))
         yield {"check": said, "printed": row.value, "computed": min(cells), "agrees": min(cells) >= row.value,
                "note": f"least of {len(cells)} gains in {setting['table']}"}  # fmt: skip
 

@@ -145,12 +145,13 @@ def fig_4_4(results, race: str = "few") -> Drawing | None:
     sweep, pseudo = rows[rows["rule"] == "entropy_cb"], rows[rows["rule"] == "entropy_pseudo"]
     panels = {"entropy": "entropy of the batch, nats", "l1_loss": "L1 loss, predicted", "l1_labelled": "L1 score, true"}
     picked = smallest_lambda(sweep.groupby("lam")["l1_loss"].mean().to_dict())
+    colour = {arm: look["color"] for arm, look in figures.looks(["entropy_cb", "entropy", "entropy_pseudo"]).items()}
     fig, axes = figures.subplots(1, 3, figsize=(9.6, 3.2))
     for ax, (column, name) in zip(axes, panels.items()):
         line = sweep.groupby("lam")[column].mean()
-        ax.plot(line.index, line.values, color=PALETTE[2], marker="o", ms=4, label="Entropy-CB")
-        ax.axhline(line.iloc[0], color=PALETTE[0], ls="--", lw=1, label="Entropy")
-        ax.axhline(pseudo[column].mean(), color=PALETTE[4], ls=":", lw=1.2, label="by pseudo-labels")
+        ax.plot(line.index, line.values, color=colour["entropy_cb"], marker="o", ms=4, label="Entropy-CB")
+        ax.axhline(line.iloc[0], color=colour["entropy"], ls="--", lw=1.2, label="Entropy")
+        ax.axhline(pseudo[column].mean(), color=colour["entropy_pseudo"], ls=":", lw=1.5, label="by pseudo-labels")
         ax.axvline(picked, color="0.5", lw=0.8)
         ax.set(xlabel="lambda", ylabel=name)
     axes[0].legend(fontsize=8)

@@ -27,7 +27,7 @@ def cost_4(rows) -> Drawing:
     fig, axes = figures.subplots(1, 2, figsize=(8.4, 3.3))
     at, grown = np.log(rows["pool"]), {}
     for ax, column, name in zip(axes, ("seconds", "memory"), ("CPU seconds, one thread", "MiB above the features")):
-        ax.plot(rows["pool"], rows[column], color=PALETTE[0], marker="o", label="k-center, greedy")
+        ax.plot(rows["pool"], rows[column], **figures.looks(["k_center"])["k_center"], label="k-center, greedy")
         ax.set(xlabel="unlabelled samples", ylabel=name, xscale="log", yscale="log")
         ax.set_xticks(rows["pool"], [f"{n:,}" for n in rows["pool"]])
         ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

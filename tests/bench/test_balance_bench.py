@@ -4,9 +4,13 @@
 
 Peers: scipy's HiGHS on the sparse programme, and through cvxpy whichever of HiGHS, CBC and SCIP is installed, up to CVXPY
 samples times classes (beyond, stating the programme alone takes minutes). Probabilities are made up, or those of a linear head on
-frozen features of CIFAR where these are there. A solver's objective is computed from the samples it gives. `SECONDS` limits each
-peer in wall time, so give it an idle machine, not ours. Asserted of every instance: our bound is below every objective, and ours is
-not above a peer's by more than that peer's own tolerance, or what a peer that was cut short leaves open."""
+frozen features of CIFAR where these are there. A solver's objective is computed from the samples it gives. Asserted of every
+instance: our bound is below every objective, and ours is not above a peer's by more than GAP, that peer's own tolerance, or by what
+a peer that was cut short leaves open. That is not "never worse": within GAP a peer may be better.
+
+`SECONDS` limits each peer in wall time, so on a busy machine a peer gets fewer CPU seconds and its answer says little. The whole
+bench has not been run on an idle machine yet: no ratio of it is quoted anywhere until it has.
+"""
 
 import os
 import time
@@ -104,7 +108,7 @@ def seconds_of(call):
 
 @pytest.mark.bench
 @pytest.mark.parametrize(("kind", "n", "c", "lam"), CASES)
-def test_ours_is_never_worse_than_open_solvers_and_knows_how_good_it_is(kind, n, c, lam):
+def test_ours_is_within_the_tolerance_of_open_solvers_and_knows_how_good_it_is(kind, n, c, lam):
     u, p = programme(kind, n, c)
     budget, n = len(u) // 18, len(u)
     omega = np.full(c, budget / c)

@@ -4,7 +4,7 @@ import pandas
 import pytest
 from matplotlib.pyplot import close
 
-from alnb import published
+from alnb import figures, published
 from alnb.drawn import class_balance as drawn
 from alnb.drawn import class_balance_extra as extra
 from alnb.methods.class_balance import l1_score
@@ -66,7 +66,11 @@ def test_the_curve_of_balance_is_against_the_labels_after_the_batch():
 
 
 def test_lambda_is_picked_by_the_rule_and_said():
-    assert "The rule picks 2." in drawn.fig_4_4(FRAME).alt
+    one = drawn.fig_4_4(FRAME)
+    assert "The rule picks 2." in one.alt
+    colours = {line.get_label(): line.get_color() for line in one.figure.axes[0].lines}
+    for label, arm in {"Entropy-CB": "entropy_cb", "Entropy": "entropy", "by pseudo-labels": "entropy_pseudo"}.items():
+        assert colours[label] == figures.looks([arm])[arm]["color"]  # as in every other figure
 
 
 def test_the_gains_are_paired_and_stand_beside_the_printed_ones():
