@@ -49,11 +49,6 @@ def rivals(results) -> Drawing | None:
     return standard.race(results, RACE, arms=arms)
 
 
-def areas(results) -> Drawing | None:
-    """The area of each arm less Random's, seed by seed, with 95 % t intervals."""
-    return standard.gains(results, RACE)
-
-
 def ranks(results) -> Drawing | None:
     """How well the module ranks the true losses of the test set, and how well the entropy of the heat maps does: Spearman's
     correlation by cycle, mean over the seeds of `l2r`."""
