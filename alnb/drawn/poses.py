@@ -49,22 +49,20 @@ def rivals(results) -> Drawing | None:
     return standard.race(results, RACE, arms=arms)
 
 
-def areas(results) -> Drawing | None:
-    """The area of each arm less Random's, seed by seed, with 95 % t intervals."""
-    return standard.gains(results, RACE)
-
-
 def ranks(results) -> Drawing | None:
-    """How well the module ranks the true losses of the test set, and how well the entropy of the heat maps does: Spearman's
-    correlation by cycle, mean over the seeds of `l2r`."""
+    """How well each arm's module ranks the true losses of the test set, and how well the entropy of the heat maps does, on
+    L2R-AL's networks (else the first arm's): Spearman's correlation by cycle."""
+    import pandas
+
     rows = standard.of_kind(results, RACE, "ranking")
-    if rows is None or "spearman_entropy" not in rows or not (rows["method"] == "l2r").any():
-        return standard.left_out(RACE, "L2R-AL did not run at this profile")
-    own = rows[rows["method"] == "l2r"]
-    signals = {"spearman": "L2R-AL's module", "spearman_entropy": "entropy of the heat maps"}
-    about = ["labelled", "seed", "dataset", "world", "key"]
-    long = own.melt(about, list(signals), "signal", "correlation").replace({"signal": signals})
-    fig = figures.curves(long, "labelled", "correlation", "signal", label="Spearman's correlation", low=-1, high=1)
-    figures.note(fig, f"With the true losses of the test set; {standard.means(long, 'signal')}")
-    said = figures.describe_curves(long, "labelled", "correlation", "signal", "")
-    return Drawing(fig, long, said, own)
+    if rows is None:
+        return standard.left_out(RACE, "no arm that predicts a loss ran at this profile")
+    known = "l2r" if "l2r" in set(rows["method"]) else rows["method"].iloc[0]
+    own = rows[rows["method"] == known]
+    lines = pandas.concat([rows, own.assign(method=f"entropy ({known})", spearman=own["spearman_entropy"])], ignore_index=True)
+    label = "Spearman's correlation with the true loss"
+    fig, ax = figures.subplots(figsize=(6.4, 4.0))
+    figures.curves(lines, "labelled", "spearman", "method", ax=ax, label=label, low=-1, high=1)
+    figures.note(fig, f"On the test set. {standard.means(lines, 'method')}")
+    said = figures.describe_curves(lines, "labelled", "spearman", "method", unit="", name=label)
+    return Drawing(fig, lines, said, rows)

@@ -249,10 +249,9 @@ def fit(now: Now) -> Fitted:
 def rankings(now: Now, model) -> list[dict]:
     """A row of kind "ranking": Spearman's correlation of the predicted with the true loss on the test set (Fig. 5),
     and of the `budget` candidates of most true loss the share that the module would ask, `overlap`; both also of the
-    signals that need no module (`judged`); over_p_max, over_count: how much more `spearman` is than that of -log p_max, or of the
-    predicted count. Of a module with a
-    sorter, `error`: how far off, as a share of a list, its ranks of real predictions are. True labels are looked at
-    for figures only. Of L2R-AL at cycle 0 also `examples`."""
+    signals that need no module (`judged`); over_p_max, over_count: how much more `spearman` is than that of -log p_max, or
+    of the predicted count. Of a module with a sorter, `error`: how far off, as a share of a list, its ranks of real
+    predictions are. True labels are looked at for figures only. Of L2R-AL at cycle 0 also `examples`."""
     from alnb.learning.sorting import soft_ranks
 
     task, o, row = now.task, now.run.options, {"kind": "ranking", "cycle": now.cycle, "labelled": len(now.labelled)}
@@ -265,8 +264,9 @@ def rankings(now: Now, model) -> list[dict]:
     for end in seen["test"][0]:
         row["spearman" + end] = correlation(seen["test"][0][end], seen["test"][1])
         row["overlap" + end] = top_overlap(seen["pool"][0][end], seen["pool"][1], asked)
-    for free in {"_p_max", "_count"} & set(seen["test"][0]):  # the rival that needs no module
-        row["over" + free] = row["spearman"] - row["spearman" + free]
+    for free in ("_p_max", "_count"):  # the rival that needs no module
+        if free in seen["test"][0]:
+            row["over" + free] = row["spearman"] - row["spearman" + free]
     if MODULES[name].told == "ranks":
         listed = lists(seen["test"][0][""], o.batch).to(task.device)
         row |= {"error": sorter_error(task.sorter, listed), "error_exact": sorter_error(soft_ranks, listed)}

@@ -7,7 +7,7 @@ from matplotlib.pyplot import close
 
 from alnb import published
 from alnb.drawn import learning_to_rank as drawn
-from alnb.drawn import standard
+from alnb.drawn import poses, standard
 from tests.result_frames import results
 
 ABOUT = {"study": "learning_to_rank", "dataset": "digits", "world": True, "race": "few"}
@@ -136,3 +136,17 @@ def test_what_cannot_be_drawn_is_said(draw, capsys):
     nothing = FRAME[(FRAME["method"] == "random") & (draw is not drawn.fig_4)]
     assert draw(nothing) is None
     assert capsys.readouterr().out.strip()
+
+
+def test_poses_ranks_have_the_placebo_and_entropy_on_the_same_networks():
+    about = {"study": "learning_to_rank", "dataset": "figures", "world": True, "race": "poses", "kind": "ranking", "key": "one"}
+    rows = [
+        about | {"method": method, "seed": seed, "cycle": cycle, "labelled": 100 + 50 * cycle, "spearman": first + cycle / 10,
+                 "spearman_entropy": entropy}
+        for method, first, entropy in (("l2r_permuted", 0.0, 0.9), ("l2r", 0.6, -0.4)) for seed in (0, 1) for cycle in (0, 1)
+    ]  # fmt: skip
+    drawing = poses.ranks(pandas.DataFrame(rows))
+    assert "l2r 0.600 to 0.700" in drawing.alt
+    assert "l2r_permuted 0.000 to 0.100" in drawing.alt
+    assert "entropy (l2r) -0.400 to -0.400" in drawing.alt
+    assert poses.ranks(pandas.DataFrame(rows).assign(race="few")) is None
