@@ -207,7 +207,6 @@ class Options:
             if (value := getattr(self, name)) not in known:
                 raise BadRequest(f"sraal: {name} = {value!r}; accepted: {', '.join(known)}")
 
-
     @property
     def codes(self) -> int:
         """Values of a code: the reconstructor's, and the target learner's, if there is one."""
@@ -515,8 +514,7 @@ def grid(
 
     def sraal_arm(of, common, name, options, dataset, seed, settings):
         run = races.method_run(of, dataset, write_arm(name, common | options), seed, settings)
-        label = write_arm(name, {option: value for option, value in options.items() if option != "retrain"})
-        return [dataclasses.replace(run, arm=label if options else "")]
+        return [dataclasses.replace(run, arm=write_arm(name, options) if options else "")]
 
     def of_images(name, options, dataset, seed, settings):
         if name == "sraal":
@@ -532,10 +530,11 @@ def grid(
     own = coerce(scenes.pop("game", {}), dict, "scenes: game")
     if unknown := sorted(set(own) - set(describe("sraal").parameters)):
         raise BadRequest(f"scenes: game has {', '.join(unknown)}; accepted: options of sraal")
-    if not scenes.get("dataset"):
+    if not scenes or scenes.get("dataset") == "":
         return races.grid(STUDY.name, images, shared, of_images)
     runs = races.grid(SCENES, {"scenes": scenes}, {}, of_scenes)
-    drawn = any(race.get("dataset") for race in images.values())
+    given = [races.resolved(name, images) for name in images]
+    drawn = any(race and race.get("dataset") != "" for race in given)
     return (races.grid(STUDY.name, images, shared, of_images) if drawn else []) + runs
 
 
