@@ -87,7 +87,7 @@ def data_2(world, shown: int = 8) -> Drawing | None:
     videos = [world.train[i * len(world.train) // shown] for i in range(min(shown, len(world.train)))]
     fig, data = _frames(world, [(one, one.length // 2, one.name) for one in videos], -(-len(videos) // 2))
     below = f"The middle frame of {len(videos)} of {len(world.train)} training videos."
-    dotted = "class" in data and (data["class"] == LOOKALIKE).any()
+    dotted = "class" in data and LOOKALIKE in set(data["class"])
     figures.note(fig, below + " Dotted: looks like an object and is none; of very small objects no box is drawn." * dotted)
     said = f"{len(videos)} frames of road scenes from {world.name}, with boxes around {counted(data)}."
     return Drawing(fig, data, said, _about(world))
