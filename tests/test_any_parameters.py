@@ -20,7 +20,7 @@ SMALL = {
     "02_class_balance": {"few.dataset": "digits", "few.seeds": 1, "pool": 200, "initial": 20, "budget": 15, "cycles": 2,
                          "epochs": 3, "batch": 32},
     "05_state_relabeling": {"few.dataset": "digits", "few.seeds": 1, "pool": 150, "initial": 20, "budget": 15, "cycles": 1,
-                            "epochs": 3, "batch": 32, "game_steps": 2, "game_width": 2, "start": {}},
+                            "epochs": 3, "batch": 32, "game_steps": 2, "game_width": 2, "start": {}, "scenes": {}},
     "06_temporal_coherence": {"roads.seeds": 1, "videos": 2, "frames": 8, "test_every": 120, "initial": 4, "budget": 3, "cycles": 1,
                               "epochs": 1, "pretraining_frames": 12, "pretraining_epochs": 2, "threshold": 0.05},
     "08_self_critical_attention": {"market.dataset": "pedestrians-tiny", "market.seeds": 1, "to_duke": {}, "height": 32,
@@ -51,6 +51,9 @@ SMALL = {
         ("06_temporal_coherence", {"roads.arms": ["margin_r", "oracle_fn"], "report": "short"}),
         ("06_temporal_coherence", {"roads": {}, "vid": {"dataset": "roads-vid", "arms": ["tc(tracker='template', k=3)"]}}),
         ("05_state_relabeling", {"few": {}, "many": {"dataset": "digits", "seeds": 1, "arms": ["sraal(reading='printed')"]}}),
+        ("05_state_relabeling", {"few": {}, "scenes": {
+            "dataset": "streets", "arms": ["random", "pixel_entropy"], "pool": 16, "initial": 4, "budget": 4, "cycles": 1,
+            "epochs": 1, "batch": 4, "seen_height": 16}}),
         ("08_self_critical_attention", {"market.arms": ["channel_permuted(value='joint')", "flip"]}),
         ("08_self_critical_attention", {"market": {}, "to_market": {
             "dataset": "pedestrians-tiny", "source": "pedestrians-tiny-source",

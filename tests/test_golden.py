@@ -47,7 +47,7 @@ def test_the_golden_runs_give_what_they_gave(study, tmp_path, monkeypatch):
     assert set(verdicts.values()) <= {"equal", "within a point"}
     if set(verdicts.values()) == {"equal"}:
         records.export(asked, store, tmp_path)
-        assert selections.of_study(tmp_path, study) == records.selections(GOLDEN, study)
+        assert selections.of_study(tmp_path, study) == selections.of_study(GOLDEN, study)
 
 
 def test_a_golden_row_that_is_another_is_seen(tmp_path):

@@ -7,6 +7,7 @@ from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
 
 NO_VIDEOS = "its videos are not here"
+LOOKALIKE = "no object"  # what looks like one: a reflection, there for one frame, or a thing that stands there
 
 
 def picture(ax, rgb, title: str) -> None:
@@ -50,7 +51,8 @@ def _grid(count: int, wide: int, width: float, height: float):
 
 
 def _frames(world, chosen, wide: int, size=(2.35, 1.9)):
-    """(figure, rows): the frames (video, time, title) of `chosen` with a box around each object, in the colour of its class."""
+    """(figure, rows): the frames (video, time, title) of `chosen` with a box around each object, in the colour of its class, and,
+    where a world tells them, a dotted one around what looks like an object and is none (class LOOKALIKE)."""
     import pandas
 
     fig, axes = _grid(len(chosen), wide, *size)
@@ -61,14 +63,21 @@ def _frames(world, chosen, wide: int, size=(2.35, 1.9)):
         for place, kind in zip(frame.boxes, frame.classes):
             box(ax, place, PALETTE[1 + int(kind)])
             rows.append({"video": video.name, "time": t, "class": world.class_names[int(kind)]})
-    legend(fig, {name: (PALETTE[1 + i], "-") for i, name in enumerate(world.class_names)})
+        for place in video.decoys(t)[0] if hasattr(video, "decoys") else ():
+            box(ax, place, "white", ls=":", lw=1.2)
+            rows.append({"video": video.name, "time": t, "class": LOOKALIKE})
+    keys = {name: (PALETTE[1 + i], "-") for i, name in enumerate(world.class_names)}
+    if any(row["class"] == LOOKALIKE for row in rows):
+        keys[LOOKALIKE] = ("0.6", ":")
+    legend(fig, keys)
     return fig, pandas.DataFrame(rows or [{"video": video.name, "time": t} for video, t, _ in chosen])
 
 
 def counted(rows) -> str:
-    """ "3 car, 1 pedestrian", or nothing."""
+    """ "3 car, 1 pedestrian", or nothing; then "2 that only look like one, dotted"."""
     kinds = rows["class"].value_counts() if "class" in rows else {}
-    return ", ".join(f"{n} {kind}" for kind, n in kinds.items()) or "nothing"
+    told = ", ".join(f"{n} {kind}" for kind, n in kinds.items() if kind != LOOKALIKE) or "nothing"
+    return told + (f", {kinds[LOOKALIKE]} that only look like an object, dotted" if LOOKALIKE in kinds else "")
 
 
 def data_2(world, shown: int = 8) -> Drawing | None:
@@ -77,7 +86,9 @@ def data_2(world, shown: int = 8) -> Drawing | None:
         return standard.left_out("roads", NO_VIDEOS)
     videos = [world.train[i * len(world.train) // shown] for i in range(min(shown, len(world.train)))]
     fig, data = _frames(world, [(one, one.length // 2, one.name) for one in videos], -(-len(videos) // 2))
-    figures.note(fig, f"The middle frame of {len(videos)} of {len(world.train)} training videos.")
+    below = f"The middle frame of {len(videos)} of {len(world.train)} training videos."
+    dotted = "class" in data and LOOKALIKE in set(data["class"])
+    figures.note(fig, below + " Dotted: looks like an object and is none; of very small objects no box is drawn." * dotted)
     said = f"{len(videos)} frames of road scenes from {world.name}, with boxes around {counted(data)}."
     return Drawing(fig, data, said, _about(world))
 

@@ -3,7 +3,8 @@
 VAAL asks next what a discriminator takes for unlabelled, and to it all unlabelled images are alike. SRAAL tells it more: the
 state of an unlabelled image is not 1 but how uncertain the target model is about it, eq. (3), and the codes that are judged
 know the labels as well as the pixels, since a target learner shares the encoder, eq. (2). The parts of the auto-encoder are
-in alnb/learning/vae.py. Equations are the paper's; where it cannot be followed to the letter, `sraal` says what is done.
+in alnb/learning/vae.py, the options and networks of the game in alnb/learning/relabeling.py. Equations are the paper's; where it
+cannot be followed to the letter, `sraal` says what is done.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from alnb.acquisition import describe, parse_arm, score, select, write_arm
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.datasets.stills import IGNORED
 from alnb.errors import BadRequest
+from alnb.learning.relabeling import SMALLEST, Options, Played, by_appearance, networks
 from alnb.runs import Run, State, Step, Study, coerce, study, torch_stream
 from alnb.tasks import classification
 from alnb.tasks.classes import Classes
@@ -73,9 +75,6 @@ def deviation(V):
     return 1 - V.std(1, correction=0) / (math.sqrt(C - 1) / C)
 
 
-INDICATORS = ("ours", "entropy", "deviation", "none", "permuted")
-
-
 def relabelled(V, kind: str, rng, unbiased: bool = False):
     """(U,) fp32 the new state of the unlabelled, from V (U, C). "none": the plain 1; "permuted": the placebo, the indicators
     of others, dealt by a generator of its own from the seed of `rng`, so that a game with it draws what one without draws."""
@@ -104,7 +103,6 @@ def by_pixel_indicator(view):
 
 # --- losses -------------------------------------------------------------------------------------------------------------
 
-READINGS = ("soft", "squared", "printed")
 FLOOR = 1e-3  # of the difference in the printed (5)
 
 
@@ -165,53 +163,6 @@ def target_loss(logits, y, mu, logvar, annotation: float = 5.0):
 
 
 # --- the game -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Options:
-    """Of `sraal`, which says what they are."""
-
-    indicator: str
-    target_learner: bool
-    reading: str
-    steps: int
-    batch: int
-    width: int
-    latent: int
-    semantic: int
-    lr: float
-    decay: float
-    lambda1: float
-    lambda2: float
-    lambda3: float
-    annotation: float
-    beta: float
-    flip: bool
-    code: bool
-    label_bug: bool
-
-    def __post_init__(self):
-        whole = {"steps": 1, "batch": 2, "width": 1, "latent": 1, "semantic": 1}
-        for name, least in whole.items():
-            if not isinstance(value := getattr(self, name), int) or isinstance(value, bool) or value < least:
-                raise BadRequest(f"sraal: {name} = {value!r}; accepted: a whole number from {least}")
-        for name in ("lr", "decay", "lambda1", "lambda2", "lambda3", "annotation", "beta"):
-            value, above = getattr(self, name), name in ("lr", "decay")
-            number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-            if not number or value < 0 or (above and value == 0):
-                raise BadRequest(f"sraal: {name} = {value!r}; accepted: a number {'above' if above else 'from'} 0")
-        for name in ("target_learner", "flip", "code", "label_bug"):
-            if not isinstance(value := getattr(self, name), bool):
-                raise BadRequest(f"sraal: {name} = {value!r}; accepted: True or False")
-        for name, known in (("indicator", INDICATORS), ("reading", READINGS)):
-            if (value := getattr(self, name)) not in known:
-                raise BadRequest(f"sraal: {name} = {value!r}; accepted: {', '.join(known)}")
-
-
-    @property
-    def codes(self) -> int:
-        """Values of a code: the reconstructor's, and the target learner's, if there is one."""
-        return self.latent + (self.semantic if self.target_learner else 0)
 
 
 @select(
@@ -282,17 +233,6 @@ def check_sraal(**options):
     Options(**options)
 
 
-@dataclass(frozen=True)
-class Played:
-    """What a game leaves: sure (U,) fp32, logit of "labelled" of each candidate; state (U,), what D was told; the networks,
-    "encoder", "decoder", "learner", "critic"; classes (C,), the learner's outputs by the names of the classes."""
-
-    sure: Any
-    state: Any
-    networks: Any
-    classes: Any
-
-
 def play(candidates, V, labelled, y, rng, o: Options, part=None) -> Played | dict:
     """Generator against discriminator, in turn: candidates (U, 3, H, W) uint8 with V (U, C), labelled (L, 3, H, W) uint8 with
     classes y (L,), or maps of them (L, H, W), all on one device; all chance is drawn from `rng`, a CPU generator. Of a `part`
@@ -312,7 +252,7 @@ def play(candidates, V, labelled, y, rng, o: Options, part=None) -> Played | dic
         raise BadRequest("sraal: nothing is labelled; accepted: at least one labelled image to compare with")
     state = relabelled(V, o.indicator, rng, unbiased=o.code)
     maps = y.ndim > 1
-    named, y = (torch.arange(V.shape[1]), y) if maps else _by_appearance(y, V.shape[1])
+    named, y = (torch.arange(V.shape[1]), y) if maps else by_appearance(y, V.shape[1])
     parts = networks(tuple(candidates.shape[1:]), V.shape[1], o, rng, maps)
     parts.to(candidates.device, memory_format=torch.channels_last)
     keep_freed_memory()
@@ -348,9 +288,6 @@ def play(candidates, V, labelled, y, rng, o: Options, part=None) -> Played | dic
     return Played(logit if o.reading == "printed" else -logit, state, parts.eval(), named)
 
 
-SMALLEST = 8  # px, the shorter side of an image
-
-
 def generator_loss(parts, x, y, rng, o: Options):
     """L_G, eq. (7), of x = [labelled, unlabelled] pixels (B, 3, H, W) and the classes y (B,) of the first: lambda1 L_UIR +
     lambda2 L_STL + lambda3 L_adv, the first two turned (`reconstruction_loss`). z is drawn by `rng`, D sees mu."""
@@ -371,45 +308,6 @@ def generator_loss(parts, x, y, rng, o: Options):
     if o.code and o.target_learner:  # there the unlabelled, too, are held to the prior in the learner's half
         loss = loss + o.lambda2 * kl(*(value[:, o.latent :] for value in codes[1])).mean()
     return loss
-
-
-def networks(shape, classes: int, o: Options, rng, maps: bool = False):
-    """Encoder, images of `shape` (channels, H, W) -> (B, 2 (latent + semantic): mu, logvar), decoder from the first `latent`,
-    learner from the other `semantic` to (B, classes) logits, critic D from all, (B, 1) logits. One draw from `rng`. `maps`: the
-    learner is a decoder, too, to logits at every pixel ("a segmentation model for semantic segmentation", 3.2).
-
-    The two FC modules of the encoder are one layer: the rows of its matrix do not know each other. At width 128 the learner
-    is the code's 100-1024-256-C, the critic its 512-512-512-512-1.
-    """
-    from torch import nn
-
-    from alnb.learning.networks import drawn_from
-    from alnb.learning.vae import autoencoder, he, perceptron
-
-    whole = o.codes
-    with drawn_from(rng):
-        parts = autoencoder(shape, o.width, o.latent)
-        parts["encoder"][-1] = nn.Linear(parts["encoder"][-1].in_features, 2 * whole)
-        parts["critic"] = perceptron(whole, *[4 * o.width] * 4, 1)
-        if o.target_learner and maps:
-            parts["learner"] = autoencoder((classes, *shape[1:]), o.width, o.semantic)["decoder"]
-        elif o.target_learner:
-            parts["learner"] = perceptron(o.semantic, 8 * o.width, 2 * o.width, classes)
-            he(parts["learner"][:-1])
-        he([*parts["encoder"][:-1], *parts["critic"]])
-    return parts
-
-
-def _by_appearance(y, classes: int):
-    """(C,) the learner's output for each class, in the order in which labels first name them, so that nothing hangs on what
-    classes are called; and y (L,) so renamed."""
-    import torch
-
-    seen = dict.fromkeys(y.tolist())
-    order = [*seen, *(c for c in range(classes) if c not in seen)]
-    named = torch.empty(classes, dtype=torch.int64, device=y.device)
-    named[torch.tensor(order, device=y.device)] = torch.arange(classes, device=y.device)
-    return named, named[y]
 
 
 # --- what the figures look at, after the choice -------------------------------------------------------------------------
@@ -515,8 +413,7 @@ def grid(
 
     def sraal_arm(of, common, name, options, dataset, seed, settings):
         run = races.method_run(of, dataset, write_arm(name, common | options), seed, settings)
-        label = write_arm(name, {option: value for option, value in options.items() if option != "retrain"})
-        return [dataclasses.replace(run, arm=label if options else "")]
+        return [dataclasses.replace(run, arm=write_arm(name, options) if options else "")]
 
     def of_images(name, options, dataset, seed, settings):
         if name == "sraal":
@@ -532,10 +429,11 @@ def grid(
     own = coerce(scenes.pop("game", {}), dict, "scenes: game")
     if unknown := sorted(set(own) - set(describe("sraal").parameters)):
         raise BadRequest(f"scenes: game has {', '.join(unknown)}; accepted: options of sraal")
-    if not scenes.get("dataset"):
+    if not scenes or scenes.get("dataset") == "":
         return races.grid(STUDY.name, images, shared, of_images)
     runs = races.grid(SCENES, {"scenes": scenes}, {}, of_scenes)
-    drawn = any(race.get("dataset") for race in images.values())
+    given = [races.resolved(name, images) for name in images]
+    drawn = any(race and race.get("dataset") != "" for race in given)
     return (races.grid(STUDY.name, images, shared, of_images) if drawn else []) + runs
 
 

@@ -28,7 +28,7 @@ def told(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
     errors = ch2.estimate(footage, rules, given["tracker"])
     mixed, place = footage.shuffled(torch_stream(now.run.seed, "shuffled frames", now.cycle))
     links = errors.graph.edges[(errors.graph.edges < len(footage.boxes)).all(1)]
-    for order, one in (("in time", errors), ("shuffled", in_order(ch2.estimate(mixed, rules), place))):
+    for order, one in (("in time", errors), ("shuffled", in_order(ch2.estimate(mixed, rules, given["tracker"]), place))):
         called = (one.labels == ch2.FP) | (one.labels == ch2.FN)
         for row in against_truth(footage, truth, one.graph, called, links, apart=whole):
             own = one is errors and row["sort"] == "all"  # what nothing is said of is no better than chance

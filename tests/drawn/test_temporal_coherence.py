@@ -126,7 +126,9 @@ def test_the_race_of_the_two_randoms_and_the_costs(capsys):
 def test_the_data_are_counted():
     one = road_scenes.data_2(WORLD, 4)
     middle = [video.frame(video.length // 2) for video in WORLD.train[:: len(WORLD.train) // 4]]
-    assert len(one.data) == sum(len(frame.boxes) for frame in middle)
+    objects = one.data["class"] != road_scenes.LOOKALIKE
+    assert objects.sum() == sum(len(frame.boxes) for frame in middle)
+    assert (~objects).sum() == sum(len(video.decoys(video.length // 2)[0]) for video in WORLD.train[:: len(WORLD.train) // 4])
     assert one.rows["world"].all()
     assert road_scenes.data_2(None) is None
 

@@ -442,6 +442,7 @@ def test_it_refuses_nothing_labelled_small_images_and_divergence():
 # --- the study ----------------------------------------------------------------------------------------------------------
 
 FEW = {"dataset": "digits", "seeds": 1, "arms": ["sraal", "sraal(indicator='none')", "random"]}
+SCENES = {"dataset": "streets", "arms": ["random"], "pool": 20, "initial": 4, "budget": 4, "cycles": 1, "epochs": 1}
 
 
 def test_the_options_of_the_game_are_in_the_key_and_not_in_the_name():
@@ -491,12 +492,21 @@ def test_ll4al_comes_with_its_fair_pair_and_its_recipe_is_no_part_of_its_name():
         ({"few": FEW | {"arms": ["vaal(steps=-1)"]}}, "few: vaal: steps = -1; accepted: a whole number from 1"),
         ({"few": FEW | {"arms": ["latent_k_center(first=0)"]}}, "few: latent_k_center: first = 0; accepted"),
         ({"game_stepz": 1}, "game_stepz"),
+        ({"scenes": {"datset": "streets", "arms": ["random"]}}, "scenes: no dataset, in datset, arms"),
+        ({"scenes": {"like": "few"}}, "scenes: like 'few'"),
+        ({"few": {"seeds": 2}, "scenes": SCENES}, "few: no dataset, in seeds"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_runs(changed, says):
     with pytest.raises(BadRequest, match=says) as refusal:
         m.grid(**{"few": FEW} | TINY | changed)
     assert "\n" not in str(refusal.value)
+
+
+def test_segmentation_runs_alone_and_images_alone():
+    start = {"like": "few", "initial_labels": "latent_k_center", "arms": ["sraal"]}
+    assert {run.race for run in m.grid({}, start=start, scenes=SCENES, **TINY)} == {"scenes"}
+    assert {run.race for run in m.grid(FEW, start=start, scenes=SCENES | {"dataset": ""}, **TINY)} == {"few", "start"}
 
 
 def test_the_rows_of_a_run_say_what_was_asked_and_the_start_is_algorithm_1(tmp_path):
