@@ -199,10 +199,11 @@ class Notebook:
             print("drawing only: what is missing is left out")
             return
         for name, text in now.lacking.items():
-            lost = [run for run in now.missing if run.dataset == name]
-            seeds, all_seeds = ({r.seed for r in some if r.dataset == name} for some in (lost, runs))
+            of = {run for run in runs if name in {one.dataset for one in with_needs([run])}}
+            lost = {run for run in of & set(now.missing) if plans.lacks(run, [name], self.store)}
+            here, seeds = ({run.seed for run in some} for some in (of - lost, of))
             print(
-                f"not computed, {len(lost)} runs on {name} ({len(all_seeds - seeds)} of {len(all_seeds)} seeds are here): {text}"
+                f"not computed, {len(lost)} runs that need {name} ({len(seeds & here)} of {len(seeds)} seeds are here): {text}"
             )
 
     def _drive(self, runnable, workers, oracle):

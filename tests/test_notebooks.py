@@ -224,3 +224,17 @@ def test_in_a_cell_a_users_error_and_an_interrupt_are_one_line():
         except type(error):
             shell.showtraceback()
         assert shown == [line]
+
+
+def test_runs_that_only_need_what_is_not_here_are_counted_too(capsys):
+    """Trained on what is missing, tested on what is here: the runs are lost all the same, those of other data are not."""
+    from alnb.methods import self_critical_attention as scal
+
+    nb = notebooks.Notebook(plans.plan("08_self_critical_attention", "smoke"))
+    here = {"dataset": "pedestrians-tiny", "seeds": 3, "arms": ["label_smoothing"]}
+    across = here | {"dataset": "pedestrians-tiny-source", "source": "market-1501", "seeds": 2}
+    runs = scal.grid(market=here, to_duke=across)
+    now = plans.Standing([], [], [], runs, 0.0, {"market-1501": "no folder"})
+    nb._announce(runs, now, [], 1)
+    said = capsys.readouterr().out
+    assert "not computed, 2 runs that need market-1501 (0 of 2 seeds are here): no folder" in said

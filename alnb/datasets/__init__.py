@@ -77,7 +77,7 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
         total += part.sum(axis=(0, 2, 3), dtype=np.int64)
         squares += np.square(part, dtype=np.uint16).sum(axis=(0, 2, 3), dtype=np.int64)
     mean, square = (each / (255**power * images[:, 0].size) for power, each in ((1, total), (2, squares)))
-    return tuple(mean.tolist()), tuple(np.sqrt(square - mean**2).tolist())
+    return tuple(mean.tolist()), tuple(np.sqrt(np.maximum(square - mean**2, 0)).tolist())  # rounding may leave less than 0
 
 
 # --- what exists --------------------------------------------------------------------------------------------

@@ -116,17 +116,17 @@ def fig_4(results, race: str) -> Drawing | None:
         return standard.left_out(race, f"{AGENT} did not run at this profile")
     means = rows.groupby("cycle")[["mAP", "rank 1"]].mean()
     fig, ax = figures.subplots(figsize=(5.2, 3.4))
-    bars = ax.bar(means.index, means["mAP"], width=0.5, color="#a9d18e", label="mAP")
+    several, spread = rows["seed"].nunique() > 1, rows.groupby("cycle")[["mAP", "rank 1"]].std()
+    bars = ax.bar(means.index, means["mAP"], width=0.5, color="#a9d18e", label="mAP", yerr=spread["mAP"] if several else None,
+                  error_kw={"ecolor": "#548235", "capsize": 2, "lw": 0.9})  # fmt: skip
     ax.bar_label(bars, fmt="%.1f", fontsize=8, weight="bold")
     ax.plot(means.index, means["rank 1"], color="0.45", marker="o", label="rank 1")
     for cycle, value in means["rank 1"].items():
         ax.annotate(
             f"{value:.1f}", (cycle, value), (6, 5), textcoords="offset points", ha="center", fontsize=8, color="0.35"
         )
-    several, spread = rows["seed"].nunique() > 1, rows.groupby("cycle")[["mAP", "rank 1"]].std()
     if several:
-        for name, colour in (("mAP", "#548235"), ("rank 1", "0.45")):
-            ax.errorbar(means.index, means[name], yerr=spread[name], fmt="none", ecolor=colour, capsize=2, lw=0.9)
+        ax.errorbar(means.index, means["rank 1"], yerr=spread["rank 1"], fmt="none", ecolor="0.45", capsize=2, lw=0.9)
     top = 1.25 * float((means + spread.fillna(0)).to_numpy().max())  # room for the numbers and the legend
     ax.set(xlabel="iteration", ylabel="%", xticks=means.index, ylim=(0, top or 1))
     ax.legend(fontsize=8, loc="upper left")

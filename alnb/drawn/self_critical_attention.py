@@ -244,7 +244,7 @@ def critic(results, race: str = "market") -> Drawing | None:
             if gap.n:
                 axes[1].errorbar(gap.mean, y, xerr=reach, capsize=2, ms=5, ls="none", **style)
     axes[0].set(xlabel="attention on the person, %", ylabel="V, mean of the sites")
-    axes[0].legend(fontsize=8)
+    axes[0].legend(fontsize=8, markerscale=2)
     table = pandas.DataFrame(found)
     wide = max(1.0, 1.05 * table["rho"].abs().max())  # a difference of two correlations may reach 2
     axes[1].axvline(0, color=PALETTE[0], lw=1)

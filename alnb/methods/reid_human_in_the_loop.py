@@ -413,7 +413,8 @@ def picks(run: Run, look: Look, strategy, chosen: Sequence[int], number: int) ->
     o, size = run.options, look.task.size
     due = round(o.images * size * (number + 1) / o.blocks) - len(chosen)
     order = numpy_stream(run.seed, "queries").permutation(size)
-    left = [box for box in order.tolist() if box not in set(chosen)]
+    known = set(chosen)
+    left = [box for box in order.tolist() if box not in known]
     if not strategy.needs:
         return left[:due]
     worth = []

@@ -128,3 +128,20 @@ def test_a_loaded_dataset_is_what_its_description_says(name):
     np.testing.assert_allclose(data.mean, pixels.mean(axis=(0, 2, 3)), atol=1e-6)
     np.testing.assert_allclose(data.std, pixels.std(axis=(0, 2, 3)), atol=1e-6)
     assert all(len(column) == len(data.train_images) for column in data.details.values())
+
+
+@pytest.mark.parametrize("value", [0, 13, 85, 255])
+def test_images_that_do_not_vary_have_no_deviation_and_no_warning(value, recwarn):
+    """The mean of squares less the square of the mean may come out below 0 by rounding."""
+    mean, deviation = datasets.channel_statistics(np.full((7, 3, 5, 3), value, np.uint8))
+    np.testing.assert_allclose(mean, value / 255)
+    assert np.isfinite(deviation).all()
+    np.testing.assert_allclose(deviation, 0, atol=1e-6)
+    assert not recwarn.list
+
+
+def test_channel_statistics_are_numpys():
+    images = np.random.default_rng(0).integers(0, 256, (2300, 3, 4, 5), np.uint8)
+    mean, deviation = datasets.channel_statistics(images)
+    np.testing.assert_allclose(mean, (images / 255).mean((0, 2, 3)))
+    np.testing.assert_allclose(deviation, (images / 255).std((0, 2, 3)))
