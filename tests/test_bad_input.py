@@ -22,7 +22,7 @@ RUN = r"""
 01 -p pool -1 | 01 -p initial 0 | 01 -p initial -5 | 01 -p budget 0 | 01 -p cycles -1 | 01 -p batch 0 | 01 -p smallest_batch -1
 01 -p network resnet | 01 -p initial_pool sometimes | 01 -p nothing 1 | 01 --profile nothing | 01 --profile ""
 02 -p few.imbalance 0 | 02 -p few.imbalance -1 | 02 -p few.imbalance nan | 02 -p few.imbalance 2 | 02 -p tail_classes middle
-03 -p few.budgets [] | 03 -p few.budgets [0] | 03 -p few.budgets [200] | 03 -p few.budgets [nan] | 03 -p pretraining.epochs 0
+03 -p few.budgets [] | 03 -p few.budgets [0] | 03 -p few.budgets [200] | 03 -p few.budgets [nan] | 03 -p pretraining.epochs -1
 05 -p game_steps 0 | 05 -p game_lr nan | 05 -p few.arms [sraal(steps=0)] | 05 -p few.arms [sraal(indicator=x)]
 06 -p epochs 0 | 07 -p few.pairs 0 | 08 -p epochs 0 | 08 -p lr nan | 00 -p watched.arms [forgetting,forgetting]
 99 | 1x | "" | ../01 | 01 --workers 0 | 01 --cluster junk | 01 --cluster "" | 01 --cluster tcp://127.0.0.1 | 01 --cluster udp://h:1

@@ -199,7 +199,7 @@ STRATEGIES = [name for name in acquisition.catalogue() if name not in BASELINES]
 
 
 def test_a_method_has_one_look_whoever_is_drawn_beside_it():
-    every = figures.looks(["random", "random_again", *STRATEGIES, "mine", "yours"])
+    every = figures.looks(["random", "random_again", *STRATEGIES, "mine", "theirs"])
     assert len({(one["color"], one["marker"], one["fillstyle"]) for one in every.values()}) == len(every)
     for name, one in every.items():
         assert figures.looks([name])[name] == figures.look(name) == one

@@ -23,7 +23,7 @@ def labelled(store, run):
         ({"epochs": -1}, "epochs = -1"),
         ({"budget": 0}, "budget = 0"),
         ({"lr": "fast"}, "lr = 'fast'"),
-        ({"network": "vgg"}, "network = 'vgg'.*'resnet18', 'small'"),
+        ({"network": "vgg"}, "network = 'vgg'.*'resnet18'"),
         ({"subset": 5}, "smaller than the budget"),
         ({"milestones": [60]}, "fractions of the epochs"),
         ({"epoch": 3}, "unknown setting epoch"),

@@ -290,11 +290,8 @@ def _known(name):
         return name
     names = [*entries, *local]
     near = difflib.get_close_matches(name, names, 1)
-    raise BadRequest(
-        f"no strategy {name!r}; "
-        + (f"did you mean {near[0]!r}? " if near else "")
-        + f"accepted: {', '.join(sorted(names))}"
-    )
+    hint = f"did you mean {near[0]!r}?" if near else f"accepted: {', '.join(sorted(names))}"
+    raise BadRequest(f"no strategy {name!r}; {hint}")
 
 
 FOLDERS = ("acquisition", "methods")

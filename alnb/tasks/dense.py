@@ -58,7 +58,9 @@ def check_network(name: str) -> None:
 def check_weights(settings) -> None:
     """BadRequest for a network whose file knows no weights of ImageNet, where these are asked for. Whether they are here is said
     when it is built, as for a dataset."""
-    if settings.weights == "imagenet" and not hasattr(_file(settings.network), "weights"):
+    from alnb.learning import networks
+
+    if settings.weights == "imagenet" and not networks.about(settings.network).pretrained:
         raise BadRequest(f"network = {settings.network!r} has no weights of ImageNet: give it weights = 'random'")
 
 

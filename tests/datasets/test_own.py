@@ -68,7 +68,7 @@ def test_a_split_of_ones_own_is_kept(tmp_path):
         for label, name in enumerate(("a", "b")):
             for i in range(count):
                 picture(tmp_path / "x" / part / name / f"{i}.jpg", (100 * label, 50, 50))
-    data = datasets.load(own.add("x", tmp_path / "x", px=4))
+    data = datasets.load(own.add("x", tmp_path / "x", px=8))
     assert data.train_targets.tolist() == [0, 0, 0, 1, 1, 1]
     assert data.test_targets.tolist() == [0, 0, 1, 1]
 

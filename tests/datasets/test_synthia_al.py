@@ -88,7 +88,7 @@ def test_types_in_any_case_boxes_cut_to_the_image_and_no_optional_folder(copy):
 
 
 def test_training_decodes_the_picture_alone_and_the_rest_when_asked(copy, monkeypatch):
-    from alnb.tasks.detection import Shot
+    from alnb.tasks.reels import Shot
 
     video, opened, real = read(copy).train[0], [], synthia_al.FOLDERS.picture
     monkeypatch.setattr(

@@ -28,6 +28,7 @@ class About:
     description: str
     input: str
     cost: tuple[float, float]
+    pretrained: bool = False  # its file has a function `weights`, those of ImageNet
 
 
 @functools.cache
@@ -44,7 +45,8 @@ def _catalogue() -> dict[str, About]:
         if len(says) < 2 or not ast.get_docstring(tree):
             raise RuntimeError(f"{path}: a network's file has a docstring, INPUT and COST")
         description = ast.get_docstring(tree).partition("\n")[0]
-        found[path.stem] = About(description, ast.literal_eval(says["INPUT"]), ast.literal_eval(says["COST"]))
+        pretrained = any(isinstance(node, ast.FunctionDef) and node.name == "weights" for node in tree.body)
+        found[path.stem] = About(description, ast.literal_eval(says["INPUT"]), ast.literal_eval(says["COST"]), pretrained)
     return found
 
 
