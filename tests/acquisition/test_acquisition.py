@@ -169,7 +169,7 @@ def test_a_decorator_that_cannot_be_read_is_named(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("ask", [acquisition.get, acquisition.describe])
 def test_an_unknown_name_is_refused_with_what_there_is(ask):
-    with pytest.raises(BadRequest, match=r"no strategy 'margn'; did you mean 'margin'.*accepted: .*k_center"):
+    with pytest.raises(BadRequest, match=r"no strategy 'margn'; did you mean 'margin'\?$"):
         ask("margn")
 
 
