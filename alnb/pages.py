@@ -194,7 +194,7 @@ def _line(entry: dict, name: str) -> str:
     return f"- `{name[:2]}` “{entry['quote']}” ({entry['contrast']}): **{verdict}**, {where}."
 
 
-PICTURES = [("frozen", "thesis-fig-3.6a"), ("laptop", "thesis-fig-2.3")]  # profile and artefact, for README
+PICTURES = [("frozen", "thesis-fig-3.6a"), ("frozen", "thesis-extra-gains-4")]  # profile and artefact, for README
 SHOWN = "<!-- pictures: python -m alnb.pages -->", "<!-- end of pictures -->"
 
 
