@@ -53,6 +53,9 @@ def test_what_trains_and_selects_imports_no_engine_and_no_notebook():
     assert done.stdout.strip() == ""
 
 
+MEASURED = ("thesis-extra-cost-4",)  # seconds and megabytes of this machine, anew each time
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_at_smoke_every_artefact_is_drawn_and_a_second_run_computes_nothing(name, tmp_path):
     """What smoke leaves out, nothing tests."""
@@ -73,7 +76,7 @@ def test_at_smoke_every_artefact_is_drawn_and_a_second_run_computes_nothing(name
     second = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
     assert "0 steps computed" in second.stdout
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
-    pictures = [file for file in before if file.endswith((".svg", ".png", ".csv"))]
+    pictures = [file for file in before if file.endswith((".svg", ".png", ".csv")) and not file.startswith(MEASURED)]
     assert [file for file in pictures if before[file] != after[file]] == []
 
 

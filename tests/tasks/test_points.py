@@ -148,7 +148,7 @@ def test_dropout_passes_differ_and_average_to_about_the_network():
 
 OFFERED = study("active_learning").offers("points-arms")
 PLAIN = [name for name in sorted(acquisition.catalogue()) if set(acquisition.describe(name).needs) <= set(OFFERED)]
-ARMS = ["bald(dropout=0.3)" if name == "bald" else name for name in PLAIN]
+ARMS = [f"{name}(dropout=0.3)" if name in ("bald", "bald_cb") else name for name in PLAIN]
 
 
 @pytest.mark.parametrize("arm", ARMS)
