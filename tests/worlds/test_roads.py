@@ -488,5 +488,5 @@ def test_shuffled_frames_have_no_table_and_no_folder(use):
 
 
 def test_an_unknown_preset_is_refused():
-    with pytest.raises(BadRequest, match="there are roads-near, .*roads-tiny"):
+    with pytest.raises(BadRequest, match=r"there are roads-near, .*roads-tiny"):
         roads.load("roads-huge")
