@@ -16,7 +16,7 @@ SMALL = {
                             "epochs": 3, "batch": 32},
     "04_learning_to_rank": {"few.dataset": "digits", "few.seeds": 1, "sorter": "tiny", "pool": 150, "initial": 24, "budget": 12,
                             "cycles": 1, "subset": 60, "epochs": 2, "batch": 32, "smallest_batch": 8, "counts": {},
-                            "faces": {}},
+                            "faces": {}, "poses": {}},
     "02_class_balance": {"few.dataset": "digits", "few.seeds": 1, "pool": 200, "initial": 20, "budget": 15, "cycles": 2,
                          "epochs": 3, "batch": 32},
     "05_state_relabeling": {"few.dataset": "digits", "few.seeds": 1, "pool": 150, "initial": 20, "budget": 15, "cycles": 1,
