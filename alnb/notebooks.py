@@ -372,13 +372,16 @@ def drawing_only() -> bool:
     return os.environ.get("ALNB_DRAW") == "1"
 
 
+SOURCE = "overflow-x: auto; white-space: pre; font-family: var(--jp-code-font-family, monospace)"  # Jupyter's own is proportional
+
+
 def show(thing) -> None:
     """The live source of a function, class or strategy, highlighted, under its equation."""
     from IPython.display import HTML, Code, display
 
     function = getattr(thing, "function", thing)
     code = Code(data=inspect.getsource(function), language="python")
-    display(HTML(f'<div style="overflow-x: auto; white-space: pre">{code._repr_html_()}</div>'))
+    display(HTML(f'<div style="{SOURCE}">{code._repr_html_()}</div>'))
 
 
 def offers(study_name: str, dataset: str):

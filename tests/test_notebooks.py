@@ -241,3 +241,15 @@ def test_runs_that_only_need_what_is_not_here_are_counted_too(capsys):
     nb._announce(runs, now, [], 1)
     said = capsys.readouterr().out
     assert "not computed, 2 runs that need market-1501 (0 of 2 seeds are here): no folder" in said
+
+
+def test_a_source_is_shown_in_letters_of_one_width(monkeypatch):
+    """The pages that nbconvert writes give `pre` in an output the font of the text around it."""
+    import IPython.display
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", shown.append)
+    notebooks.show(notebooks.drawing_only)
+    (source,) = shown
+    style, rest = source.data.split("<style>", 1)
+    assert "monospace" in style and "drawing_only" in rest
