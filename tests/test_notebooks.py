@@ -252,4 +252,5 @@ def test_a_source_is_shown_in_letters_of_one_width(monkeypatch):
     notebooks.show(notebooks.drawing_only)
     (source,) = shown
     style, rest = source.data.split("<style>", 1)
-    assert "monospace" in style and "drawing_only" in rest
+    assert "monospace" in style
+    assert "drawing_only" in rest

@@ -149,7 +149,7 @@ LOOK, COPY = 6e-6, 2e-5  # the same: a candidate seen by a strategy; by one that
 NARROW = 0.15  # what narrow features, those of an encoder of ours or given, take of it
 NARROW_ENCODERS = (Settings.encoder, "given")
 VAAL = 12.0  # a choice
-SVM = 0.0006  # a label, for each class
+SVM = 0.0003  # a label, for each class
 
 
 def seconds(run: Run) -> float:

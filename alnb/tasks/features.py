@@ -46,6 +46,7 @@ class Settings(classification.Settings):
 
 OWN = ("encoder", "px", "standardise", "head", "svm_c")
 OF_IMAGES = ("network", "precision", "acquisition_transform")
+IN_THE_DUAL = 4  # up to so many labels a feature a line tells a class from the rest well; the primal solver then crawls
 SECONDS = 0.016, 0.0007, 0.00006  # one core, 1,280 features, 1,000 samples: an epoch; a look, and a class more in it
 
 
@@ -265,9 +266,8 @@ def _svm(network, x, labels, c: float, seed: int):
     weight, bias = torch.zeros_like(network.head.weight), -torch.ones_like(network.head.bias)
     there = labels.unique().tolist()
     if len(there) > 1:
-        machine = LinearSVC(C=c, dual="auto", max_iter=5000, random_state=seed).fit(
-            x.cpu().numpy(), labels.cpu().numpy()
-        )
+        dual = len(x) < IN_THE_DUAL * x.shape[1]
+        machine = LinearSVC(C=c, dual=dual, max_iter=5000, random_state=seed).fit(x.cpu().numpy(), labels.cpu().numpy())
         coef, intercept = (torch.from_numpy(each).float() for each in (machine.coef_, machine.intercept_))
         if len(there) == 2:  # one machine, of the second class against the first
             coef, intercept = torch.cat([-coef, coef]), torch.cat([-intercept, intercept])

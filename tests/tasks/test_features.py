@@ -7,6 +7,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
+from scipy.optimize import minimize
 from sklearn.svm import LinearSVC
 
 from alnb import REPOSITORY, cycle, notebooks, plans, races
@@ -127,6 +128,25 @@ def test_an_svm_is_scikit_learns_and_a_class_without_labels_is_never_predicted(c
         assert agree > 0.97
     assert torch.equal(one.restore(network.state_dict()).head.weight, network.head.weight)
     assert "counts" not in one.offers
+
+
+@pytest.mark.parametrize("labelled", [20, 60, 200])  # fewer than the 24 features, and up to and over four times as many
+def test_an_svm_stands_where_its_objective_is_least(labelled):
+    """w'w / 2 + C sum_i max(0, 1 - y_i f(x_i))^2, the intercept in w too, as scikit-learn has it; found by L-BFGS here."""
+    one = task(head="svm")
+    rows = np.arange(labelled)
+    network, _ = one.train(rows, one.targets[rows], 0)
+    x = np.hstack([one.x[rows].numpy(), np.ones((labelled, 1))])
+    for c in (0, 7):
+        y = np.where(one.targets[rows].numpy() == c, 1.0, -1.0)
+
+        def objective(w, y=y):
+            missing = np.maximum(0, 1 - y * (x @ w))
+            return w @ w / 2 + 5.0 * missing @ missing, w - 10.0 * x.T @ (y * missing)
+
+        least = minimize(objective, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-12}).fun
+        w = np.append(network.head.weight[c].detach(), network.head.bias[c].detach())
+        assert least * (1 - 1e-6) <= objective(w)[0] < least * 1.001
 
 
 # --- its study ------------------------------------------------------------------------------------------------------------
