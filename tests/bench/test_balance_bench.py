@@ -8,8 +8,8 @@ frozen features of CIFAR where these are there. A solver's objective is computed
 instance: our bound is below every objective, and ours is not above a peer's by more than GAP, that peer's own tolerance, or by what
 a peer that was cut short leaves open. That is not "never worse": within GAP a peer may be better.
 
-`SECONDS` limits each peer in wall time, so on a busy machine a peer gets fewer CPU seconds and its answer says little. The whole
-bench has not been run on an idle machine yet: no ratio of it is quoted anywhere until it has.
+`SECONDS` limits each peer in wall time (HiGHS spends more of CPU time, on several threads), so on a busy machine a peer gets
+fewer seconds and its answer says less.
 """
 
 import os
