@@ -8,11 +8,7 @@ import sys
 import time
 
 from alnb import __version__
-from alnb.errors import BadRequest
-
-OK, FAILED, BAD = 0, 1, 2
-MOST_DRAWN = 8  # notebooks side by side: each is two processes and a gigabyte
-SECONDS_TO_END = 5  # an interrupted one has to leave
+from alnb.errors import BAD, FAILED, OK, BadRequest
 
 
 def parser() -> argparse.ArgumentParser:
@@ -165,27 +161,13 @@ def _check_executor(options) -> None:
 
 
 def run(options) -> int:
-    from alnb import plans
+    from alnb import headless, plans
     from alnb.store import Store
 
     made, store = _plan(options), Store()
     plans.refuse_if_nothing_to_draw(made, store)
     plans.check_writable(store.root, plans.figures_folder() / made.label, plans.executed_folder(made.label))
-    return _execute(made, options)
-
-
-def _execute(made, options) -> int:
-    from alnb import headless, plans
-
-    began = time.time()
-    well, done = headless.execute(made, workers=options.workers, cluster=options.cluster)
-    print(f"{made.name}, {made.label}: {done['computed']} steps computed, {time.time() - began:.0f} s, "
-          f"figures in {plans.figures_folder() / made.label}")  # fmt: skip
-    for name, why in done["failed"].items():
-        print(f"alnb: failed: {name}: {why}", file=sys.stderr)
-    if done["error"]:
-        print(f"alnb: the notebook stopped in {done['error']}", file=sys.stderr)
-    return OK if well else FAILED
+    return headless.told(made, workers=options.workers, cluster=options.cluster)
 
 
 def compute(options) -> int:
@@ -282,69 +264,12 @@ def _print_metrics(frame) -> None:
 
 def reproduce(options) -> int:
     from alnb import plans
-    from alnb.machine import cores
-    from alnb.store import Store
+    from alnb import reproduce as whole
 
     _check_executor(options)
     chosen = [plans.resolve(name) for name in options.notebook] or plans.names()
-    code, store, drawn = OK, Store(), []
-    plans.check_writable(store.root, plans.figures_folder(), plans.executed_folder(""))
-    for name in chosen:
-        code = max(code, _execute(plans.plan(name), options))
-    for name in chosen:  # then every profile of which more is known than laptop's runs, computing nothing
-        own = set(plans.plan(name).runs)
-        for profile in plans.FROM_RECORDS:
-            if profile in plans.profiles(name):
-                made = plans.plan(name, profile)
-                now = plans.standing(made.runs, profile, store)
-                if more := len({*now.recorded, *now.done} - own):
-                    drawn.append((more, made))
-    longest_first = [made for _, made in sorted(drawn, key=lambda one: -one[0])]
-    code = max(code, _draw(longest_first, min(cores(), MOST_DRAWN)))
+    code = whole.reproduce(chosen, workers=options.workers, cluster=options.cluster)
     report(options)
-    return code
-
-
-def _draw(drawn: list, at_once: int) -> int:
-    """Draw plans from what is kept, computing nothing, `at_once` side by side, each in a process of its own: what one
-    says is printed in one piece when it ends. Returns the worst exit code. An interrupt ends all, kernels too."""
-    import signal
-    import subprocess
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
-    waiting, working, code = list(drawn), [], OK
-    with TemporaryDirectory() as folder:
-        try:
-            while waiting or working:
-                while waiting and len(working) < at_once:
-                    made = waiting.pop(0)
-                    command = [sys.executable, "-u", "-m", "alnb.cli", "run", made.name, "--profile", made.profile]
-                    log = Path(folder) / f"{made.name}-{made.profile}"
-                    with log.open("wb") as said:
-                        process = subprocess.Popen(
-                            command, env=os.environ | {"ALNB_DRAW": "1"}, stdin=subprocess.DEVNULL, stdout=said,
-                            stderr=subprocess.STDOUT, start_new_session=True,
-                        )  # fmt: skip
-                    working.append((made, process, log))
-                time.sleep(0.1)
-                for ended in [one for one in working if one[1].poll() is not None]:
-                    working.remove(ended)
-                    made, process, log = ended
-                    print(f"== {made.name}, {made.profile}\n{log.read_text(errors='replace').rstrip()}", flush=True)
-                    if process.returncode:
-                        print(f"alnb: drawing {made.name} at {made.profile} failed", file=sys.stderr)
-                        code = max(code, process.returncode if process.returncode > 0 else FAILED)
-        finally:  # nothing works any more, but at an interrupt; a kernel whose process was killed ends by itself
-            for _, process, _ in working:
-                process.send_signal(signal.SIGINT)
-            until = time.monotonic() + SECONDS_TO_END
-            for _, process, _ in working:
-                try:
-                    process.wait(max(0, until - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
     return code
 
 
