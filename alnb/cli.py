@@ -11,12 +11,13 @@ from alnb import __version__
 from alnb.errors import BAD, FAILED, OK, BadRequest
 
 
+class Shown(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog):
+        super().__init__(prog, indent_increment=1)  # else argparse breaks the line after `reproduce`
+
+
 def parser() -> argparse.ArgumentParser:
     from alnb import plans
-
-    class Shown(argparse.RawDescriptionHelpFormatter):
-        def __init__(self, prog):
-            super().__init__(prog, indent_increment=1)  # else argparse breaks the line after `reproduce`
 
     profiles = "\n".join(f"  {name:10} {text}" for name, text in plans.PROFILES.items())
     top = argparse.ArgumentParser(
@@ -45,21 +46,36 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
             sub.add_argument("notebook", nargs=notebook, metavar="NOTEBOOK", help=text)
         return sub
 
-    def plan_options(sub):
-        sub.add_argument("--profile", default="laptop", help=f"{', '.join(plans.PROFILES)} (default: laptop)")
-        sub.add_argument(
-            "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-            help="override one parameter: -p epochs 5 -p methods '[random, margin]'",
-        )  # fmt: skip
-        executor_options(sub)
+    _plan_options(command("run", "run a notebook from top to bottom and write its figures", run, 1))
+    _compute_options(command("compute", "do the runs of a notebook and draw nothing; interrupt it at will", compute, 1))
+    _executor_options(command("reproduce", "run notebooks on embedded data, then write the gallery", reproduce, "*"))
+    command("status", "what is done and missing; with NOTEBOOK also its figures and tables", status, "?")
+    _records_options(command("records", "keep finished runs in data/records, or take in another's", records))
+    _data_options(command("data", "datasets: which are here, terms, download", data))
+    command("report", "write figures/gallery.html of every figure and table drawn so far", report)
+    sub = command("handout", "a copy of a notebook for a class, without the solutions of its exercises", handout, 1)
+    sub.add_argument("--out", metavar="FILE", help="where (default: NOTEBOOK.handout.ipynb, here)")
+    return top
 
-    def executor_options(sub):
-        sub.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores; 1 with a GPU)")
-        sub.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler: tcp://127.0.0.1:8786 or tls://...")
 
-    plan_options(command("run", "run a notebook from top to bottom and write its figures", run, 1))
-    sub = command("compute", "do the runs of a notebook and draw nothing; interrupt it at will", compute, 1)
-    plan_options(sub)
+def _executor_options(sub) -> None:
+    sub.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores; 1 with a GPU)")
+    sub.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler: tcp://127.0.0.1:8786 or tls://...")
+
+
+def _plan_options(sub) -> None:
+    from alnb import plans
+
+    sub.add_argument("--profile", default="laptop", help=f"{', '.join(plans.PROFILES)} (default: laptop)")
+    sub.add_argument(
+        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="override one parameter: -p epochs 5 -p methods '[random, margin]'",
+    )  # fmt: skip
+    _executor_options(sub)
+
+
+def _compute_options(sub) -> None:
+    _plan_options(sub)
     sub.add_argument(
         "--selections", metavar="FILE",
         help="instead: train the notebook's network (-p network ...) on what the runs in FILE chose, on its dataset and seeds",
@@ -67,9 +83,9 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
     sub.add_argument(
         "--recompute", action="store_true", help="instead: compute the runs that are kept in the records, and compare"
     )
-    executor_options(command("reproduce", "run notebooks on embedded data, then write the gallery", reproduce, "*"))
-    command("status", "what is done and missing; with NOTEBOOK also its figures and tables", status, "?")
-    sub = command("records", "keep finished runs in data/records, or take in another's", records)
+
+
+def _records_options(sub) -> None:
     sub.add_argument("action", choices=["export", "import"])
     sub.add_argument("what", nargs="+", metavar="WHAT", help="export: notebooks; import: files")
     sub.add_argument(
@@ -81,7 +97,9 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
     sub.add_argument(
         "--replace", action="store_true", help="export: where this machine's results differ from those kept, keep these"
     )
-    sub = command("data", "datasets: which are here, terms, download", data)
+
+
+def _data_options(sub) -> None:
     sub.add_argument("name", nargs="?", metavar="NAME", help="one dataset; exit code 2 if it is not here")
     sub.add_argument(
         "--download", action="store_true", help="fetch it from its own home; the only thing that uses the net"
@@ -91,10 +109,6 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
         help="take in data of your own as NAME: images in a folder a class, or features.npy and targets.npy",
     )  # fmt: skip
     sub.add_argument("--px", type=int, default=128, metavar="N", help="--add: images become N x N pixels (default 128)")
-    command("report", "write figures/gallery.html of every figure and table drawn so far", report)
-    sub = command("handout", "a copy of a notebook for a class, without the solutions of its exercises", handout, 1)
-    sub.add_argument("--out", metavar="FILE", help="where (default: NOTEBOOK.handout.ipynb, here)")
-    return top
 
 
 def main(arguments: list[str] | None = None) -> int:
