@@ -291,7 +291,8 @@ def status(options) -> int:
     from alnb import plans
     from alnb import status as standing
 
-    return standing.tell([plans.resolve(options.notebook)] if options.notebook is not None else plans.names(), bool(options.notebook))
+    one = options.notebook is not None
+    return standing.tell([plans.resolve(options.notebook)] if one else plans.names(), artefacts=one)
 
 
 def records(options) -> int:

@@ -50,7 +50,7 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
 
 def part(module: str) -> str:
     """alnb.methods.simsiam -> methods; alnb.cycle -> cycle."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def wrong(graph: dict[str, set[str]]) -> list[str]:
