@@ -2,7 +2,7 @@
 
 A race is a small dict: `{"dataset": "glyphs-10", "seeds": 2, "arms": ["margin", "random(further=2)", "all_data(seeds=1)"]}`.
 Its words are WORDS; any further key is a setting in which it differs from the other races. A study's own `grid` may take more
-words and turn them into these (`budgets`, `per_class`, `at`, `starts_from`: methods/self_supervision.py). An arm is a strategy
+words and turn them into these (`budgets`, `per_class`, `at`: alnb/budgets.py). An arm is a strategy
 by name with options, of the strategy, of the run, or one of these words, which say what is done with it:
 
     seeds=3          on the first three seeds of the race only (or a list of them)

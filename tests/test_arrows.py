@@ -8,8 +8,8 @@ from alnb import REPOSITORY
 
 # notebooks -> drawn -> audits -> methods -> cycle -> tasks, acquisition -> learning, datasets, worlds -> metrics
 HEIGHT = {
-    "metrics": 0, "datasets": 1, "worlds": 1, "learning": 1, "acquisition": 2, "tasks": 2, "cycle": 3, "races": 3, "methods": 4,
-    "audits": 5, "drawn": 6,
+    "metrics": 0, "datasets": 1, "worlds": 1, "learning": 1, "acquisition": 2, "tasks": 2, "cycle": 3, "races": 3, "budgets": 3,
+    "methods": 4, "audits": 5, "drawn": 6,
 }  # fmt: skip
 OF_PAPERS = ("methods", "audits", "drawn")
 ABOVE_PAPERS = {("notebooks", "drawn")}  # nb.race draws the race it has run
