@@ -18,7 +18,7 @@ from alnb.executor import drive
 from alnb.learning import sorting
 from alnb.learning.loss_prediction import pair_loss
 from alnb.methods import learning_to_rank as l2r
-from alnb.metrics import ranking
+from alnb.metrics.ranking import correlation, top_overlap
 from alnb.runs import State, study, torch_stream
 from alnb.store import Store
 from alnb.tasks import loss_prediction
@@ -116,9 +116,9 @@ def test_signals_and_losses_by_hand():
 
 def test_the_overlap_at_the_top_by_hand():
     signal, true = torch.tensor([9.0, 8, 7, 1, 2]), torch.tensor([1.0, 9, 8, 7, 0])
-    assert ranking.top_overlap(signal, true, 2) == 0.5  # asked 0 1, worst 1 2
-    assert ranking.top_overlap(signal, true, 5) == 1
-    assert ranking.correlation(torch.ones(5), true) == 0
+    assert top_overlap(signal, true, 2) == 0.5  # asked 0 1, worst 1 2
+    assert top_overlap(signal, true, 5) == 1
+    assert correlation(torch.ones(5), true) == 0
 
 
 def test_the_sorters_error_on_real_lists():
@@ -301,7 +301,7 @@ def test_modules_beside_a_head_on_frozen_features_leave_it_as_it_is(tmp_path, mo
     ranking = [row for row in store.read(runs["l2r"]).rows if row["kind"] == "ranking"]
     assert [row["cycle"] for row in ranking] == [0, 1]
     logits = network(task.given()).detach()
-    said = ranking.correlation(loss_prediction.signals(logits)["_p_max"], loss_prediction.losses(logits, task.test_targets))
+    said = correlation(loss_prediction.signals(logits)["_p_max"], loss_prediction.losses(logits, task.test_targets))
     assert ranking[0]["spearman_p_max"] == pytest.approx(said)
     assert {row["network"] for row in store.frame([run]).to_dict("records") if row["kind"] == "test"} == {"linear head on pixels"}
 
