@@ -20,7 +20,6 @@ from alnb.acquisition import describe, score
 from alnb.cycle import ALL, CycleSettings
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, coerce, study
-from alnb.statistics import BASELINES
 from alnb.tasks import classification, features, pool
 from alnb.tasks.classes import DECISIONS, Classes
 
@@ -296,7 +295,7 @@ def _check_pretraining(pretraining: Mapping[str, Any], images: Sequence[int], po
 
 def _arm(pretraining, name, options, dataset, seed, settings) -> list[Run] | None:
     """The runs of an arm that starts from an encoder of ours (races.Special, once `pretraining` is given)."""
-    options, settings = dict(options), dict(settings)
+    settings = dict(settings)
     start = settings.pop(START, None)
     asks = {"task": Settings.task, "encoder": Settings.encoder, **settings}
     heads = asks["task"] == "features"
@@ -305,15 +304,7 @@ def _arm(pretraining, name, options, dataset, seed, settings) -> list[Run] | Non
     if heads and asks["encoder"] != Settings.encoder:
         raise BadRequest(f"{START} = {start!r}: these heads stand on {asks['encoder']!r}; leave one of the two out")
     needs = {features.ENCODER: encoder_of(pretraining, start or SIMSIAM, dataset, settings.get("pool", 0))}
-    further = coerce(options.pop("further", 0), int, f"{name}: further")
-    if further < 0 or (further and (options or name not in BASELINES)):
-        raise BadRequest(f"{name}: further = {further}: cycles, 0 or more, of {' and '.join(BASELINES)} alone")
-    if name == ALL and options:
-        raise BadRequest(f"{name} takes seeds and no other option")
-    if name == ALL:
-        return [races.all_data_run(STUDY.name, dataset, seed, settings, needs)]
-    run = races.method_run(STUDY.name, dataset, acquisition.write_arm(name, options), seed, settings, needs)
-    return [run] + [races.further_run(run, further)] * (further > 0)
+    return races.plain_arm(STUDY.name, name, options, dataset, seed, settings, needs)
 
 
 def _unlisted(encoders: list[Run], runs: list[Run]) -> list[Run]:

@@ -18,8 +18,7 @@ from alnb.errors import BadRequest
 from alnb.learning import cut, trackers
 from alnb.learning import links as linking
 from alnb.learning.footage import Footage
-from alnb.runs import Run, State, Step, Study, coerce, torch_stream
-from alnb.statistics import BASELINES
+from alnb.runs import Run, State, Step, Study, torch_stream
 from alnb.tasks import detection
 from alnb.tasks.detection import Detection
 
@@ -375,21 +374,10 @@ SHARED = {"videos", "frames", "test_every", "height", "threshold", "pretraining"
 
 def _arm(name: str, options: Mapping[str, Any], dataset: str, seed: int, settings: Mapping[str, Any]) -> list[Run]:
     """The runs of an arm on one seed (`races.Special`): every arm's first training starts from the pre-trained detector."""
-    source, options = source_run(settings), dict(options)
+    source = source_run(settings)
     for given in SHARED & set(options):
         raise BadRequest(f"{name}: {given} is no option of an arm; arms of one race have it in common")
-    needs = {detection.SOURCE: source} if source else {}
-    if name == cycle.ALL:
-        if options:
-            raise BadRequest(f"{acquisition.write_arm(name, options)}: all_data takes seeds and no other option")
-        return [races.all_data_run(STUDY.name, dataset, seed, settings, needs)]
-    further = coerce(options.pop("further", 0), int, f"{name}: further")
-    if further < 0 or (further and (options or name not in BASELINES)):
-        raise BadRequest(
-            f"{name}: further = {further}: only the plain {' and '.join(BASELINES)} go further, 0 or more cycles"
-        )
-    run = races.method_run(STUDY.name, dataset, acquisition.write_arm(name, options), seed, settings, needs)
-    return [run] + [races.further_run(run, further)] * bool(further)
+    return races.plain_arm(STUDY.name, name, options, dataset, seed, settings, {detection.SOURCE: source} if source else {})
 
 
 def grid(
