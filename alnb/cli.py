@@ -8,19 +8,16 @@ import sys
 import time
 
 from alnb import __version__
-from alnb.errors import BadRequest
+from alnb.errors import BAD, FAILED, OK, BadRequest
 
-OK, FAILED, BAD = 0, 1, 2
-MOST_DRAWN = 8  # notebooks side by side: each is two processes and a gigabyte
-SECONDS_TO_END = 5  # an interrupted one has to leave
+
+class Shown(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog):
+        super().__init__(prog, indent_increment=1)  # else argparse breaks the line after `reproduce`
 
 
 def parser() -> argparse.ArgumentParser:
     from alnb import plans
-
-    class Shown(argparse.RawDescriptionHelpFormatter):
-        def __init__(self, prog):
-            super().__init__(prog, indent_increment=1)  # else argparse breaks the line after `reproduce`
 
     profiles = "\n".join(f"  {name:10} {text}" for name, text in plans.PROFILES.items())
     top = argparse.ArgumentParser(
@@ -49,21 +46,36 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
             sub.add_argument("notebook", nargs=notebook, metavar="NOTEBOOK", help=text)
         return sub
 
-    def plan_options(sub):
-        sub.add_argument("--profile", default="laptop", help=f"{', '.join(plans.PROFILES)} (default: laptop)")
-        sub.add_argument(
-            "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-            help="override one parameter: -p epochs 5 -p methods '[random, margin]'",
-        )  # fmt: skip
-        executor_options(sub)
+    _plan_options(command("run", "run a notebook from top to bottom and write its figures", run, 1))
+    _compute_options(command("compute", "do the runs of a notebook and draw nothing; interrupt it at will", compute, 1))
+    _executor_options(command("reproduce", "run notebooks on embedded data, then write the gallery", reproduce, "*"))
+    command("status", "what is done and missing; with NOTEBOOK also its figures and tables", status, "?")
+    _records_options(command("records", "keep finished runs in data/records, or take in another's", records))
+    _data_options(command("data", "datasets: which are here, terms, download", data))
+    command("report", "write figures/gallery.html of every figure and table drawn so far", report)
+    sub = command("handout", "a copy of a notebook for a class, without the solutions of its exercises", handout, 1)
+    sub.add_argument("--out", metavar="FILE", help="where (default: NOTEBOOK.handout.ipynb, here)")
+    return top
 
-    def executor_options(sub):
-        sub.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores; 1 with a GPU)")
-        sub.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler: tcp://127.0.0.1:8786 or tls://...")
 
-    plan_options(command("run", "run a notebook from top to bottom and write its figures", run, 1))
-    sub = command("compute", "do the runs of a notebook and draw nothing; interrupt it at will", compute, 1)
-    plan_options(sub)
+def _executor_options(sub) -> None:
+    sub.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores; 1 with a GPU)")
+    sub.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler: tcp://127.0.0.1:8786 or tls://...")
+
+
+def _plan_options(sub) -> None:
+    from alnb import plans
+
+    sub.add_argument("--profile", default="laptop", help=f"{', '.join(plans.PROFILES)} (default: laptop)")
+    sub.add_argument(
+        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="override one parameter: -p epochs 5 -p methods '[random, margin]'",
+    )  # fmt: skip
+    _executor_options(sub)
+
+
+def _compute_options(sub) -> None:
+    _plan_options(sub)
     sub.add_argument(
         "--selections", metavar="FILE",
         help="instead: train the notebook's network (-p network ...) on what the runs in FILE chose, on its dataset and seeds",
@@ -71,9 +83,9 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
     sub.add_argument(
         "--recompute", action="store_true", help="instead: compute the runs that are kept in the records, and compare"
     )
-    executor_options(command("reproduce", "run notebooks on embedded data, then write the gallery", reproduce, "*"))
-    command("status", "what is done and missing; with NOTEBOOK also its figures and tables", status, "?")
-    sub = command("records", "keep finished runs in data/records, or take in another's", records)
+
+
+def _records_options(sub) -> None:
     sub.add_argument("action", choices=["export", "import"])
     sub.add_argument("what", nargs="+", metavar="WHAT", help="export: notebooks; import: files")
     sub.add_argument(
@@ -85,7 +97,9 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
     sub.add_argument(
         "--replace", action="store_true", help="export: where this machine's results differ from those kept, keep these"
     )
-    sub = command("data", "datasets: which are here, terms, download", data)
+
+
+def _data_options(sub) -> None:
     sub.add_argument("name", nargs="?", metavar="NAME", help="one dataset; exit code 2 if it is not here")
     sub.add_argument(
         "--download", action="store_true", help="fetch it from its own home; the only thing that uses the net"
@@ -95,10 +109,6 @@ exit codes: 0 all well, 1 some run failed, 2 the request cannot be served (one l
         help="take in data of your own as NAME: images in a folder a class, or features.npy and targets.npy",
     )  # fmt: skip
     sub.add_argument("--px", type=int, default=128, metavar="N", help="--add: images become N x N pixels (default 128)")
-    command("report", "write figures/gallery.html of every figure and table drawn so far", report)
-    sub = command("handout", "a copy of a notebook for a class, without the solutions of its exercises", handout, 1)
-    sub.add_argument("--out", metavar="FILE", help="where (default: NOTEBOOK.handout.ipynb, here)")
-    return top
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -165,27 +175,13 @@ def _check_executor(options) -> None:
 
 
 def run(options) -> int:
-    from alnb import plans
+    from alnb import headless, plans
     from alnb.store import Store
 
     made, store = _plan(options), Store()
     plans.refuse_if_nothing_to_draw(made, store)
     plans.check_writable(store.root, plans.figures_folder() / made.label, plans.executed_folder(made.label))
-    return _execute(made, options)
-
-
-def _execute(made, options) -> int:
-    from alnb import headless, plans
-
-    began = time.time()
-    well, done = headless.execute(made, workers=options.workers, cluster=options.cluster)
-    print(f"{made.name}, {made.label}: {done['computed']} steps computed, {time.time() - began:.0f} s, "
-          f"figures in {plans.figures_folder() / made.label}")  # fmt: skip
-    for name, why in done["failed"].items():
-        print(f"alnb: failed: {name}: {why}", file=sys.stderr)
-    if done["error"]:
-        print(f"alnb: the notebook stopped in {done['error']}", file=sys.stderr)
-    return OK if well else FAILED
+    return headless.told(made, workers=options.workers, cluster=options.cluster)
 
 
 def compute(options) -> int:
@@ -282,137 +278,21 @@ def _print_metrics(frame) -> None:
 
 def reproduce(options) -> int:
     from alnb import plans
-    from alnb.machine import cores
-    from alnb.store import Store
+    from alnb import reproduce as whole
 
     _check_executor(options)
     chosen = [plans.resolve(name) for name in options.notebook] or plans.names()
-    code, store, drawn = OK, Store(), []
-    plans.check_writable(store.root, plans.figures_folder(), plans.executed_folder(""))
-    for name in chosen:
-        code = max(code, _execute(plans.plan(name), options))
-    for name in chosen:  # then every profile of which more is known than laptop's runs, computing nothing
-        own = set(plans.plan(name).runs)
-        for profile in plans.FROM_RECORDS:
-            if profile in plans.profiles(name):
-                made = plans.plan(name, profile)
-                now = plans.standing(made.runs, profile, store)
-                if more := len({*now.recorded, *now.done} - own):
-                    drawn.append((more, made))
-    longest_first = [made for _, made in sorted(drawn, key=lambda one: -one[0])]
-    code = max(code, _draw(longest_first, min(cores(), MOST_DRAWN)))
+    code = whole.reproduce(chosen, workers=options.workers, cluster=options.cluster)
     report(options)
-    return code
-
-
-def _draw(drawn: list, at_once: int) -> int:
-    """Draw plans from what is kept, computing nothing, `at_once` side by side, each in a process of its own: what one
-    says is printed in one piece when it ends. Returns the worst exit code. An interrupt ends all, kernels too."""
-    import signal
-    import subprocess
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
-    waiting, working, code = list(drawn), [], OK
-    with TemporaryDirectory() as folder:
-        try:
-            while waiting or working:
-                while waiting and len(working) < at_once:
-                    made = waiting.pop(0)
-                    command = [sys.executable, "-u", "-m", "alnb.cli", "run", made.name, "--profile", made.profile]
-                    log = Path(folder) / f"{made.name}-{made.profile}"
-                    with log.open("wb") as said:
-                        process = subprocess.Popen(
-                            command, env=os.environ | {"ALNB_DRAW": "1"}, stdin=subprocess.DEVNULL, stdout=said,
-                            stderr=subprocess.STDOUT, start_new_session=True,
-                        )  # fmt: skip
-                    working.append((made, process, log))
-                time.sleep(0.1)
-                for ended in [one for one in working if one[1].poll() is not None]:
-                    working.remove(ended)
-                    made, process, log = ended
-                    print(f"== {made.name}, {made.profile}\n{log.read_text(errors='replace').rstrip()}", flush=True)
-                    if process.returncode:
-                        print(f"alnb: drawing {made.name} at {made.profile} failed", file=sys.stderr)
-                        code = max(code, process.returncode if process.returncode > 0 else FAILED)
-        finally:  # nothing works any more, but at an interrupt; a kernel whose process was killed ends by itself
-            for _, process, _ in working:
-                process.send_signal(signal.SIGINT)
-            until = time.monotonic() + SECONDS_TO_END
-            for _, process, _ in working:
-                try:
-                    process.wait(max(0, until - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
     return code
 
 
 def status(options) -> int:
     from alnb import plans
-    from alnb.store import Store
+    from alnb import status as standing
 
-    store, code = Store(), OK
-    chosen = [plans.resolve(options.notebook)] if options.notebook is not None else plans.names()
-    for name in chosen:
-        about = plans.config(name)
-        print(f"{name}: {about['title']}")
-        width = max(map(len, plans.profiles(name)))
-        for profile in plans.profiles(name):
-            try:
-                line = _standing_in_words(plans.plan(name, profile), store)
-            except BadRequest as error:  # a profile that cannot be must not hide the others
-                line, code = f"cannot be run: {error}", BAD
-            print(f"  {profile:{width}}  {line}")
-        drawn = _drawn(name)
-        if not options.notebook:
-            print(
-                f"  {sum(name in drawn for name in about['artefacts'])} of {len(about['artefacts'])} figures and tables drawn"
-            )
-            continue
-        print("\nFigures and tables, and the profiles that drew them:")
-        for artefact, caption in about["artefacts"].items():
-            print(f"  {artefact}: {caption}\n      {'; '.join(drawn.get(artefact, ['not drawn yet']))}")
-    which = chosen[0].partition("_")[0] if chosen else "NOTEBOOK"
-    print(f"""
-done: in {store.root}; recorded: kept in data/records, need no computing; missing: still to compute.
-Times are rough and for one CPU core. What each profile is: alnb --help.
-alnb run {which} computes what is missing at `laptop` and draws; alnb status {which} lists its figures and tables.""")
-    return code
-
-
-def _standing_in_words(made, store) -> str:
-    """126 runs: 120 done, 4 recorded, 2 missing (1 failed when last tried), about 3 min; no data: cifar-10"""
-    from alnb import plans
-
-    now = plans.standing(made.runs, made.profile, store)
-    if not now.missing:
-        parts = ["all done"] if not now.recorded else [f"{len(now.done)} done"] * bool(now.done)
-        parts += [f"{len(now.recorded)} recorded"] * bool(now.recorded)
-    else:
-        parts = [f"{len(now.done)} done"] + [f"{len(now.recorded)} recorded"] * bool(now.recorded)
-        failed = f" ({len(now.failed)} failed when last tried)" if now.failed else ""
-        parts += [f"{len(now.missing)} missing{failed}", f"about {plans.duration(now.seconds)} to compute"]
-    text = f"{len(set(made.runs))} runs: {', '.join(parts)}"
-    return text + (f"; data not here: {', '.join(now.lacking)} (alnb data)" if now.lacking else "")
-
-
-def _drawn(name: str) -> dict[str, list[str]]:
-    """artefact -> with which profile a notebook's artefacts were drawn, and on what: laptop (stand-in: glyphs-10)."""
-    import json
-
-    from alnb import figures, plans
-
-    found = {}
-    for path in sorted(plans.figures_folder().glob("*/manifest.json")):
-        try:
-            for entry in json.loads(path.read_text(encoding="utf-8")):
-                if entry["notebook"] == name:
-                    said = f"{entry['profile']} ({figures.evidence(entry)}: {', '.join(entry['datasets'])})"
-                    found.setdefault(entry["id"], []).append(said)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            print(f"alnb: {path} cannot be read ({type(error).__name__}); running its notebooks writes it anew", file=sys.stderr)
-    return found
+    one = options.notebook is not None
+    return standing.tell([plans.resolve(options.notebook)] if one else plans.names(), artefacts=one)
 
 
 def records(options) -> int:

@@ -1,4 +1,6 @@
-"""What a user can get wrong, as one clear line."""
+"""What a user can get wrong, as one clear line; exit codes."""
+
+OK, FAILED, BAD = 0, 1, 2  # all well; some run failed; the request cannot be served
 
 
 class BadRequest(ValueError):

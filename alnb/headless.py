@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from alnb import plans
+from alnb.errors import FAILED, OK
 
 
 def execute(made: plans.Plan, *, workers: int | None = None, cluster: str | None = None) -> tuple[bool, dict]:
@@ -65,6 +66,19 @@ def execute(made: plans.Plan, *, workers: int | None = None, cluster: str | None
     if target.is_file():
         render(target)
     return not error and not done["failed"], done | {"error": error}
+
+
+def told(made: plans.Plan, *, workers: int | None = None, cluster: str | None = None) -> int:
+    """`execute`, and print how it went; the exit code."""
+    began = time.time()
+    well, done = execute(made, workers=workers, cluster=cluster)
+    print(f"{made.name}, {made.label}: {done['computed']} steps computed, {time.time() - began:.0f} s, "
+          f"figures in {plans.figures_folder() / made.label}")  # fmt: skip
+    for name, why in done["failed"].items():
+        print(f"alnb: failed: {name}: {why}", file=sys.stderr)
+    if done["error"]:
+        print(f"alnb: the notebook stopped in {done['error']}", file=sys.stderr)
+    return OK if well else FAILED
 
 
 LONGEST_RUNTIME = 60  # bytes of the folder: the whole path of a socket may have 107

@@ -2,7 +2,7 @@
 
 A race is a small dict: `{"dataset": "glyphs-10", "seeds": 2, "arms": ["margin", "random(further=2)", "all_data(seeds=1)"]}`.
 Its words are WORDS; any further key is a setting in which it differs from the other races. A study's own `grid` may take more
-words and turn them into these (`budgets`, `per_class`, `at`, `starts_from`: methods/self_supervision.py). An arm is a strategy
+words and turn them into these (`budgets`, `per_class`, `at`: alnb/budgets.py). An arm is a strategy
 by name with options, of the strategy, of the run, or one of these words, which say what is done with it:
 
     seeds=3          on the first three seeds of the race only (or a list of them)
@@ -140,25 +140,35 @@ def _arm(study_name, text, dataset, seeds, settings, special) -> list[Run]:
     seeds = counted(options.pop("seeds", list(seeds)), seeds, f"{text}: seeds")
     if special and (made := [special(name, options, dataset, seed, settings) for seed in seeds])[0] is not None:
         return [run for runs in made for run in runs]
-    further = coerce(options.pop("further", 0), int, f"{text}: further")
-    retrain = coerce(options.pop("retrain", False), bool, f"{text}: retrain")
-    if further < 0:
-        raise BadRequest(f"{text}: further = {further}: expected a number of cycles, 0 or more")
-    if name == ALL:
-        if options or further or retrain:
-            raise BadRequest(f"{text}: all_data takes seeds and no other option")
-        return [all_data_run(study_name, dataset, seed, settings) for seed in seeds]
-    if further and (options or name not in BASELINES):
-        raise BadRequest(f"{text}: only the plain {' and '.join(BASELINES)} go further, for the others to be measured by")
-    plain = acquisition.write_arm(name, options)
-    runs = [method_run(study_name, dataset, plain, seed, settings) for seed in seeds]
-    for run in runs[: len(seeds)]:
-        runs += [further_run(run, further)] * bool(further)
-        runs += [retrained_run(run, settings=settings)] * retrain
+    retrain = coerce(options.pop("retrain", False), bool, f"{text}: retrain") if name != ALL else False
+    runs = []
+    for seed in seeds:
+        runs += (made := plain_arm(study_name, name, options, dataset, seed, settings))
+        runs += [retrained_run(made[0], settings=settings)] * retrain
     return runs
 
 
 # --- the runs of an arm -----------------------------------------------------------------------------------------------
+
+
+def plain_arm(
+    study_name: str, name: str, options: Mapping[str, Any], dataset: str, seed: int, settings: Mapping[str, Any],
+    needs: Mapping[str, Run] = {},
+) -> list[Run]:  # fmt: skip
+    """The runs of an arm on one seed, first the one of its own: a strategy with options, `further` cycles of plain Random, or
+    `all_data`. needs: further runs that all of them start from."""
+    text, options = acquisition.write_arm(name, options), dict(options)
+    further = coerce(options.pop("further", 0), int, f"{text}: further")
+    if further < 0:
+        raise BadRequest(f"{text}: further = {further}: expected a number of cycles, 0 or more")
+    if name == ALL:
+        if options or further:
+            raise BadRequest(f"{text}: all_data takes seeds and no other option")
+        return [all_data_run(study_name, dataset, seed, settings, needs)]
+    if further and (options or name not in BASELINES):
+        raise BadRequest(f"{text}: only the plain {' and '.join(BASELINES)} go further, for the others to be measured by")
+    run = method_run(study_name, dataset, acquisition.write_arm(name, options), seed, settings, needs)
+    return [run] + [further_run(run, further)] * bool(further)
 
 
 def first_run(run_study: str, dataset: str, seed: int, settings: Mapping[str, Any], needs: Mapping[str, Run] = {}) -> Run:

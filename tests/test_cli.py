@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from alnb import cli, machine, plans, records
+from alnb import cli, headless, machine, plans, records, reproduce
 from alnb.errors import BadRequest
 from alnb.store import Store
 
@@ -233,8 +233,8 @@ def test_reproduce_draws_the_profiles_of_which_more_is_known_than_what_laptop_co
         return dataclasses.replace(nothing, done=[run for run in runs if run in laptop], recorded=forgetting)
 
     monkeypatch.setattr(plans, "standing", standing)
-    monkeypatch.setattr(cli, "_execute", lambda made, options: drawn.append(made.profile) or 0)
-    monkeypatch.setattr(cli, "_draw", lambda some, at_once: drawn.extend(("drawn", made.profile) for made in some) or 1)
+    monkeypatch.setattr(headless, "told", lambda made, **options: drawn.append(made.profile) or 0)
+    monkeypatch.setattr(reproduce, "draw", lambda some, at_once: drawn.extend(("drawn", made.profile) for made in some) or 1)
     monkeypatch.setattr(cli, "report", lambda options: drawn.append("gallery"))
     assert cli.main(["reproduce", "00"]) == 1  # the worst of all
     assert drawn == ["laptop", ("drawn", "reduced"), "gallery"]

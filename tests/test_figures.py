@@ -1,14 +1,11 @@
 import json
-import subprocess
-import sys
 from itertools import pairwise
 
 import pandas
 import pytest
 
-from alnb import acquisition, figures, looks
+from alnb import figures
 from alnb.errors import BadRequest
-from alnb.statistics import BASELINES
 
 ROWS = pandas.DataFrame(
     [{"dataset": "d", "method": m, "seed": s, "labelled": n, "accuracy": 10.0 * i + s + n / 10}
@@ -193,37 +190,6 @@ def test_a_matrix_has_a_bar_one_symmetric_scale_and_blue_for_the_better_row():
         red, _, blue, _ = mesh.cmap(mesh.norm(1.5))
         assert (blue > red) == positive_is_blue
         assert all(t.get_weight() == "normal" for t in cells.texts)  # no interval, nothing is bold
-
-
-STRATEGIES = [name for name in acquisition.catalogue() if name not in BASELINES]
-
-
-def test_a_method_has_one_look_whoever_is_drawn_beside_it():
-    every = figures.looks(["random", "random_again", *STRATEGIES, "mine", "theirs"])
-    assert len({(one["color"], one["marker"], one["fillstyle"]) for one in every.values()}) == len(every)
-    for name, one in every.items():
-        assert figures.looks([name])[name] == figures.look(name)
-        # of seventy names some share a look by their letters: beside each other the later takes another marker
-        assert one["color"] == figures.look(name)["color"]
-        if name in looks._FIXED:
-            assert one == figures.look(name)
-    assert every["random"]["color"] == "#000000"
-    code = "from alnb import figures; print(figures.look('mine'))"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == str(every["mine"])
-
-
-def test_options_and_controls_look_like_their_strategy_with_another_marker():
-    plain, options, placebo = (figures.look(n) for n in ("bald", "bald(dropout=0.5)", "bald_permuted"))
-    assert plain["color"] == options["color"] == placebo["color"]
-    assert plain["marker"] == options["marker"] == placebo["marker"]
-    assert [one["fillstyle"] for one in (plain, options, placebo)] == ["full", "bottom", "none"]
-    assert options["linestyle"] != plain["linestyle"]
-    assert figures.look("bald(placebo=True)")["fillstyle"] == "none"
-    assert figures.look("random_again")["fillstyle"] == "none"
-    two = figures.looks(["bald(dropout=0.5)", "bald(dropout=0.3)"])
-    assert two["bald(dropout=0.5)"] != two["bald(dropout=0.3)"]
-    pair = figures.look("margin+qbc 10%")
-    assert (pair["color"], pair["marker"]) == (figures.look("margin")["color"], figures.look("qbc")["marker"])
 
 
 def test_what_no_data_is_behind_is_no_evidence_on_real_data():

@@ -165,12 +165,12 @@ def test_a_value_that_is_not_of_its_type_is_refused_where_it_stands(key, text, s
 
 
 def test_a_run_in_two_races_is_counted_once_where_runs_are_counted(tmp_path, capsys):
-    from alnb import cli
+    from alnb import status
     from alnb.store import Store
 
     made = plans.plan(FIRST, "smoke", {"many": {"like": "few"}})
     assert len(made.runs) == 2 * len(set(made.runs))
-    assert cli._standing_in_words(made, Store(tmp_path)).startswith(
+    assert status.in_words(made, Store(tmp_path)).startswith(
         f"{len(set(made.runs))} runs: 0 done, {len(set(made.runs))} missing"
     )
 

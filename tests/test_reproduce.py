@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from filelock import FileLock
 
-from alnb import REPOSITORY, cli, figures
+from alnb import REPOSITORY, figures, reproduce
 from tests.test_executor import alive, children, command_line
 
 
@@ -39,7 +39,7 @@ def test_two_at_once_each_in_one_piece_and_a_failure_is_told(stand_in, capfd):
     stand_in(
         "touch $profile; for i in $(seq 3000); do test -e world -a -e bad && break; sleep 0.02; done"
     )  # each waits for the other
-    assert cli._draw(drawn("world", "bad"), 2) == 2
+    assert reproduce.draw(drawn("world", "bad"), 2) == 2
     out, err = capfd.readouterr()
     pieces = {
         f"== 01_toy, {p}\nout -u -m alnb.cli run 01_toy --profile {p} draw=1\nerr {p}\n" for p in ("world", "bad")
@@ -50,15 +50,15 @@ def test_two_at_once_each_in_one_piece_and_a_failure_is_told(stand_in, capfd):
 
 def test_never_more_than_asked_for_in_order_and_one_that_was_killed_has_failed(stand_in, capfd):
     stand_in("mkdir held || exit 3; sleep 0.2; rmdir held")  # a second one beside it would find it held
-    assert cli._draw(drawn("worse", "world", "paper"), 1) == 1
+    assert reproduce.draw(drawn("worse", "world", "paper"), 1) == 1
     said = [line for line in capfd.readouterr().out.splitlines() if line.startswith("==")]
     assert said == ["== 01_toy, worse", "== 01_toy, world", "== 01_toy, paper"]
-    assert cli._draw([], 2) == 0
+    assert reproduce.draw([], 2) == 0
 
 
 INTERRUPTED = """
-from alnb import cli, plans
-cli.reproduce = lambda options: cli._draw([plans.plan(name, "reduced") for name in plans.names()[:2]], 2)
+from alnb import cli, plans, reproduce
+cli.reproduce = lambda options: reproduce.draw([plans.plan(name, "reduced") for name in plans.names()[:2]], 2)
 raise SystemExit(cli.main(["reproduce"]))
 """
 

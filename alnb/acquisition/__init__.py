@@ -21,23 +21,27 @@ what cannot be before anything runs.
 
 from __future__ import annotations
 
-import ast
 import difflib
 import functools
 import hashlib
 import importlib
 import inspect
 import operator
-import os
 import pickle
 import re
 import sys
 import types
 from dataclasses import dataclass
-from pathlib import Path
 
+from alnb.acquisition import sources
+from alnb.acquisition.arms import parse_arm, write_arm
 from alnb.errors import BadRequest
 from alnb.fingerprint import fingerprint
+
+__all__ = [
+    "PART", "Choice", "Part", "Strategy", "catalogue", "check_options", "describe", "get", "local", "parse_arm", "parts", "score",
+    "select", "write_arm",
+]  # fmt: skip
 
 local: dict[str, Strategy] = {}
 """Strategies defined outside alnb, by name: in a notebook cell, which replaces its own when run again."""
@@ -194,7 +198,7 @@ class Part:
 def parts(name: str, options: dict) -> list[tuple[int, int]]:
     """(begin, end) of each part of a choice; [(0, 0)], one, of a strategy that is not parted or has few updates, and of an
     arm that is no strategy."""
-    about = _find_local(name) or _entries().get(name)
+    about = _find_local(name) or sources.entries().get(name)
     updates = (about.parameters | dict(options))[about.parted] if about and about.parted else 0
     if updates <= PART:
         return [(0, 0)]
@@ -211,56 +215,17 @@ def _named(name, kind):
 # --- what alnb itself has -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What the source says of a strategy, read without importing it."""
-
-    name: str
-    module: str
-    kind: str
-    needs: tuple[str, ...]
-    oracle: bool
-    source: str
-    nested: bool
-    parameters: dict
-    checked: bool = False  # beside it is a function check_<name>(**options)
-    parted: str = ""
-
-
-def parse_arm(arm: str) -> tuple[str, dict]:
-    """An arm of a race, `name` or `name(option=value, ...)` with literal values -> the name and its options. A name may
-    join two, `dispersion+entropy`.
-
-    BadRequest for anything else. What name and options mean is for the strategy and the study to say.
-    """
-    form = re.fullmatch(r"([a-z][a-z0-9_]*(?:@[0-9a-f]{8}|\+[a-z][a-z0-9_]*)?)\s*(\(.*\))?", arm.strip())
-    try:
-        call = ast.parse(f"arm{form[2] or '()'}", mode="eval").body
-        options = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
-        # a(b=1)(c=2) is a call of a call; ast takes an option twice
-        if call.args or None in options or not isinstance(call.func, ast.Name) or len(options) < len(call.keywords):
-            raise ValueError
-    except (SyntaxError, ValueError, TypeError, AttributeError):
-        raise BadRequest(f"arm {arm!r}; accepted: name or name(option=value, ...), values literal") from None
-    return form[1], options
-
-
-def write_arm(name: str, options: dict) -> str:
-    """The arm that `parse_arm` reads so: its name in every figure."""
-    return name + f"({', '.join(f'{key}={value!r}' for key, value in options.items())})" * bool(options)
-
-
 def catalogue() -> dict[str, str]:
     """Name -> module of every strategy in alnb/acquisition/*.py and alnb/methods/*.py."""
-    return {name: entry.module for name, entry in _entries().items()}
+    return {name: entry.module for name, entry in sources.entries().items()}
 
 
-def describe(name: str) -> Entry:
+def describe(name: str) -> sources.Entry:
     """Needs, oracle mark, kind and citation of a strategy; BadRequest for an unknown name."""
     if found := _find_local(name):
         facts = (found.kind, found.needs, found.oracle, found.source, found.nested, found.parameters)
-        return Entry(found.label, found.function.__module__, *facts, {}, parted=found.parted)
-    return _entries()[_known(name)]
+        return sources.Entry(found.label, found.function.__module__, *facts, {}, parted=found.parted)
+    return sources.entries()[_known(name)]
 
 
 def check_options(name: str, options: dict) -> None:
@@ -275,7 +240,7 @@ def get(name: str) -> Strategy:
     """The strategy of that name, or of name@hash if defined outside alnb; BadRequest for an unknown one."""
     if found := _find_local(name):
         return found
-    module = importlib.import_module(_entries()[_known(name)].module)
+    module = importlib.import_module(sources.entries()[_known(name)].module)
     return next(value for value in vars(module).values() if isinstance(value, Strategy) and value.name == name)
 
 
@@ -285,7 +250,7 @@ def _find_local(name):
 
 
 def _known(name):
-    entries = _entries()
+    entries = sources.entries()
     if name in entries:
         return name
     names = [*entries, *local]
@@ -294,62 +259,11 @@ def _known(name):
     raise BadRequest(f"no strategy {name!r}; {hint}")
 
 
-FOLDERS = ("acquisition", "methods")
-
-
-def _entries():
-    package = os.path.dirname(os.path.dirname(__file__))
-    folders = [f"{package}/{name}" for name in FOLDERS]
-    return _listed(package, *(os.stat(folder).st_mtime_ns for folder in folders if os.path.isdir(folder)))
-
-
-@functools.lru_cache(maxsize=1)
-def _listed(package, *changed):
-    """What the folders hold, read again where a file came or went."""
-    entries = {}
-    for name in FOLDERS:
-        for path in sorted(Path(package, name).glob("*.py")):
-            for entry in _read(path, f"alnb.{name}.{path.stem}", path.stat().st_mtime_ns):
-                if entry.name in entries:
-                    both = f"{entries[entry.name].module} and {entry.module}"
-                    raise BadRequest(f"two strategies are named {entry.name!r}, in {both}; accepted: one")
-                entries[entry.name] = entry
-    return dict(sorted(entries.items()))
-
-
-@functools.cache
-def _read(path, module, changed):
-    found, body = [], ast.parse(path.read_text(encoding="utf-8")).body
-    beside = {getattr(node, "name", "") for node in body}
-    for node in body:
-        for call in getattr(node, "decorator_list", ()):
-            if not isinstance(call, ast.Call):
-                continue
-            kind = getattr(call.func, "id", getattr(call.func, "attr", None))
-            if kind in ("score", "select"):
-                try:
-                    (name,) = map(ast.literal_eval, call.args)
-                    given = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
-                    words = zip(node.args.kwonlyargs, node.args.kw_defaults)
-                    options = {word.arg: ast.literal_eval(default) for word, default in words}
-                except ValueError:
-                    raise BadRequest(
-                        f"{path.name}, line {call.lineno}: @{kind} with something computed; accepted: one"
-                        " name, literal keywords and defaults, since this is read without running it"
-                    ) from None
-                needs = _names(given.get("needs", ()))
-                nested = kind == "score" or given.get("nested", False)
-                facts = (given.get("oracle", False), given.get("source", ""), nested, options)
-                parted = given.get("parted", "")
-                found.append(Entry(name, module, kind, needs, *facts, f"check_{name}" in beside, parted))
-    return found
-
-
 # --- what is defined outside, in a notebook cell ------------------------------------------------------------
 
 
 def _strategy(name, kind, needs, oracle, source, nested, parted, function):
-    needs = _names(needs)
+    needs = sources.fields(needs)
     local.pop(name, None) if isinstance(name, str) else None  # a definition that fails never races the one before it
     if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9_]*", name):
         raise BadRequest(f"strategy name {name!r}; accepted: lower-case letters, digits and _, a letter first")
@@ -368,8 +282,8 @@ def _strategy(name, kind, needs, oracle, source, nested, parted, function):
         raise BadRequest(f"strategy {name!r} takes {inspect.signature(function)}; accepted: {wanted}") from None
     if (function.__module__ or "").split(".")[0] == "alnb":
         return Strategy(name, kind, function, needs, oracle, source, nested, name, parted)
-    if name in _entries():
-        raise BadRequest(f"strategy name {name!r} is taken by {_entries()[name].module}; accepted: any other")
+    if name in sources.entries():
+        raise BadRequest(f"strategy name {name!r} is taken by {sources.entries()[name].module}; accepted: any other")
     digest = hashlib.sha256()
     fingerprint(function, f"strategy {name!r}", function.__module__, digest)
     label = f"{name}@{digest.hexdigest()[:8]}"
@@ -395,10 +309,6 @@ def _by_value(function):
     finally:
         if ours:
             cloudpickle.unregister_pickle_by_value(module)
-
-
-def _names(needs):
-    return (needs,) if isinstance(needs, str) else tuple(needs)
 
 
 def _tensor(values):

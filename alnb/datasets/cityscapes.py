@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from alnb.datasets import Info, Missing
+from alnb.datasets.folders import Folders
 from alnb.datasets.stills import CITYSCAPES, IGNORED, Stills
 
 INFO = {
@@ -31,14 +32,13 @@ INFO = {
     )
 }
 SPLITS = {"train": 2975, "val": 500}
-TREE = "cityscapes/{leftImg8bit,gtFine}/{train,val}/<city>/*_{leftImg8bit,gtFine_labelIds}.png"
+FOLDERS = Folders("cityscapes", "cityscapes/{leftImg8bit,gtFine}/{train,val}/<city>/*_{leftImg8bit,gtFine_labelIds}.png")
 
 
 class Read:
     """One split; item i is read when it is asked for. Images by city and name, as they sort."""
 
-    def __init__(self, name: str, table, split: str):
-        self.name, self.split = name, split
+    def __init__(self, table):
         self.files = sorted(zip(table.images, (target for (target,) in table.targets)))
         self.to_train = np.full(256, IGNORED, np.uint8)
         for one in table.classes:
@@ -49,27 +49,8 @@ class Read:
         return len(self.files)
 
     def __getitem__(self, i: int):
-        from PIL import Image
-
-        found = []
-        for path, mode in zip(self.files[i], ("RGB", "L")):
-            try:
-                with Image.open(path) as image:
-                    found.append(np.asarray(image.convert(mode)))
-            except FileNotFoundError:
-                raise _wrong(self.name, f"there is no {path}", "damaged") from None
-            except (OSError, SyntaxError, ValueError) as error:  # PIL's word for a broken PNG is SyntaxError
-                raise _wrong(self.name, f"{path} cannot be read as a picture ({error})", "damaged") from None
-        pixels, ids = found
+        pixels, ids = (FOLDERS.picture(path, mode) for path, mode in zip(self.files[i], ("RGB", "L")))
         return pixels, self.to_train[ids]
-
-
-def _wrong(name: str, what: str, state: str) -> Missing:
-    about = INFO[name]
-    return Missing(
-        f"{name} is {state}: {what}. Expected {TREE} (set ALNB_DATA to look elsewhere). Source: {about.source}. "
-        f"Terms: {about.terms}. {about.stand_in} runs without it."
-    )
 
 
 def status(name: str, root: Path) -> tuple[str, str]:
@@ -78,13 +59,13 @@ def status(name: str, root: Path) -> tuple[str, str]:
     for split, count in SPLITS.items():
         for folder, end in (("leftImg8bit", "leftImg8bit"), ("gtFine", "gtFine_labelIds")):
             if not (base / folder / split).is_dir():
-                return "missing", str(_wrong(name, f"there is no {base / folder / split}", "missing"))
+                return "missing", str(FOLDERS.wrong(f"there is no {base / folder / split}", "missing"))
             counts[folder, split] = {p.name.removesuffix(f"_{end}.png") for p in (base / folder / split).glob(f"*/*_{end}.png")}
         pictures, labels = counts["leftImg8bit", split], counts["gtFine", split]
         if lost := sorted(pictures ^ labels):
-            return "damaged", str(_wrong(name, f"{lost[0]} of {split} has a picture or labels, not both", "damaged"))
+            return "damaged", str(FOLDERS.wrong(f"{lost[0]} of {split} has a picture or labels, not both"))
         if len(pictures) != count:
-            return "damaged", str(_wrong(name, f"{len(pictures)} of {count} images of {split}", "damaged"))
+            return "damaged", str(FOLDERS.wrong(f"{len(pictures)} of {count} images of {split}"))
     return "there", f"{name} is in {base}, {sum(SPLITS.values())} images with labels"
 
 
@@ -95,7 +76,5 @@ def load(name: str, root: Path) -> Stills:
         raise Missing(text)
     from torchvision.datasets import Cityscapes
 
-    train, test = (
-        Read(name, Cityscapes(root / name, split=split, mode="fine", target_type="semantic"), split) for split in SPLITS
-    )
+    train, test = (Read(Cityscapes(root / name, split=split, mode="fine", target_type="semantic")) for split in SPLITS)
     return Stills(name, INFO[name], CITYSCAPES, train, test, crop=0, flip=True)

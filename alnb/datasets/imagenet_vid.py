@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from alnb.datasets import Info, Missing
-from alnb.datasets.videos import Folders, Frame, Videos, clipped
+from alnb.datasets.folders import Folders
+from alnb.datasets.videos import Frame, Videos, clipped
 
 WORDNET = {"n02958343": "car", "n02834778": "bicycle", "n03790512": "motorcycle"}
 CLASSES = tuple(WORDNET.values())

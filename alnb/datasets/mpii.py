@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from alnb.datasets import Info, Missing
+from alnb.datasets.folders import Folders
 from alnb.datasets.poses import Pose, Poses
 
 INFO = {
@@ -36,22 +37,14 @@ INFO = {
 }
 SIDE = 256
 SPLITS = {"train": 22_246, "valid": 2_958}
-TREE = "mpii/images/*.jpg and mpii/annot/{train.json,valid.json,gt_valid.mat}"
-
-
-def _wrong(name: str, what: str, state: str = "damaged") -> Missing:
-    about = INFO[name]
-    return Missing(
-        f"{name} is {state}: {what}. Expected {TREE} (set ALNB_DATA to look elsewhere). Source: {about.source}. "
-        f"Terms: {about.terms}. {about.stand_in} runs without it."
-    )
+FOLDERS = Folders("mpii", "mpii/images/*.jpg and mpii/annot/{train.json,valid.json,gt_valid.mat}")
 
 
 class Read:
     """One split; item i is cut out of its photograph when it is asked for. heads (N,): NaN where none is known."""
 
-    def __init__(self, name: str, root: Path, persons: list[dict], heads):
-        self.name, self.images, self.persons, self.heads = name, root / "images", persons, heads
+    def __init__(self, root: Path, persons: list[dict], heads):
+        self.images, self.persons, self.heads = root / "images", persons, heads
 
     def __len__(self):
         return len(self.persons)
@@ -64,20 +57,15 @@ class Read:
         middle = np.array(person["center"], float) - 1 + [0, 15 * scale]
         side = 1.25 * 200 * scale
         corner, factor = middle - side / 2, SIDE / side
-        try:
-            with Image.open(path) as image:
-                box = (*corner, *(corner + side))
-                cut = image.convert("RGB").transform((SIDE, SIDE), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR)
-        except FileNotFoundError:
-            raise _wrong(self.name, f"there is no {path}") from None
-        except (OSError, SyntaxError, ValueError) as error:
-            raise _wrong(self.name, f"{path} cannot be read as a picture ({error})") from None
+        photograph = Image.fromarray(FOLDERS.picture(path, "RGB"))
+        box = (*corner, *(corner + side))
+        cut = photograph.transform((SIDE, SIDE), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR)
         joints = (np.array(person["joints"], float) - 1 - corner) * factor
         visible = np.array(person["joints_vis"], bool) & ((joints >= 0) & (joints < SIDE)).all(1)
         return Pose(np.asarray(cut), joints.astype(np.float32), visible, float(self.heads[i] * factor))
 
 
-def _annotation(name: str, root: Path, split: str) -> list[dict]:
+def _annotation(root: Path, split: str) -> list[dict]:
     path = root / "annot" / f"{split}.json"
     try:
         persons = json.loads(path.read_text())
@@ -87,28 +75,28 @@ def _annotation(name: str, root: Path, split: str) -> list[dict]:
             if not person["image"] or not float(person["scale"]) > 0:
                 raise ValueError("a person without image and scale")
     except FileNotFoundError:
-        raise _wrong(name, f"there is no {path}", "missing") from None
+        raise FOLDERS.wrong(f"there is no {path}", "missing") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise _wrong(name, f"{path} is no such annotation ({error})") from None
+        raise FOLDERS.wrong(f"{path} is no such annotation ({error})") from None
     if len(persons) != SPLITS[split]:
-        raise _wrong(name, f"{path} has {len(persons)} persons, not {SPLITS[split]}")
+        raise FOLDERS.wrong(f"{path} has {len(persons)} persons, not {SPLITS[split]}")
     return persons
 
 
-def _heads(name: str, root: Path, count: int):
+def _heads(root: Path, count: int):
     """(count,) 0.6 of the diagonal of each head's box, in pixels of the photograph."""
     from scipy.io import loadmat
 
     path = root / "annot" / "gt_valid.mat"
     if not path.is_file():
-        raise _wrong(name, f"there is no {path}", "missing")
+        raise FOLDERS.wrong(f"there is no {path}", "missing")
     try:
         boxes = loadmat(path)["headboxes_src"]
         lengths = 0.6 * np.linalg.norm(boxes[1] - boxes[0], axis=0)
     except (ValueError, KeyError, TypeError, NotImplementedError, OSError) as error:
-        raise _wrong(name, f"{path} holds no boxes of heads ({error})") from None
+        raise FOLDERS.wrong(f"{path} holds no boxes of heads ({error})") from None
     if lengths.shape != (count,) or not (lengths > 0).all():
-        raise _wrong(name, f"{path} has boxes of heads of shape {boxes.shape}, expected (2, 2, {count}), none empty")
+        raise FOLDERS.wrong(f"{path} has boxes of heads of shape {boxes.shape}, expected (2, 2, {count}), none empty")
     return lengths
 
 
@@ -125,9 +113,9 @@ def status(name: str, root: Path) -> tuple[str, str]:
 def _parts(name: str, root: Path):
     base = root / name
     if not (base / "images").is_dir():
-        raise _wrong(name, f"there is no {base / 'images'}", "missing")
-    train, valid = (_annotation(name, base, split) for split in SPLITS)
-    return Read(name, base, train, np.full(len(train), np.nan)), Read(name, base, valid, _heads(name, base, len(valid)))
+        raise FOLDERS.wrong(f"there is no {base / 'images'}", "missing")
+    train, valid = (_annotation(base, split) for split in SPLITS)
+    return Read(base, train, np.full(len(train), np.nan)), Read(base, valid, _heads(base, len(valid)))
 
 
 def load(name: str, root: Path) -> Poses:

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from alnb.datasets import Info, Missing
-from alnb.datasets.videos import Folders, Frame, Videos, clipped
+from alnb.datasets.folders import Folders
+from alnb.datasets.videos import Frame, Videos, clipped
 
 CLASSES = ("car", "pedestrian", "cyclist", "wheelchair")
 INFO = {

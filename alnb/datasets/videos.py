@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from alnb.datasets import Info, Missing, info
+from alnb.datasets import Info
 
 
 @dataclass(eq=False)
@@ -64,42 +63,6 @@ class Videos:
     class_names: tuple[str, ...]
     train: list[Video]
     test: list[Video]
-
-
-class Folders:
-    """A video dataset that lies in folders: how its loader says what is wrong, in one line. tree: what is expected."""
-
-    def __init__(self, name: str, tree: str):
-        self.name, self.tree = name, tree
-
-    def wrong(self, what: str, state: str = "damaged") -> Missing:
-        """The error to raise: what is wrong, what is expected, where it comes from, its terms, what runs without it."""
-        about = info(self.name)
-        return Missing(
-            f"{self.name} is {state}: {what}. Expected {self.tree} (set ALNB_DATA to look elsewhere). "
-            f"Source: {about.source}. Terms: {about.terms}. {about.stand_in} runs without it."
-        )
-
-    def picture(self, path: Path, mode: str) -> np.ndarray:
-        """(H, W, channels of `mode`) uint8; Missing for a file that is absent, cut short or no picture."""
-        from PIL import Image
-
-        try:
-            with Image.open(path) as image:
-                return np.asarray(image.convert(mode))
-        except FileNotFoundError:
-            raise self.wrong(f"there is no {path}") from None
-        except (OSError, SyntaxError, ValueError) as error:  # PIL's word for a broken PNG is SyntaxError
-            raise self.wrong(f"{path} cannot be read as a picture ({error})") from None
-
-    def pairs(self, pictures: Path, labels: Path) -> list[str]:
-        """The names, without suffix, that the files of both folders share; Missing where one has what the other lacks."""
-        seen, told = ({path.stem: path for path in folder.iterdir() if path.is_file()} for folder in (pictures, labels))
-        if lost := sorted(seen.keys() ^ told.keys()):
-            lone = (seen | told)[lost[0]]
-            more = f", and {len(lost) - 1} more like it" if len(lost) > 1 else ""
-            raise self.wrong(f"{lone} has no partner in {labels if lost[0] in seen else pictures}{more}")
-        return sorted(seen)
 
 
 def clipped(boxes: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from alnb import figures, statistics
 from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
-from alnb.methods.state_relabeling import deviation, entropy, indicator, starts
+from alnb.methods.start_gain import starts
+from alnb.methods.state_relabeling import deviation, entropy, indicator
 
 LL4AL = f"ll4al{standard.RETRAINED}"  # what it asked, on the plain target: "evaluated by the same target model"
 PRINTED = ("random", "k_center", "core_set", "bald", "vaal", LL4AL, "sraal")

@@ -178,3 +178,14 @@ class Sequences:
         rng = torch.Generator().manual_seed((drawn + part.start) % 2**63)
         x = sequences(part.stop - part.start, self.d, rng, self.family).to(self.device)
         return x, ranks(x) / self.d
+
+
+def lists(values, d: int):
+    """(N,) -> (N // d, d), as they come; of fewer than d one list."""
+    return values[: len(values) // d * d].reshape(-1, d) if len(values) >= d else values[None]
+
+
+def sorter_error(f_sort, l_pre) -> float:
+    """How far off, as a share of a list, the ranks of a sorter are on real predicted losses (n, d)."""
+    with torch.no_grad():
+        return rank_error(f_sort(l_pre), l_pre)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from alnb import acquisition, cycle, datasets, published, races, tasks
+from alnb import acquisition, cycle, datasets, races, tasks
 from alnb.acquisition import describe, score
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
@@ -173,26 +173,9 @@ class Ranking(WithModules):
 class Ranked(Ranking, LossPrediction):
     """Classification, see tasks.Task."""
 
-    def judged(self, model, samples=None):
-        """({signal: (N,)}, losses (N,)) of samples of the pool, None: of the test set; on the CPU, double."""
-        from alnb.learning.infer import infer
-
-        of_test = self.test_images, self.test_targets
-        images, targets = of_test if samples is None else (self.images[samples], self.targets[samples])
-        logits = infer(model, images, **self.look_with)
-        return signals(logits), losses(logits, targets)
-
 
 class RankedFeatures(Ranking, FeatureLossPrediction):
     """Classification of frozen features, see tasks.Task."""
-
-    def judged(self, model, samples=None):
-        """As `Ranked.judged`."""
-        import torch
-
-        with torch.no_grad():
-            logits = model.eval()(self.given(samples))
-        return signals(logits), losses(logits, self.test_targets if samples is None else self.targets[samples])
 
 
 BEYOND = {kind: module for kind, module in tasks.by_kind().items() if kind != classification.KIND}
@@ -252,7 +235,8 @@ def rankings(now: Now, model) -> list[dict]:
     signals that need no module (`judged`); over_p_max, over_count: how much more `spearman` is than that of -log p_max, or
     of the predicted count. Of a module with a sorter, `error`: how far off, as a share of a list, its ranks of real
     predictions are. True labels are looked at for figures only. Of L2R-AL at cycle 0 also `examples`."""
-    from alnb.learning.sorting import soft_ranks
+    from alnb.learning.sorting import lists, soft_ranks, sorter_error
+    from alnb.metrics.ranking import correlation, top_overlap
 
     task, o, row = now.task, now.run.options, {"kind": "ranking", "cycle": now.cycle, "labelled": len(now.labelled)}
     (name,) = task.modules
@@ -284,49 +268,6 @@ def examples(now: Now, predicted, true, count: int = 6) -> list[dict]:
          "rank": int(place[row]), "candidates": len(own)}
         for end, rows in ends.items() for i, row in enumerate(rows.tolist())
     ]  # fmt: skip
-
-
-def signals(logits) -> dict:
-    """What can be had without a module, (N,) each, larger = less sure: entropy in nats, and -log p_max."""
-    log_p = logits.double().log_softmax(1).cpu()
-    return {"_entropy": -(log_p.exp() * log_p).sum(1), "_p_max": -log_p.amax(1)}
-
-
-def correlation(signal, true) -> float:
-    """Spearman's, with ties, of two (N,); 0 where one of them is the same for all."""
-    from scipy.stats import spearmanr
-
-    if signal.amin() == signal.amax() or true.amin() == true.amax():
-        return 0.0
-    return float(spearmanr(signal.numpy(), true.numpy()).statistic)
-
-
-def losses(logits, targets):
-    """(N,) cross-entropy, nats."""
-    from torch.nn import functional as F
-
-    return F.cross_entropy(logits.double(), targets, reduction="none").cpu()
-
-
-def top_overlap(signal, true, b: int) -> float:
-    """Of the b samples of largest true loss (N,), the share that is also among the b of largest signal (N,)."""
-    first, second = (set(values.argsort(descending=True, stable=True)[:b].tolist()) for values in (signal, true))
-    return len(first & second) / b
-
-
-def lists(values, d: int):
-    """(N,) -> (N // d, d), as they come; of fewer than d one list."""
-    return values[: len(values) // d * d].reshape(-1, d) if len(values) >= d else values[None]
-
-
-def sorter_error(f_sort, l_pre) -> float:
-    """How far off, as a share of a list, the ranks of a sorter are on real predicted losses (n, d)."""
-    import torch
-
-    from alnb.learning.sorting import rank_error
-
-    with torch.no_grad():
-        return rank_error(f_sort(l_pre), l_pre)
 
 
 # --- the study ----------------------------------------------------------------------------------------------------------
@@ -477,32 +418,3 @@ def grid(
             given[name] = {n: STUDY.defaults[n] for n in shared if n in STUDY.defaults} | race
     made = races.grid(STUDY.name, given, shared, special)
     return [run for length in dict.fromkeys(lengths) for run in study(SORTER).arm(sorter, length)] + made
-
-
-# --- what is special in the paper's claims and audit ----------------------------------------------------------------------
-
-
-def orders(frame):
-    """For `published.audit`: what the text says of two arms (metric "order": 1 the one is above the other, 0 it is not;
-    settings `than=`, `in=` of which figure, `of=` which metric) against the two numbers it gives."""
-    for row in frame[frame["metric"] == "order"].itertuples():
-        setting = published.settings(row.setting)
-        there = frame[(frame["artefact"] == setting["in"]) & (frame["metric"] == setting["of"])]
-        numbers = there.set_index("method")["value"]
-        gap = numbers[row.method] - numbers[setting["than"]]
-        agrees = (gap > 0) == bool(row.value)
-        yield {"check": f"{row.artefact}: {row.method} above {setting['than']}, {setting['in']}", "printed": row.value,
-               "computed": gap, "agrees": agrees, "note": "1: said to be above, 0: not; computed: by how much"}  # fmt: skip
-
-
-def extremes(frame):
-    """For `published.audit`: "if the ranks are same in every dimension, the value is 1, otherwise -1" (metric "otherwise")
-    against (3) for two neighbours of four exchanged."""
-    import torch
-
-    for row in frame[frame["metric"] == "otherwise"].itertuples():
-        true, near = torch.arange(1.0, 5), torch.tensor([2.0, 1, 3, 4])
-        worst = float(r_s(true, true.flip(0)))
-        yield published.compared(
-            row, float(r_s(true, near)), f"two neighbours of four exchanged; only all turned gives {worst:g}"
-        )

@@ -7,18 +7,19 @@ beside the pre-training itself.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from alnb import acquisition, cycle, datasets, races
+from alnb import acquisition, budgets, cycle, datasets, races
 from alnb.acquisition import describe, score
 from alnb.cycle import ALL, CycleSettings
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, coerce, study
-from alnb.statistics import BASELINES
 from alnb.tasks import classification, features, pool
 from alnb.tasks.classes import DECISIONS, Classes
 
@@ -244,23 +245,7 @@ START = "starts_from"  # a race's word: the arm of the pre-training that its net
 
 
 def grid(
-    pretraining: Mapping[str, Any] = {},
-    few: Mapping[str, Any] = {},
-    svm: Mapping[str, Any] = {},
-    scratch: Mapping[str, Any] = {},
-    fine_tuned: Mapping[str, Any] = {},
-    untrained: Mapping[str, Any] = {},
-    second: Mapping[str, Any] = {},
-    many: Mapping[str, Any] = {},
-    many_svm: Mapping[str, Any] = {},
-    many_scratch: Mapping[str, Any] = {},
-    many_fine_tuned: Mapping[str, Any] = {},
-    tiny: Mapping[str, Any] = {},
-    tiny_svm: Mapping[str, Any] = {},
-    tiny_scratch: Mapping[str, Any] = {},
-    classes: Mapping[str, Any] = {},
-    images: Sequence[int] = (),
-    **shared,
+    pretraining: Mapping[str, Any] = {}, classes: Mapping[str, Any] = {}, images: Sequence[int] = (), **shared
 ) -> list[Run]:
     """Every run of the notebook (see alnb/races.py).
 
@@ -269,66 +254,67 @@ def grid(
     "simsiam(seeds=[1])", and is what a race of whole networks goes on from, if it has one. That encoder is trained on each
     dataset and pool that a race has, serves all seeds there, and is listed in this race, so that it is drawn.
 
-    few: ten classes, a linear head on frozen features; svm: an SVM in its place; scratch: the whole network trained from
-    scratch; fine_tuned: it goes on from the pre-trained one, end to end; untrained: a linear head on a network that nothing was
-    taught; second: on another encoder; many, ...: the same with many classes; tiny, ...: with those of Tiny ImageNet. Each is
-    a race for each of its `budgets`, in percent of the pool, as many labels first as in every cycle, called "few 1%".
+    shared: settings of every race, and the races of FAMILIES. few: ten classes, a linear head on frozen features; svm: an SVM in
+    its place; scratch: the whole network trained from scratch; fine_tuned: it goes on from the pre-trained one, end to end;
+    untrained: a linear head on a network that nothing was taught; second: on another encoder; many, ...: the same with many
+    classes; tiny, ...: with those of Tiny ImageNet. Each is a race for each of its `budgets`, in percent of the pool, as many
+    labels first as in every cycle, called "few 1%".
+
     classes: a race for each of `datasets` and each number of labels `per_class`, called "features-10 x 4". images: whose
     views are shown. Raises BadRequest for what cannot be.
     """
-    if pretraining and "dataset" not in pretraining:
-        raise BadRequest(f"pretraining: no dataset, in {', '.join(pretraining)}; {{}} leaves it out")
-    if pretraining.get("dataset"):
-        size = pretraining.get("pool", shared.get("pool", 0)) or datasets.info(pretraining["dataset"]).train
-        if wrong := [i for i in images if not 0 <= i < size]:
-            raise BadRequest(f"images = {list(images)}: {wrong[0]} is not in the pool of {size}")
-    given = (few, svm, scratch, fine_tuned, untrained, second, many, many_svm, many_scratch, many_fine_tuned, tiny, tiny_svm,
-             tiny_scratch)  # fmt: skip
-    asked = dict(zip(FAMILIES, given, strict=True))
+    asked = {name: shared.pop(name, {}) for name in FAMILIES}
+    _check_pretraining(pretraining, images, shared.get("pool", 0))
     every: dict[str, dict] = {}
     for name in FAMILIES:
         race = races.resolved(name, asked)
         if START in race and "encoder" not in asked[name] and race.get("encoder", Settings.encoder) != Settings.encoder:
             race = {}  # like heads on an encoder that is not of the pre-training: left out with it
-        every |= by_budget(name, race, shared)
-    every |= by_classes(dict(classes))
+        every |= budgets.by_budget(name, race, shared)
+    every = {name: _apart(race) for name, race in (every | budgets.by_classes(dict(classes))).items()}
     encoders = []
     if pretraining.get("dataset"):
         pooled = {"pool": shared["pool"]} if "pool" in shared else {}
         encoders = races.grid(SIMSIAM, {"pretraining": pretraining}, pooled, study(SIMSIAM).arm)
     elif not any(every.values()):
         raise BadRequest(f"every race is left out (pretraining, {', '.join(FAMILIES)}, classes): give one a dataset")
-
-    def special(name, options, dataset, seed, settings):
-        """The runs of an arm that starts from an encoder of ours (races.Special)."""
-        options, settings = dict(options), dict(settings)
-        start = settings.pop(START, None)
-        asks = {"task": Settings.task, "encoder": Settings.encoder, **settings}
-        heads = asks["task"] == "features"
-        if start is None and not (heads and asks["encoder"] == Settings.encoder):
-            return None
-        if heads and asks["encoder"] != Settings.encoder:
-            raise BadRequest(f"{START} = {start!r}: these heads stand on {asks['encoder']!r}; leave one of the two out")
-        needs = {features.ENCODER: encoder_of(pretraining, start or SIMSIAM, dataset, settings.get("pool", 0))}
-        further = coerce(options.pop("further", 0), int, f"{name}: further")
-        if further < 0 or (further and (options or name not in BASELINES)):
-            raise BadRequest(f"{name}: further = {further}: cycles, 0 or more, of {' and '.join(BASELINES)} alone")
-        if name == ALL and options:
-            raise BadRequest(f"{name} takes seeds and no other option")
-        if name == ALL:
-            return [races.all_data_run(STUDY.name, dataset, seed, settings, needs)]
-        run = races.method_run(STUDY.name, dataset, acquisition.write_arm(name, options), seed, settings, needs)
-        return [run] + [races.further_run(run, further)] * (further > 0)
-
+    special = functools.partial(_arm, pretraining)
     runs = races.grid(STUDY.name, every, shared, special) if any(every.values()) else []
+    return encoders + _unlisted(encoders, runs) + runs
+
+
+def _check_pretraining(pretraining: Mapping[str, Any], images: Sequence[int], pool: int) -> None:
+    """BadRequest for a race of encoders without a dataset, and for images that are not in its pool; `pool`: the shared one."""
+    if pretraining and "dataset" not in pretraining:
+        raise BadRequest(f"pretraining: no dataset, in {', '.join(pretraining)}; {{}} leaves it out")
+    if pretraining.get("dataset"):
+        size = pretraining.get("pool", pool) or datasets.info(pretraining["dataset"]).train
+        if wrong := [i for i in images if not 0 <= i < size]:
+            raise BadRequest(f"images = {list(images)}: {wrong[0]} is not in the pool of {size}")
+
+
+def _arm(pretraining, name, options, dataset, seed, settings) -> list[Run] | None:
+    """The runs of an arm that starts from an encoder of ours (races.Special, once `pretraining` is given)."""
+    settings = dict(settings)
+    start = settings.pop(START, None)
+    asks = {"task": Settings.task, "encoder": Settings.encoder, **settings}
+    heads = asks["task"] == "features"
+    if start is None and not (heads and asks["encoder"] == Settings.encoder):
+        return None
+    if heads and asks["encoder"] != Settings.encoder:
+        raise BadRequest(f"{START} = {start!r}: these heads stand on {asks['encoder']!r}; leave one of the two out")
+    needs = {features.ENCODER: encoder_of(pretraining, start or SIMSIAM, dataset, settings.get("pool", 0))}
+    return races.plain_arm(STUDY.name, name, options, dataset, seed, settings, needs)
+
+
+def _unlisted(encoders: list[Run], runs: list[Run]) -> list[Run]:
+    """The encoders that `runs` need beside those listed, in the race pretraining, so that they are drawn."""
     needed = {
         run.needs[features.ENCODER].key: run.needs[features.ENCODER] for run in runs if features.ENCODER in run.needs
     }
     for run in encoders:
         needed.pop(run.key, None)
-    unseen = [Run(one.study, one.dataset, one.method, one.seed, one.settings, arm=one.arm, race="pretraining")
-              for one in needed.values()]  # fmt: skip
-    return encoders + unseen + runs
+    return [dataclasses.replace(one, race="pretraining") for one in needed.values()]
 
 
 def encoder_of(pretraining: Mapping[str, Any], arm: str, dataset: str, pool: int) -> Run:
@@ -348,70 +334,6 @@ def encoder_of(pretraining: Mapping[str, Any], arm: str, dataset: str, pool: int
     )
     study(SIMSIAM).check(encoder)
     return encoder
-
-
-def by_budget(name: str, race: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, dict]:
-    """A race of its own for each of `budgets`, percent of the pool: as many labels first as in every cycle. `at` says in what
-    some differ, {"10": {"arms": [...]}}."""
-    race = dict(race)
-    budgets, changes = race.pop("budgets", None), race.pop("at", {})
-    if not race or race.get("dataset") == "":
-        return {}
-    budgets = _listed(f"{name}: budgets", budgets, float)
-    size = race.get("pool", shared.get("pool", 0)) or datasets.info(race.get("dataset")).train
-    changed = _changes(name, changes, [f"{percent:g}" for percent in budgets])
-    found = {}
-    for percent in budgets:
-        own, labels = race | changed.get(f"{percent:g}", {}), round(percent / 100 * size)
-        _refuse_sizes(name, own, "budgets")
-        if not 0 < percent <= 100 or labels < 1:
-            raise BadRequest(
-                f"{name}: budgets: {percent:g} % of a pool of {size}: expected one label at least, 100 % at most"
-            )
-        if (race_name := f"{name} {percent:g}%") in found:
-            raise BadRequest(f"{name}: budgets = {budgets}: two of them are {percent:g} %; six digits tell them apart")
-        found[race_name] = {**_apart(own), "initial": labels, "budget": labels}
-    return found
-
-
-def by_classes(race: dict[str, Any]) -> dict[str, dict]:
-    """A race for each of `datasets` and each of `per_class`, labels of a class. `at` says in what some datasets differ,
-    {"features-200": {"per_class": [1, 2]}}."""
-    if not race:
-        return {}
-    names = _listed("classes: datasets", race.pop("datasets", None), str)
-    changed, found = _changes("classes", race.pop("at", {}), names), {}
-    for dataset in names:
-        own = race | changed.get(dataset, {})
-        _refuse_sizes("classes", own, "per_class")
-        for each in _listed("classes: per_class", own.pop("per_class", None), int):
-            labels = each * datasets.info(dataset).classes
-            found[f"{dataset} x {each}"] = {"dataset": dataset, **_apart(own), "initial": labels, "budget": labels}
-    return found
-
-
-def _changes(name: str, given, known: list[str]) -> dict[str, dict]:
-    changes = {
-        str(key): coerce(value, dict, f"{name}: at") for key, value in coerce(given, dict, f"{name}: at").items()
-    }
-    if lost := [key for key in changes if key not in known]:
-        raise BadRequest(f"{name}: at has {lost[0]!r}; accepted: {', '.join(known)}")
-    return changes
-
-
-def _refuse_sizes(name: str, race: Mapping[str, Any], word: str) -> None:
-    """BadRequest for labels that a race gives beside the word that already says how many, first and in every cycle."""
-    if given := [size for size in ("initial", "budget") if size in race]:
-        raise BadRequest(
-            f"{name}: {given[0]} = {race[given[0]]!r}: {word} says it, first labels and each cycle's alike"
-        )
-
-
-def _listed(what: str, given, kind) -> list:
-    values = coerce(given if given is not None else [], list[kind], what)
-    if not values or min(values, key=lambda v: v if kind is not str else 1) in (0,) or len(set(values)) < len(values):
-        raise BadRequest(f"{what} = {given!r}: expected a list of different ones, one at least")
-    return values
 
 
 def _apart(race: Mapping[str, Any]) -> dict[str, Any]:

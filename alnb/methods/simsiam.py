@@ -11,7 +11,9 @@ from typing import Literal
 
 from alnb import datasets
 from alnb.errors import BadRequest
+from alnb.learning.recipe import Recipe
 from alnb.runs import Run, State, Step, Study, torch_stream
+from alnb.tasks import training
 
 SIMSIAM = "simsiam"  # the method of its runs
 PART = 10  # epochs of a step: a few minutes of a GPU at most
@@ -172,14 +174,8 @@ def siamese(run: Run, classes: int):
         return Siamese(backbone, o.width, o.bottleneck, o.layers, o.predictor)
 
 
-def recipe(settings: Settings):
-    from alnb.learning.recipe import Recipe
-
-    o = settings
-    return Recipe(
-        epochs=o.epochs, batch=o.batch, lr=o.base_lr * o.batch / 256, momentum=o.momentum, weight_decay=o.weight_decay,
-        precision=o.precision, smallest_batch=o.smallest_batch, schedule="cosine", warmup=o.warmup,
-    )  # fmt: skip
+def recipe(o: Settings) -> Recipe:
+    return training.recipe(o, lr=o.base_lr * o.batch / 256, schedule="cosine")
 
 
 def steps(run: Run) -> int:

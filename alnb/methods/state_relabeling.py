@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -369,8 +369,9 @@ STUDY = Study(
     "state_relabeling", 1, step, Settings, cycle.steps, seconds, Classes.metrics, lambda dataset: Classes.offers, check
 )
 
-RACES = ("few", "many", "start", "caltech")
 SCENES = "scenes"
+GAME = ("steps", "batch", "width", "latent", "lr", "decay", "lambda2", "flip", "code")
+JOINT = {"weight": 0.1, "preset": "l2r", "epochs": 0, "milestones": ()}
 MAPS = {"lambda2": 1.0, "annotation": 200.0}  # of the game on labelled maps, sized on development seed 1000
 
 
@@ -380,36 +381,23 @@ def grid(
     start: Mapping[str, Any] = {},
     caltech: Mapping[str, Any] = {},
     scenes: Mapping[str, Any] = {},
-    *,
-    game_steps: int = 150,
-    game_batch: int = 32,
-    game_width: int = 16,
-    game_latent: int = 16,
-    game_lr: float = 1e-3,
-    game_decay: float = 1.0,
-    game_lambda2: float = 10.0,
-    game_flip: bool = False,
-    game_code: bool = False,
-    joint_weight: float = 0.1,
-    joint_preset: str = "l2r",
-    joint_epochs: int = 0,
-    joint_milestones: Sequence[float] = (),
     **shared,
 ) -> list[Run]:
     """Every run of the notebook (see alnb/races.py): ten classes (`few`), many, ten with the first labels of algorithm 1
     (`start`), Caltech-101, or a stand-in with few images of a class and not of each as many; `scenes`: segmentation, of the
-    study of that name, which takes nothing shared. game_...: what all arms of SRAAL have in common, unless one says otherwise
-    (`sraal`; game_latent: of both codes; on maps MAPS in the place of two of them); they are no part of an arm's name; "game"
-    in `scenes`: others of that race's own. Raises BadRequest for what cannot be.
+    study of that name, which takes nothing shared.
 
-    joint_...: the same for `ll4al` and `random_joint` (Random, on LL4AL's target), see `arm` in methods/learning_to_rank.py,
-    which trains them; epochs 0 and no milestones: the target's. What `ll4al` asks trains the plain target too.
+    Among shared, game_steps ... (GAME): options that all arms of SRAAL have in common, unless one says otherwise (`sraal`;
+    game_latent: of both codes; on maps MAPS in the place of two of them); they are no part of an arm's name; "game" in `scenes`:
+    others of that race's own. joint_weight ... (JOINT): the same for `ll4al` and `random_joint` (Random, on LL4AL's target), see
+    `arm` in methods/learning_to_rank.py, which trains them; epochs 0 and no milestones: the target's. What `ll4al` asks trains
+    the plain target too. Raises BadRequest for what cannot be.
     """
-    game = {"steps": game_steps, "batch": game_batch, "width": game_width, "latent": game_latent, "semantic": game_latent,
-            "lr": game_lr, "decay": game_decay, "lambda2": game_lambda2, "flip": game_flip, "code": game_code}  # fmt: skip
-    joint = {"joint_weight": joint_weight, "preset": joint_preset}
-    joint |= {"epochs": joint_epochs} if joint_epochs else {}
-    joint |= {"milestones": list(joint_milestones)} if joint_milestones else {}
+    game = {name: shared.pop(f"game_{name}") for name in GAME if f"game_{name}" in shared}
+    game |= {"semantic": game["latent"]} if "latent" in game else {}
+    theirs = {name: shared.pop(f"joint_{name}", default) for name, default in JOINT.items()}
+    joint = {"joint_weight": theirs["weight"], "preset": theirs["preset"]}
+    joint |= {name: theirs[name] for name in ("epochs", "milestones") if theirs[name]}
 
     def sraal_arm(of, common, name, options, dataset, seed, settings):
         run = races.method_run(of, dataset, write_arm(name, common | options), seed, settings)
@@ -425,7 +413,7 @@ def grid(
     def of_scenes(name, options, dataset, seed, settings):
         return sraal_arm(SCENES, game | MAPS | own, name, options, dataset, seed, settings) if name == "sraal" else None
 
-    images, scenes = dict(zip(RACES, (few, many, start, caltech))), dict(scenes)
+    images, scenes = {"few": few, "many": many, "start": start, "caltech": caltech}, dict(scenes)
     own = coerce(scenes.pop("game", {}), dict, "scenes: game")
     if unknown := sorted(set(own) - set(describe("sraal").parameters)):
         raise BadRequest(f"scenes: game has {', '.join(unknown)}; accepted: options of sraal")
@@ -435,49 +423,3 @@ def grid(
     given = [races.resolved(name, images) for name in images]
     drawn = any(race and race.get("dataset") != "" for race in given)
     return (races.grid(STUDY.name, images, shared, of_images) if drawn else []) + runs
-
-
-# --- what is special in the paper's claims ------------------------------------------------------------------------------
-
-
-def start_metrics(results) -> dict:
-    """For `claims.ledger`, of each run of the race "start" beside the same arm and seed of "few", areas under the curve with
-    cycle 0: "asked.start_gain", the difference; "asked.start_spread", that of the distances from the median of their arm,
-    negative where the start of algorithm 1 spreads less (Brown and Forsythe's test is one of such distances)."""
-    both = starts(results)
-    away = {race: (both[race] - both.groupby("method")[race].transform("median")).abs() for race in ("few", "start")}
-    found = both.assign(start_gain=both["start"] - both["few"], start_spread=away["start"] - away["few"])
-    found = found.set_index(["race", "dataset", "world", "method", "seed"])
-    return {f"asked.{name}": lambda frame, name=name: found[name] for name in ("start_gain", "start_spread")}
-
-
-def starts(results):
-    """A row for each arm and seed that ran in both races, "few" and "start": their areas, with cycle 0, over the cycles that
-    both have, in the columns of these names; race is "start"."""
-    import pandas
-
-    from alnb import statistics
-
-    columns = ["race", "dataset", "world", "method", "seed", "few", "start"]
-    rows = (
-        results[results["race"].isin(["few", "start"]) & (results["kind"] == "test")]
-        if "race" in results
-        else results[:0]
-    )
-    rows = rows[rows["method"] != statistics.CEILING] if len(rows) else rows
-    if set(rows["race"] if len(rows) else ()) != {"few", "start"}:
-        return pandas.DataFrame(columns=columns)
-    rows = statistics.test_rows(rows).dropna(subset=["value"])
-    end = int(rows.groupby(["race", "method"])["cycle"].max().min())
-    found = []
-    for (method, seed), part in rows[rows["cycle"] <= end].groupby(["method", "seed"]):
-        runs = {race: run.drop_duplicates("cycle") for race, run in part.groupby("race")}
-        if len(runs) == 2 and all(len(run) == end + 1 for run in runs.values()):
-            areas = {race: statistics.aubc(run["labelled"], run["value"]) for race, run in runs.items()}
-            about = {
-                "race": "start",
-                "dataset": runs["start"]["dataset"].iloc[0],
-                "world": bool(runs["start"]["world"].iloc[0]),
-            }
-            found.append(about | {"method": method, "seed": int(seed)} | areas)
-    return pandas.DataFrame(found, columns=columns)

@@ -13,13 +13,12 @@ from typing import Any, Literal
 
 from alnb import acquisition, cycle, races
 from alnb.acquisition import frames, select
-from alnb.cycle import CycleSettings
+from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
 from alnb.learning import cut, trackers
 from alnb.learning import links as linking
 from alnb.learning.footage import Footage
-from alnb.runs import Run, State, Step, Study, coerce
-from alnb.statistics import BASELINES
+from alnb.runs import Run, State, Step, Study, torch_stream
 from alnb.tasks import detection
 from alnb.tasks.detection import Detection
 
@@ -145,6 +144,13 @@ class Errors:
     def count(self, errors: str):
         return {"fp": self.fp, "fn": self.fn, "both": self.fp + self.fn}[errors]
 
+    def in_order(self, place) -> Errors:
+        """Of shuffled footage, told of the frames as they were (`Footage.shuffled`)."""
+        import numpy as np
+
+        graph = replace(self.graph, frame=np.argsort(place)[self.graph.frame])
+        return replace(self, graph=graph, fp=self.fp[place], fn=self.fn[place])
+
 
 def estimate(footage: Footage, rules: Rules = RULES["text"], tracker: str = "flow") -> Errors:
     """The errors of a detector that temporal coherence tells, without any label: thesis 2.3.2."""
@@ -223,6 +229,36 @@ def chosen_rules(rules: str, ties: str = "") -> Rules:
     return replace(RULES[rules], ties=ties) if ties else RULES[rules]
 
 
+# --- what the figures look at, after the choice -----------------------------------------------------------------------------------
+
+
+def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
+    """Rows of kind "asked", the boxes a frame of the batch; of tc also of kind "errors", how the estimated errors fare against the
+    true ones, with the frames in their order and shuffled, and at cycle 0 of kind "box" (Fig. 2.3). The labels of the pool are
+    looked at for figures only."""
+    from alnb.metrics.errors import against_truth, shown
+
+    boxes = now.task.cost(now.candidates[choice.rows.numpy()])["boxes"] / len(choice.rows)
+    rows = [{"kind": "asked", "cycle": now.cycle, "boxes": boxes}]
+    if now.strategy.name != "tc":
+        return rows, {}
+    given, whole = {**now.strategy.parameters, **now.run.options.strategy}, now.run.options.report == "full"
+    rules = chosen_rules(given["rules"], given["ties"])
+    footage = view.detections()
+    truth = now.task.truth(now.task.reel, now.task.samples(footage))
+    errors = estimate(footage, rules, given["tracker"])
+    mixed, place = footage.shuffled(torch_stream(now.run.seed, "shuffled frames", now.cycle))
+    links = errors.graph.edges[(errors.graph.edges < len(footage.boxes)).all(1)]
+    for order, one in (("in time", errors), ("shuffled", estimate(mixed, rules, given["tracker"]).in_order(place))):
+        called = (one.labels == FP) | (one.labels == FN)
+        for row in against_truth(footage, truth, one.graph, called, links, apart=whole):
+            own = one is errors and row["sort"] == "all"  # what nothing is said of is no better than chance
+            gain = {"gain_precision": row.get("precision", row["chance"]) - row["chance"]} if own else {}
+            rows.append({"kind": "errors", "cycle": now.cycle, "order": order, **row, **gain})
+    boxes = shown(footage, truth, errors.graph, errors.labels == FP, errors.labels == FN) if now.cycle == 0 else []
+    return rows + [{"kind": "box", "cycle": 0, **box} for box in boxes], {}
+
+
 # --- the study ------------------------------------------------------------------------------------------------------------------
 
 PRETRAINED = "pretrained"
@@ -249,13 +285,11 @@ def step(run: Run, state: State) -> Step:
 
 def _chosen(run: Run, state: State) -> Step:
     """A step of the cycle; in a full report with the ties that `frames.apart` found."""
-    from alnb.methods.temporal_errors import told
-
     views = []
 
     def after(now, view, choice, fitted):
         views.append(view)
-        return told(now, view, choice, fitted)
+        return analyse(now, view, choice, fitted)
 
     made = cycle.step(run, state, Detection, after=after)
     if views and run.options.report == "full":
@@ -340,21 +374,10 @@ SHARED = {"videos", "frames", "test_every", "height", "threshold", "pretraining"
 
 def _arm(name: str, options: Mapping[str, Any], dataset: str, seed: int, settings: Mapping[str, Any]) -> list[Run]:
     """The runs of an arm on one seed (`races.Special`): every arm's first training starts from the pre-trained detector."""
-    source, options = source_run(settings), dict(options)
+    source = source_run(settings)
     for given in SHARED & set(options):
         raise BadRequest(f"{name}: {given} is no option of an arm; arms of one race have it in common")
-    needs = {detection.SOURCE: source} if source else {}
-    if name == cycle.ALL:
-        if options:
-            raise BadRequest(f"{acquisition.write_arm(name, options)}: all_data takes seeds and no other option")
-        return [races.all_data_run(STUDY.name, dataset, seed, settings, needs)]
-    further = coerce(options.pop("further", 0), int, f"{name}: further")
-    if further < 0 or (further and (options or name not in BASELINES)):
-        raise BadRequest(
-            f"{name}: further = {further}: only the plain {' and '.join(BASELINES)} go further, 0 or more cycles"
-        )
-    run = races.method_run(STUDY.name, dataset, acquisition.write_arm(name, options), seed, settings, needs)
-    return [run] + [races.further_run(run, further)] * bool(further)
+    return races.plain_arm(STUDY.name, name, options, dataset, seed, settings, {detection.SOURCE: source} if source else {})
 
 
 def grid(
@@ -363,3 +386,19 @@ def grid(
     """Every run of the notebook (see alnb/races.py): videos of roads, the same where frames are in no order in time, and short
     and long videos of three classes (ImageNet-VID). Raises BadRequest for what cannot be."""
     return races.grid(STUDY.name, {"roads": roads, "null": null, "vid": vid}, shared, _arm)
+
+
+# --- what is special in the paper's claims ----------------------------------------------------------------------------------------
+
+
+def seconds_a_batch(frame):
+    """Per run (race, dataset, world, method, seed), the seconds that choosing a batch took, the detector's look at the pool among
+    them: their sum over its batches, as records hold no more than sums."""
+    about = ["race", "dataset", "world", "method", "seed"]
+    frame = frame.reindex(columns=list(dict.fromkeys([*frame, "choosing"])))
+    batches = frame[frame["kind"] == "asked"].groupby(about).size()
+    took = frame[frame["kind"] == "timing"].groupby(about)["choosing"].sum(min_count=1)
+    return (took / batches).dropna()
+
+
+SPECIAL = {"timing.a_batch": seconds_a_batch}  # metrics of the claims (claims.ledger)

@@ -6,6 +6,8 @@ import numpy as np
 
 from alnb.metrics.detection import match
 
+SHOWN = 6  # frames of `shown`
+
 
 def against_truth(footage, truth, graph, called, links, apart: bool = False) -> list[dict]:
     """Two rows ("fp", "fn") and two more of each (`sort`): of the candidates' frames, how many errors there are (`true`), are
@@ -69,6 +71,32 @@ def found_around(footage, truth, seen):
     times = list(zip(footage.video[truth.frame].tolist(), truth.tracks.tolist(), footage.time[truth.frame].tolist()))
     found = {key for key, hit in zip(times, seen.tolist()) if hit and key[1] >= 0}
     return np.array([(v, k, t - 1) in found and (v, k, t + 1) in found for v, k, t in times], dtype=bool)
+
+
+def shown(footage, truth, graph, false, missed) -> list[dict]:
+    """Boxes of the candidates' frames with most estimated errors (then, with most objects), one a video and at most SHOWN: a row
+    each, video, time, what ("truth", "detection", "fp", "fn"), class, x0, y0, x1, y1 in pixels.
+
+    graph: as in `against_truth`; false, missed (N,) bool: detections that are called false, places said to hide an object.
+    """
+    F = len(footage.row)
+    estimated, objects = (np.bincount(of, minlength=F) for of in (graph.frame[false | missed], truth.frame))
+    chosen: dict[int, int] = {}
+    for f in np.lexsort((-objects, -estimated)).tolist():
+        if footage.row[f] >= 0 and objects[f] + estimated[f]:
+            chosen.setdefault(int(footage.video[f]), f)
+    parts = (
+        ("truth", truth.frame, truth.boxes, truth.classes),
+        ("detection", footage.frame, footage.boxes, footage.classes),
+        *((what, graph.frame[own], graph.boxes[own], graph.classes[own]) for what, own in (("fp", false), ("fn", missed))),
+    )
+    return [
+        {"video": video, "time": int(footage.time[f]), "what": what, "class": int(classes[i]),
+         **dict(zip(("x0", "y0", "x1", "y1"), (round(float(v), 2) for v in boxes[i])))}
+        for video, f in list(chosen.items())[:SHOWN]
+        for what, frame, boxes, classes in parts
+        for i in np.flatnonzero(frame == f)
+    ]  # fmt: skip
 
 
 def spearman(a, b) -> float:

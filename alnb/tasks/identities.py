@@ -8,8 +8,9 @@ from typing import Literal
 
 from alnb import datasets
 from alnb.errors import BadRequest
+from alnb.learning.recipe import Recipe
 from alnb.runs import Run
-from alnb.tasks import Metric
+from alnb.tasks import Metric, training
 
 METRICS = tuple(Metric(name, "%", low=0, high=100) for name in ("mAP", "rank 1", "rank 5", "rank 10", "mINP"))
 
@@ -43,14 +44,9 @@ class IdentitySettings:
     erasing: float = 0.5
 
 
-def recipe(o: IdentitySettings):
-    """Its `alnb.learning.recipe.Recipe`; BadRequest for one that cannot be."""
-    from alnb.learning.recipe import Recipe
-
-    return Recipe(
-        epochs=o.epochs, batch=o.identities * o.images, lr=o.lr, weight_decay=o.weight_decay, milestones=o.milestones,
-        gamma=o.gamma, warmup=o.warmup, optimiser="adam",
-    )  # fmt: skip
+def recipe(o: IdentitySettings) -> Recipe:
+    """Adam on batches of people; BadRequest for a recipe that cannot be."""
+    return training.recipe(o, batch=o.identities * o.images, optimiser="adam")
 
 
 def scaled_by(o: IdentitySettings, data) -> tuple:

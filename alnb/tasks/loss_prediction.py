@@ -182,6 +182,15 @@ class LossPrediction(WithModules, Classification):
         if self.options.border >= 0:
             self.data = dataclasses.replace(self.data, crop=self.options.border)
 
+    def judged(self, model, samples=None):
+        """({signal: (N,)}, losses (N,)) of samples of the pool, None: of the test set; on the CPU, double."""
+        from alnb.learning.infer import infer
+
+        of_test = self.test_images, self.test_targets
+        images, targets = of_test if samples is None else (self.images[samples], self.targets[samples])
+        logits = infer(model, images, **self.look_with)
+        return signals(logits), losses(logits, targets)
+
 
 class FeatureLossPrediction(WithModules, Features):
     """Classification of frozen features with modules, whose one block is what the head is given."""
@@ -190,6 +199,14 @@ class FeatureLossPrediction(WithModules, Features):
 
     def given(self, samples=None):
         return self.test_x if samples is None else self.x[samples]
+
+    def judged(self, model, samples=None):
+        """As `LossPrediction.judged`."""
+        import torch
+
+        with torch.no_grad():
+            logits = model.eval()(self.given(samples))
+        return signals(logits), losses(logits, self.test_targets if samples is None else self.targets[samples])
 
     def predicted_losses(self, network, x) -> dict:
         """{module: (N,)} of features x (N, D)."""
@@ -204,3 +221,16 @@ class FeatureLossPrediction(WithModules, Features):
 
     def _blocks(self, weights, name: str) -> str:
         return self.modules.get(name, "last")  # one block either way: only the slope of its module differs
+
+
+def signals(logits) -> dict:
+    """What can be had without a module, (N,) each, larger = less sure: entropy in nats, and -log p_max."""
+    log_p = logits.double().log_softmax(1).cpu()
+    return {"_entropy": -(log_p.exp() * log_p).sum(1), "_p_max": -log_p.amax(1)}
+
+
+def losses(logits, targets):
+    """(N,) cross-entropy, nats."""
+    from torch.nn import functional as F
+
+    return F.cross_entropy(logits.double(), targets, reduction="none").cpu()

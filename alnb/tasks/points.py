@@ -91,7 +91,7 @@ class Points(Classes):
             confidence = confidence + best
 
         feed, watch = Tensors(self.images[list(samples)], labels), None if seen is None else look
-        train(network, feed, recipe(self.options, len(labels)), order=None, augment=None, after_epoch=watch)
+        train(network, feed, recipe(self.options, batch=len(labels)), order=None, augment=None, after_epoch=watch)
         network.eval()
         if seen is None:
             return network, None

@@ -39,7 +39,7 @@ def check_recipe(settings: TrainingSettings) -> None:
         raise BadRequest(f"dropout = {settings.dropout}: expected a probability, 0 or more and under 1")
 
 
-def recipe(settings: TrainingSettings, batch: int | None = None) -> Recipe:
-    """The recipe that `settings` say; `batch` where they have none."""
+def recipe(settings, **own) -> Recipe:
+    """The recipe that `settings` say, by the names that they share with `Recipe`; `own`: what they do not say, or not so."""
     names = [f.name for f in dataclasses.fields(Recipe) if hasattr(settings, f.name)]
-    return Recipe(**{name: getattr(settings, name) for name in names} | ({"batch": batch} if batch else {}))
+    return Recipe(**{name: getattr(settings, name) for name in names} | own)

@@ -143,7 +143,7 @@ def test_the_catalogue_is_read_without_importing_torch():
 def test_a_new_file_with_a_strategy_is_found_by_itself(tmp_path, monkeypatch):
     for folder in ("acquisition", "methods"):
         (tmp_path / folder).mkdir()
-    monkeypatch.setattr(acquisition, "__file__", str(tmp_path / "acquisition" / "__init__.py"))
+    monkeypatch.setattr(acquisition.sources, "__file__", str(tmp_path / "acquisition" / "sources.py"))
     assert acquisition.catalogue() == {}
     source = 'import nowhere\n@alnb.score("mine", needs=("counts",), source="me 2020")\ndef f(view): ...\n'
     (tmp_path / "methods" / "paper.py").write_text(source)
@@ -161,7 +161,7 @@ def test_a_new_file_with_a_strategy_is_found_by_itself(tmp_path, monkeypatch):
 
 def test_a_decorator_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     (tmp_path / "acquisition").mkdir()
-    monkeypatch.setattr(acquisition, "__file__", str(tmp_path / "acquisition" / "__init__.py"))
+    monkeypatch.setattr(acquisition.sources, "__file__", str(tmp_path / "acquisition" / "sources.py"))
     (tmp_path / "acquisition" / "odd.py").write_text('NEEDS = ("counts",)\n@score("odd", needs=NEEDS)\ndef f(v): ...\n')
     with pytest.raises(BadRequest, match=r"odd\.py, line 2"):
         acquisition.catalogue()
@@ -270,7 +270,7 @@ def test_options_of_a_cell_are_those_of_its_function(cell):
 
 def test_a_default_that_is_computed_is_refused_where_the_catalogue_reads_it(tmp_path, monkeypatch):
     (tmp_path / "acquisition").mkdir()
-    monkeypatch.setattr(acquisition, "__file__", str(tmp_path / "acquisition" / "__init__.py"))
+    monkeypatch.setattr(acquisition.sources, "__file__", str(tmp_path / "acquisition" / "sources.py"))
     file = tmp_path / "acquisition" / "odd.py"
     file.write_text('@score("odd")\ndef f(view, *, k=2 * 3): ...\n')
     with pytest.raises(BadRequest, match=r"odd\.py, line 1: .* literal keywords and defaults"):
@@ -281,7 +281,7 @@ def test_a_default_that_is_computed_is_refused_where_the_catalogue_reads_it(tmp_
 
 def test_scores_are_nested_and_rows_where_they_say_so(tmp_path, monkeypatch):
     (tmp_path / "acquisition").mkdir()
-    monkeypatch.setattr(acquisition, "__file__", str(tmp_path / "acquisition" / "__init__.py"))
+    monkeypatch.setattr(acquisition.sources, "__file__", str(tmp_path / "acquisition" / "sources.py"))
     (tmp_path / "acquisition" / "three.py").write_text(
         '@score("scores")\ndef a(view): ...\n'
         '@select("rows")\ndef b(view, budget, rng): ...\n'

@@ -7,6 +7,7 @@ import torch
 
 from alnb.errors import BadRequest
 from alnb.learning import networks
+from alnb.learning.encoders import torchvision
 from alnb.learning.networks import drn_d22, simple_baseline
 
 
@@ -33,9 +34,13 @@ def test_the_published_numbers_of_weights():
     assert count("simple_baseline", 16) == pytest.approx(34.0, abs=0.05)
 
 
-@pytest.mark.parametrize(("module", "name"), [(drn_d22, "drn_d22"), (simple_baseline, "simple_baseline")])
-def test_weights_of_imagenet_are_taken_for_all_but_what_they_do_not_have(module, name, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("module", "name", "file"),
+    [(drn_d22, "drn_d22", drn_d22.WEIGHTS), (simple_baseline, "simple_baseline", "resnet50-0676ba61.pth")],
+)
+def test_weights_of_imagenet_are_taken_for_all_but_what_they_do_not_have(module, name, file, monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torchvision, "weights", lambda option: "as if it were")  # made up, below
     with pytest.raises(BadRequest, match="not in torch's cache"):
         module.weights()
     network, folder = build(name), tmp_path / "hub" / "checkpoints"
@@ -43,7 +48,7 @@ def test_weights_of_imagenet_are_taken_for_all_but_what_they_do_not_have(module,
     prefix = "trunk." if name == "simple_baseline" else ""
     inner = {k.removeprefix(prefix): torch.full_like(v, 2) for k, v in network.state_dict().items() if k.startswith(prefix)}
     inner = {k: v for k, v in inner.items() if not k.startswith(("head", "up"))}
-    torch.save(inner | {"fc.weight": torch.zeros(3)}, folder / module.WEIGHTS)
+    torch.save(inner | {"fc.weight": torch.zeros(3)}, folder / file)
     result = network.load_state_dict(module.weights(), strict=False)
     assert not result.unexpected_keys
     assert all(key.startswith(("head", "up")) for key in result.missing_keys)

@@ -198,16 +198,16 @@ def test_resnet50_has_the_published_number_of_weights_before_its_head(resnet50):
 
 def test_imagenet_weights_come_from_the_cache_or_not_at_all(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(BadRequest, match=r"no .*resnet50-0676ba61.pth; get https://download.pytorch.org"):
+    with pytest.raises(BadRequest, match=r"torchvision:resnet50 are not in torch's cache .*resnet50-0676ba61.pth"):
         networks.build("reid_resnet50", 3, generator=generator(), weights="imagenet")
     with pytest.raises(BadRequest, match="weights = 'best': expected 'random' or 'imagenet'"):
         networks.build("reid_resnet50", 3, generator=generator(), weights="best")
     from torchvision import models
 
-    from alnb.learning.networks import reid_resnet50
+    from alnb.learning.encoders import torchvision
 
     body = models.resnet50()
-    monkeypatch.setattr(reid_resnet50, "_cached", body.state_dict)
+    monkeypatch.setattr(torchvision, "state_dict", lambda name: body.state_dict())
     network = networks.build("reid_resnet50", 3, generator=generator(), weights="imagenet")
     assert torch.equal(network.stages[4][2].conv3.weight, body.layer4[2].conv3.weight)
     assert torch.equal(network.stages[0][0].weight, body.conv1.weight)

@@ -12,13 +12,16 @@ from scipy.stats import spearmanr
 
 from alnb import cycle, published, races
 from alnb.acquisition import describe, get
+from alnb.audits import learning_to_rank as audits
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.learning import sorting
 from alnb.learning.loss_prediction import pair_loss
 from alnb.methods import learning_to_rank as l2r
+from alnb.metrics.ranking import correlation, top_overlap
 from alnb.runs import State, study, torch_stream
 from alnb.store import Store
+from alnb.tasks import loss_prediction
 from tests.acquisition.toy_view import toy_view
 
 TINY = {"pool": 150, "initial": 36, "budget": 20, "cycles": 1, "epochs": 2, "batch": 16, "lr": 0.05, "network": "small",
@@ -105,27 +108,27 @@ def test_the_two_systems_of_figure_2_are_what_it_says():
 def test_signals_and_losses_by_hand():
     p = np.array([[0.5, 0.25, 0.25], [0.9, 0.05, 0.05]])
     logits = torch.tensor(np.log(p) + 3.0)
-    found = l2r.signals(logits)
+    found = loss_prediction.signals(logits)
     assert found["_entropy"].numpy() == pytest.approx(-(p * np.log(p)).sum(1))
     assert found["_p_max"].numpy() == pytest.approx(-np.log(p.max(1)))
-    assert l2r.losses(logits, torch.tensor([0, 1])).numpy() == pytest.approx(-np.log([0.5, 0.05]))
+    assert loss_prediction.losses(logits, torch.tensor([0, 1])).numpy() == pytest.approx(-np.log([0.5, 0.05]))
 
 
 def test_the_overlap_at_the_top_by_hand():
     signal, true = torch.tensor([9.0, 8, 7, 1, 2]), torch.tensor([1.0, 9, 8, 7, 0])
-    assert l2r.top_overlap(signal, true, 2) == 0.5  # asked 0 1, worst 1 2
-    assert l2r.top_overlap(signal, true, 5) == 1
-    assert l2r.correlation(torch.ones(5), true) == 0
+    assert top_overlap(signal, true, 2) == 0.5  # asked 0 1, worst 1 2
+    assert top_overlap(signal, true, 5) == 1
+    assert correlation(torch.ones(5), true) == 0
 
 
 def test_the_sorters_error_on_real_lists():
     values = torch.randn(70, generator=generator())
-    assert l2r.lists(values, 32).shape == (2, 32)
-    assert torch.equal(l2r.lists(values, 32).flatten(), values[:64])
-    assert l2r.lists(values, 100).shape == (1, 70)
+    assert sorting.lists(values, 32).shape == (2, 32)
+    assert torch.equal(sorting.lists(values, 32).flatten(), values[:64])
+    assert sorting.lists(values, 100).shape == (1, 70)
     exact = lambda x: sorting.ranks(x) / x.shape[-1]
-    assert l2r.sorter_error(exact, l2r.lists(values, 32)) == 0
-    assert l2r.sorter_error(sorting.soft_ranks, l2r.lists(values, 32)) < 0.03
+    assert sorting.sorter_error(exact, sorting.lists(values, 32)) == 0
+    assert sorting.sorter_error(sorting.soft_ranks, sorting.lists(values, 32)) < 0.03
 
 
 def test_every_module_is_a_strategy_that_asks_for_what_it_predicts():
@@ -298,7 +301,7 @@ def test_modules_beside_a_head_on_frozen_features_leave_it_as_it_is(tmp_path, mo
     ranking = [row for row in store.read(runs["l2r"]).rows if row["kind"] == "ranking"]
     assert [row["cycle"] for row in ranking] == [0, 1]
     logits = network(task.given()).detach()
-    said = l2r.correlation(l2r.signals(logits)["_p_max"], l2r.losses(logits, task.test_targets))
+    said = correlation(loss_prediction.signals(logits)["_p_max"], loss_prediction.losses(logits, task.test_targets))
     assert ranking[0]["spearman_p_max"] == pytest.approx(said)
     assert {row["network"] for row in store.frame([run]).to_dict("records") if row["kind"] == "test"} == {"linear head on pixels"}
 
@@ -362,7 +365,7 @@ def test_what_cannot_be_is_refused(arm, more, said):
 
 
 def test_the_audit_finds_what_words_and_numbers_disagree_on():
-    table = published.audit("l2r-al", checks=[l2r.orders, l2r.extremes]).set_index("check")
+    table = published.audit("l2r-al", checks=audits.CHECKS).set_index("check")
     failing = set(table.index[~table["agrees"].astype(bool)])
     assert failing == {"sec. IV-B: l2r above entropy, Fig. 4", "eq. 3: otherwise"}
     assert table.loc["sec. IV-B: l2r above entropy, Fig. 4", "computed"] == pytest.approx(90.95 - 90.64)

@@ -180,7 +180,7 @@ def test_the_head_as_it_stands_is_the_chapters():
         ({"classes": MIXTURES | {"arms": ["vaal"], "encoder": "given"}}, "looks at images"),
         ({"classes": MIXTURES | {"arms": ["random"]}}, "SimSiam wants images"),
         ({"pretraining": PRETRAINING | {"crop": 3}}, "crop = 3.0: expected 0 to 1"),
-        ({"few": FEW | {"arms": ["entropy(further=2)"]}}, "entropy: further = 2: cycles, 0 or more, of random"),
+        ({"few": FEW | {"arms": ["entropy(further=2)"]}}, "only the plain random and random_again go further"),
         ({"few": FEW | {"arms": ["all_data(lr=2.0)"]}}, "all_data takes seeds"),
         ({"images": [300]}, "300 is not in the pool of 300"),
         ({"pretraining": {"seeds": 2, "width": 16}}, "pretraining: no dataset, in seeds, width"),

@@ -18,6 +18,7 @@ from alnb.audits import sraal as audits
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.learning import vae
+from alnb.methods import start_gain
 from alnb.methods import state_relabeling as m
 from alnb.store import Store
 from tests.acquisition.toy_view import toy_view
@@ -535,12 +536,12 @@ def test_the_two_starts_are_compared_seed_by_seed():
     start = results({("sraal", 0): curve(54, 64, 74, 99), ("sraal", 1): curve(55, 65, 75, 99)},
                     "digits", True, race="start", study="state_relabeling")  # fmt: skip
     both = pandas.concat([few, start], ignore_index=True)
-    assert m.starts(both)[["seed", "few", "start"]].values.tolist() == [[0, 50, 64], [1, 60, 65]]
-    metrics = m.start_metrics(both)
+    assert start_gain.starts(both)[["seed", "few", "start"]].values.tolist() == [[0, 50, 64], [1, 60, 65]]
+    metrics = start_gain.start_metrics(both)
     assert metrics["asked.start_gain"](both).tolist() == [14, 5]
     assert metrics["asked.start_spread"](both).tolist() == [0.5 - 5, 0.5 - 5]
-    assert m.start_metrics(few)["asked.start_gain"](few).empty
-    assert m.starts(few[:0]).empty
+    assert start_gain.start_metrics(few)["asked.start_gain"](few).empty
+    assert start_gain.starts(few[:0]).empty
 
 
 def test_the_papers_own_arithmetic_formulas_and_words():

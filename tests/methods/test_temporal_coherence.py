@@ -17,9 +17,8 @@ from alnb.learning import cut
 from alnb.learning.footage import Truth
 from alnb.learning.trackers.flow import track as by_flow
 from alnb.methods import temporal_coherence as ch2
-from alnb.methods import temporal_errors
 from alnb.methods.temporal_coherence import FN, FP, TN, TP
-from alnb.metrics.errors import against_truth
+from alnb.metrics.errors import against_truth, shown
 from tests.acquisition.toy_view import toy_view
 from tests.toy_footage import footage, random_footage
 
@@ -285,7 +284,8 @@ def test_most_detections_are_most():
 
 def test_what_is_shown_of_the_worked_example():
     shots = ch2.example()
-    boxes = temporal_errors.shown(shots, car(), ch2.estimate(shots))
+    errors = ch2.estimate(shots)
+    boxes = shown(shots, car(), errors.graph, errors.labels == FP, errors.labels == FN)
     assert [row["what"] for row in boxes] == ["truth", "detection", "fp", "fn"]
     assert {row["time"] for row in boxes} == {2}
 
@@ -314,7 +314,7 @@ def test_estimated_errors_of_the_worked_example_are_right():
 def test_shuffled_errors_are_told_in_order():
     shots = random_footage(5)
     mixed, place = shots.shuffled(torch.Generator().manual_seed(0))
-    told = temporal_errors.in_order(ch2.estimate(mixed), place)
+    told = ch2.estimate(mixed).in_order(place)
     assert told.graph.frame[: len(shots.frame)].tolist() == shots.frame.tolist()
     assert told.fp.tolist() == np.bincount(told.graph.frame[told.labels == FP], minlength=len(shots.video)).tolist()
 
@@ -329,7 +329,7 @@ def test_claims_ask_what_their_quotes_say():
     assert (similar["band"] > 0).all()
     demanding = asked[asked.index.str.contains("computationally")].iloc[0]
     assert (demanding["metric"], demanding["direction"]) == ("timing.a_batch", "higher")
-    assert demanding["metric"] in temporal_errors.SPECIAL
+    assert demanding["metric"] in ch2.SPECIAL
 
 
 @pytest.mark.parametrize(("gap", "said"), [(0.0, "holds"), (0.05, "reversed"), (-0.05, "reversed")])
@@ -346,10 +346,10 @@ def test_seconds_of_a_batch_are_the_same_from_steps_and_from_a_record():
     asked = [about | {"kind": "asked", "method": m} for m in ("tc", "random_r") for _ in range(2)]
     steps = [about | {"kind": "timing", "method": "tc", "choosing": s} for s in (2.0, 4.0, np.nan)]
     record = [about | {"kind": "timing", "method": "random_r", "choosing": 0.5}]
-    spent = temporal_errors.seconds_a_batch(pandas.DataFrame(asked + steps + record)).droplevel(
+    spent = ch2.seconds_a_batch(pandas.DataFrame(asked + steps + record)).droplevel(
         ["race", "dataset", "world", "seed"]
     )
     assert spent.to_dict() == {"tc": 3.0, "random_r": 0.25}
-    assert temporal_errors.seconds_a_batch(
+    assert ch2.seconds_a_batch(
         pandas.DataFrame([about | {"kind": "timing", "method": "all_data", "seconds": 1.0}])
     ).empty

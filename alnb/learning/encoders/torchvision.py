@@ -55,14 +55,21 @@ def weights(option: str) -> str:
     return found
 
 
+def state_dict(option: str) -> dict:
+    """The weights themselves, on the CPU, as torchvision's network names them. BadRequest where they are not there or damaged."""
+    import torch
+
+    weights(option)
+    return torch.load(path(option), weights_only=True, map_location="cpu")
+
+
 def load(option: str, px: int):
     import torch
     from torchvision import models
 
     name, _ = _known(option)
     network = models.get_model(name, weights=None)
-    weights(option)
-    network.load_state_dict(torch.load(path(option), weights_only=True, map_location="cpu"))
+    network.load_state_dict(state_dict(option))
     last = [each for each, part in network.named_modules() if isinstance(part, torch.nn.Linear)][-1]
     parent, _, child = last.rpartition(".")
     setattr(network.get_submodule(parent), child, torch.nn.Identity())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.nn import functional as F
 
-from alnb.errors import BadRequest
+from alnb.learning.networks._resnet import keep_resolution, resnet50
 from alnb.learning.networks.base import MapNetwork
 
 INPUT = "images to maps"
@@ -24,21 +24,8 @@ class CountingResNet50(MapNetwork):
 
     def __init__(self, maps: int, channels: int = 3, weights: str = "random"):
         super().__init__()
-        from torchvision.models import resnet50
-
-        from alnb.learning.networks.reid_resnet50 import _cached
-
-        if weights not in ("random", "imagenet"):
-            raise BadRequest(f"weights = {weights!r}: expected 'random' or 'imagenet'")
-        body = resnet50()
-        if weights == "imagenet":
-            if channels != 3:
-                raise BadRequest(f"ImageNet's weights are for 3 channels, given {channels}")
-            body.load_state_dict(_cached())
-        elif channels != 3:
-            body.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
-        for part in (body.layer3[0].conv2, body.layer3[0].downsample[0]):
-            part.stride = (1, 1)
+        body = resnet50(channels, weights)
+        keep_resolution(body.layer3)
         self.stem = nn.Sequential(body.conv1, body.bn1, body.relu, body.maxpool)
         self.stages = nn.ModuleList([body.layer1, body.layer2, body.layer3])
         self.inner, self.outer = nn.Conv2d(1024, 128, 1), nn.Conv2d(128, maps, 1)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import nn
 
-from alnb.errors import BadRequest
 from alnb.learning.networks._dense import Dense
+from alnb.learning.networks._resnet import resnet50, stages
 
 INPUT = "images to maps"
 COST = (2400.0, 800.0)  # 256 x 256
-WEIGHTS = "resnet50-0676ba61.pth"
 
 
 class SimpleBaseline(Dense):
@@ -22,12 +19,8 @@ class SimpleBaseline(Dense):
 
     def __init__(self, classes: int, channels: int = 3):
         super().__init__()
-        from torchvision.models import resnet50
-
-        self.trunk = resnet50()
+        self.trunk = resnet50(channels, "random")
         self.trunk.fc = nn.Identity()
-        if channels != 3:
-            self.trunk.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
         up = [
             (nn.ConvTranspose2d(before, 256, 4, 2, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU())
             for before in (2048, 256, 256)
@@ -40,25 +33,14 @@ class SimpleBaseline(Dense):
         nn.init.zeros_(self.head.bias)
 
     def blocks(self, x):
-        body = self.trunk
-        x = body.maxpool(body.relu(body.bn1(body.conv1(x))))
-        for layer in (body.layer1, body.layer2, body.layer3, body.layer4):
-            x = layer(x)
-            yield x
+        return stages(self.trunk, x)
 
     def upper(self, features):
         return self.up(features)
 
 
 def weights() -> dict:
-    """torchvision's weights of ImageNet for the body. BadRequest where the file is not in torch's cache."""
-    import torch
+    """torchvision's weights of ImageNet for the body. BadRequest where the file is not in torch's cache, or is damaged."""
+    from alnb.learning.encoders import torchvision as cache
 
-    path = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS
-    if not path.is_file():
-        raise BadRequest(
-            f"the weights of ResNet-50 are not in torch's cache ({path}); to fetch them: python -c 'import torchvision; "
-            "torchvision.models.resnet50(weights=\"IMAGENET1K_V1\")'; or give weights = 'random'"
-        )
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    return {f"trunk.{name}": value for name, value in found.items() if not name.startswith("fc.")}
+    return {f"trunk.{name}": value for name, value in cache.state_dict("resnet50").items() if not name.startswith("fc.")}

@@ -36,7 +36,7 @@ import numpy as np
 from alnb.datasets import Info
 from alnb.datasets.videos import Frame, Videos
 from alnb.errors import BadRequest
-from alnb.worlds.roads.disk import write
+from alnb.worlds.roads import disk
 
 __all__ = ["INFO", "PRESETS", "TABLE", "Preset", "load", "make", "table", "write"]
 
@@ -158,6 +158,7 @@ class Sequence:
     def __init__(self, preset: Preset, subset: str, number: int, length: int):
         self.preset, self.subset, self.number, self.length = preset, subset, number, length
         about = TABLE[subset]
+        self.spawn = about.spawn
         self.area = about.areas[number % len(about.areas)]
         self.condition = about.conditions[number // len(about.areas) % len(about.conditions)]
         self.name = f"{subset}-{number:03d}-{self.area}-{self.condition}"
@@ -170,7 +171,7 @@ class Sequence:
 
         preset = self.preset
         key = (preset.seed, ORDER.index(self.subset), self.number)
-        return scene.build(key, self.area, self.condition, TABLE[self.subset].spawn, self.length, preset)
+        return scene.build(key, self.area, self.condition, self.spawn, self.length, preset)
 
     def frame(self, t: int) -> Frame:
         """Frame t, drawn anew: IndexError outside 0 <= t < length."""
@@ -266,6 +267,12 @@ def check_ordered(videos: Videos) -> None:
     """BadRequest for videos that are not this world's, or whose frames are shuffled."""
     if not all(isinstance(video, Sequence) for video in videos.train + videos.test):
         raise BadRequest(f"{videos.name}: expected videos of the roads with their frames in order")
+
+
+def write(videos: Videos, root: str | Path, every: int = 1) -> Path:
+    """`disk.write` of this world's videos. BadRequest for others, or shuffled ones."""
+    check_ordered(videos)
+    return disk.write(videos, root, every)
 
 
 def table(videos: Videos) -> list[dict]:

@@ -17,9 +17,6 @@ def write(videos: Videos, root: str | Path, every: int = 1) -> Path:
     PNG files are lossless: what is read back has the same pixels, boxes, classes, tracks, ids and semantics; depth to
     0.3 mm, what is farther than 5 km at 5 km. Flow and amodal boxes have no place in the layout.
     """
-    from alnb.worlds.roads import check_ordered
-
-    check_ordered(videos)
     home = Path(root).expanduser() / "synthia-al"
     for part, some in (("train", videos.train), ("test", videos.test)):
         for n, video in enumerate(some):
@@ -34,9 +31,7 @@ def write(videos: Videos, root: str | Path, every: int = 1) -> Path:
 
 def scene_name(video) -> str:
     """The name of a scene's folder: as the original's, its numbers the subset's spawning probabilities."""
-    from alnb.worlds.roads import TABLE
-
-    p, b, c, wc = TABLE[video.subset].spawn
+    p, b, c, wc = video.spawn
     return (
         f"test5_{video.length}segs_weather_{'SFWRN'.index(video.condition)}_spawn_{video.number}_"
         f"roadTexture_{('city', 'town', 'highway').index(video.area)}_P_{p}_C_{c}_B_{b}_WC_{wc}"
