@@ -79,15 +79,13 @@ def write() -> None:
 
     for name in plans.names():
         path = plans.FOLDER / f"{name}.ipynb"
-        notebook, text = nbformat.read(path, as_version=4), told(name)
-        made = [cell for cell in notebook.cells if cell.id == CELL]
-        if not made:
-            made = [nbformat.v4.new_markdown_cell(text, id=CELL)]
-            place = next(i for i, cell in enumerate(notebook.cells) if cell.id == AFTER)
-            notebook.cells[place + 1 : place + 1] = made
-        if made[0].source != text or made[0] not in notebook.cells or not path.read_text(encoding="utf-8").count(f'"{CELL}"'):
-            made[0].source = text
-            nbformat.write(notebook, path)
+        notebook = nbformat.read(path, as_version=4)
+        ids = [cell.id for cell in notebook.cells]
+        if CELL not in ids:
+            ids.insert(place := ids.index(AFTER) + 1, CELL)
+            notebook.cells.insert(place, nbformat.v4.new_markdown_cell(id=CELL))
+        notebook.cells[ids.index(CELL)].source = told(name)
+        nbformat.write(notebook, path)
 
 
 if __name__ == "__main__":

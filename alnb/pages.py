@@ -166,7 +166,7 @@ def _place(name: str):
 def _told(entry: dict) -> bool:
     cell = entry["cells"][SETTINGS.index("real data")]
     ran = cell is not None and not cell["interim"] and bool(cell["text"])
-    return ran and entry["kind"] == "primary" and dict(entry["more"]).get("metric") == "aubc"
+    return ran and entry["kind"] == "primary" and entry["metric"] == "aubc"
 
 
 def _plain(text: str) -> str:

@@ -160,15 +160,22 @@ def config(name: str) -> dict:
         raise BadRequest(f"{path.name} holds a {type(content).__name__}: expected a mapping with {', '.join(expected)}")
     for key, kind in expected.items():
         if not isinstance(content.get(key), kind):
-            raise BadRequest(f"{path.name}: {key} should be a {kind.__name__}, is {reprlib.repr(content.get(key))}")
+            raise BadRequest(f"{path.name}: {key} should be a {kind.__name__}, is {_shown(content.get(key))}")
     _check_names(content, path.name)
     for profile, overrides in content["profiles"].items():
         if isinstance(overrides, dict) and None in overrides:  # YAML reads the race `null` as nothing
             overrides = content["profiles"][profile] = {"null" if k is None else k: v for k, v in overrides.items()}
         if not isinstance(overrides, dict) or not all(isinstance(key, str) for key in overrides):
-            raise BadRequest(f"{path.name}: profile {profile} should map names of parameters, is {reprlib.repr(overrides)}")
+            raise BadRequest(f"{path.name}: profile {profile} should map names of parameters, is {_shown(overrides)}")
         _changed(name, _defaults(name), overrides, f"{path.name}, profile {profile}")
     return content
+
+
+def _shown(value: Any) -> str:
+    """A value of whatever size, shortened."""
+    short = reprlib.Repr()
+    short.maxlevel = 2
+    return short.repr(value)
 
 
 def _check_names(content: dict, where: str) -> None:
@@ -176,10 +183,10 @@ def _check_names(content: dict, where: str) -> None:
     for what, kind in (("profiles", object), ("artefacts", str)):
         for key, value in content[what].items():
             if not isinstance(key, str) or not isinstance(value, kind):
-                raise BadRequest(f"{where}: {what}: {reprlib.repr(key)}: {reprlib.repr(value)}; expected texts")
+                raise BadRequest(f"{where}: {what}: {_shown(key)}: {_shown(value)}; expected texts")
     known = content["method"]
     if not known.isidentifier() or importlib.util.find_spec(f"alnb.methods.{known}") is None:
-        raise BadRequest(f"{where}: method {reprlib.repr(known)} is no module of alnb/methods")
+        raise BadRequest(f"{where}: method {_shown(known)} is no module of alnb/methods")
 
 
 def profiles(name: str) -> list[str]:

@@ -8,6 +8,7 @@ own parser and not run; what no parser here reads is in ELSEWHERE, each with wha
 """
 
 import argparse
+import json
 import re
 import shlex
 import subprocess
@@ -18,7 +19,7 @@ import numpy
 import pytest
 import yaml
 
-from alnb import REPOSITORY, __version__, acquisition, cli, datasets, executor, headless, plans, records
+from alnb import REPOSITORY, __version__, acquisition, cli, datasets, executor, headless, plans, records, selections
 from alnb.datasets import own
 from alnb.methods import label_dispersion as ch3
 from alnb.runs import Run
@@ -31,17 +32,21 @@ SLOW = ("resnet18",)
 REFUSED = {"alnb run 01 --profile paper"}  # politely, where the data is not here
 
 
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for name, text in FENCED.findall(README) if name == language]
+
+
 def commands() -> list[str]:
-    """The commands of README, those in blocks, in a block's comments and between backticks, each once."""
+    """The commands of README, those in blocks, in a block's comments and, where they are whole, between backticks, each once."""
     found = []
-    for block in re.findall(r"^```\n(.*?)^```", README, re.DOTALL | re.MULTILINE):
-        for line in block.splitlines():
-            words = shlex.split(line, comments=True)
-            found.append(shlex.join(words))
-            comment = line.partition("  #")[2].split(";")
-            found += [text.partition(":")[0].strip() for text in comment if text.strip().startswith(("alnb ", "make "))]
-    text = re.sub(r"^```.*?^```", "", README, flags=re.DOTALL | re.MULTILINE)
-    found += [span for span in re.findall(r"`([^`\n]+)`", text) if " " in span]
+    for line in "".join(blocks("")).splitlines():
+        found.append(shlex.join(shlex.split(line, comments=True)))
+        comment = line.partition("  #")[2].split(";")
+        found += [text.partition(":")[0].strip() for text in comment if text.strip().startswith(("alnb ", "make "))]
+    found += [span for span in re.findall(r"`([^`\n]+)`", FENCED.sub("", README)) if len(span.split()) > 1 + ("alnb" in span)]
     return list(dict.fromkeys(one for one in found if one.split(" ")[0] in PROGRAMS))
 
 
@@ -59,10 +64,11 @@ def here(tmp_path, monkeypatch):
     """A folder to be in, without data, with records of its own, a FILE of selections and a FOLDER of features."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ALNB_DATA", str(tmp_path / "data"))
-    kept = records.folder()
+    kept = selections.of_study(records.folder(), "label_dispersion")
+    kept = {key: one for key, one in kept.items() if one["dataset"] == "glyphs-10" and one["seed"] == 0}
+    (tmp_path / "FILE").write_text(json.dumps(kept))
     monkeypatch.setattr(records, "folder", lambda: tmp_path / "records")
     (tmp_path / "records").mkdir()
-    (tmp_path / "FILE").symlink_to(kept / "label_dispersion.selections.json.xz")
     (tmp_path / "FOLDER").mkdir()
     rng = numpy.random.default_rng(0)
     numpy.save(tmp_path / "FOLDER" / "features.npy", rng.normal(size=(40, 3)))
@@ -176,7 +182,7 @@ def test_what_is_not_run_here_names_what_is_there(command):
 
 def test_the_strategy_that_readme_writes_races(monkeypatch):
     monkeypatch.setattr(acquisition, "local", {})
-    (block,) = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    (block,) = blocks("python")
     import alnb
 
     raced = []
@@ -187,7 +193,7 @@ def test_the_strategy_that_readme_writes_races(monkeypatch):
 
 def test_what_is_to_be_cited_is_what_citation_cff_says():
     cff = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
-    (block,) = re.findall(r"^```bibtex\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    (block,) = blocks("bibtex")
     entries = [dict(re.findall(r"^  (\w+) += \{(.*)\}", entry, re.MULTILINE)) for entry in block.split("\n@")]
     assert entries[0]["version"] == cff["version"] == __version__
     assert [entry["title"] for entry in entries] == [cff["title"], *(one["title"] for one in cff["references"])]
