@@ -36,6 +36,7 @@ KINDS = {"real": "Real data", "stand-in": "Stand-in", "formula": "Formulas, prin
 SHORT, MOST = 40, 400  # rows: a CSV up to SHORT is shown whole; no table shows more than MOST
 WIDE = 700  # CSS pixels: a wider figure has a row of its own
 PRINTED = 13  # columns of a table that fit on paper
+NARROW = 7  # columns of a table that fit on half of the page
 TOP = {
     "claims": ("Claims and verdicts", "-extra-claims",
                "One line a claim, written down before its runs; a verdict is computed from the runs when it is drawn. The "
@@ -162,6 +163,7 @@ def _version(entry: dict, folder: Path) -> dict:
         "anchor": _anchor(f"{folder.name}.{entry['id']}"), "image": image, "notes": notes,
         "links": [(kind[1:].upper(), quote(_name(path))) for kind, path in files.items()],
         "table": table, "digest": digest, "also": [],
+        "wide": bool((image and image["wide"]) or (table and table["open"] and len(table["header"]) > NARROW)),
         "took": plans.duration(entry["seconds"]), "computed_with": by, "by": _by(by),
     }  # fmt: skip
 
@@ -214,6 +216,9 @@ def _table(path: Path, is_table: bool, notes: list[str]) -> dict | None:
     if ledger:  # what is looked for first, in a table too wide for the page
         order = sorted(range(len(header)), key=lambda i: i and header[i] not in ("setting", "verdict"))
         header, *rows = ([row[i] for i in order if i < len(row)] for row in (header, *rows))
+    same = {}
+    if is_table and not ledger and len(header) > NARROW and 1 < total <= MOST:
+        header, rows, same = _without_same(header, rows)
     shown = rows if is_table or total <= SHORT else []
     places = [_places(row[i] for row in shown if i < len(row)) for i in range(len(header))]
     cells = [[_cell(*one) for one in zip(row, header, places)] for row in shown]
@@ -221,7 +226,18 @@ def _table(path: Path, is_table: bool, notes: list[str]) -> dict | None:
     numeric = {i for made in cells for i, (_, kind) in enumerate(made) if kind == "number"}
     header = [(name, "number" if i in numeric else "") for i, name in enumerate(header)]
     return {"header": header, "rows": cells, "total": total, "rounded": rounded, "open": is_table,
-            "ledger": ledger, "kind": "many" if len(header) > PRINTED else "few"}  # fmt: skip
+            "ledger": ledger, "same": same, "kind": "many" if len(header) > PRINTED else "few"}  # fmt: skip
+
+
+def _without_same(header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]], dict[str, str]]:
+    """A table without the columns that hold the same in every row, and what that is, by name; rows of unequal length keep
+    all."""
+    if any(len(row) != len(header) for row in rows):
+        return header, rows, {}
+    columns = list(zip(*rows))
+    left = [i for i, column in enumerate(columns) if len(set(column)) > 1]
+    same = {name: column[0] for i, (name, column) in enumerate(zip(header, columns)) if i not in left}
+    return [header[i] for i in left], [[row[i] for i in left] for row in rows], same
 
 
 def _places(texts) -> int:

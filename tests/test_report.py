@@ -345,6 +345,23 @@ def test_a_glance_tells_verdicts_and_what_was_drawn(filled):
                      "2 on real data, 3 on stand-ins only, 1 not drawn yet"]  # fmt: skip
 
 
+def test_a_column_that_says_the_same_in_every_row_is_said_once(figures):
+    names = [f"a_{i}" for i in range(8)]
+    rows = [[str(10 * i + j) for i in range(8)] for j in range(3)]
+    for row in rows:
+        row[2], row[5], row[6] = "cifar-10", "", "<7>"
+    table = "\n".join(",".join(line) for line in [names, *rows]) + "\n"
+    artefact(figures, "laptop", "thesis-table-3.1", real=False, csv=table)
+    article = written().find("article", id="laptop.thesis-table-3.1")
+    assert "In every row: a_2 cifar-10, a_5 empty, a_6 <7>." in text(article)
+    assert [text(cell) for cell in article.table.find_all("th")] == [names[i] for i in (0, 1, 3, 4, 7)]
+    assert [text(cell) for cell in article.tbody.tr.find_all("td")] == ["0", "10", "30", "40", "70"]
+    assert not article.has_attr("class")
+    artefact(figures, "world", "thesis-table-3.1", real=False, csv=table.replace("cifar-10", "3", 1).replace("<7>", "8", 1)
+             .replace("\n0,10,3,30,40,,", "\n0,10,3,30,40,1,"))  # fmt: skip
+    assert written().find("article", id="world.thesis-table-3.1")["class"] == ["wide"]
+
+
 def test_what_shows_the_same_stands_once(filled):
     for profile in ("smoke", "world"):
         artefact(filled, profile, "thesis-fig-3.4", real=False, alt="The same.", plumbing=False)
