@@ -9,11 +9,11 @@ from alnb.claims import INTERIM, SETTINGS
 REVERSE = "reversed"
 NOT_RUN = "not run"
 VERDICTS = ("holds", "equivalent", REVERSE, "cannot be told", NOT_RUN)
-MORE = ("place", "kind", "metric", "band", "published_effect", "power", "power_half", "note")  # folded away
+MORE = ("place", "band", "published_effect", "power", "power_half", "note")  # folded away
 
 
 def glance(ledgers: list[tuple[str, list[dict]]]) -> list[dict]:
-    """One entry a claim, primary ones first: id, quote, contrast, kind, more (name, text), cells (one of `SETTINGS` each,
+    """One entry a claim, primary ones first: id, quote, contrast, metric, kind, more (name, text), cells (one of `SETTINGS` each,
     None where the claim says nothing of it).
 
     ledgers: (profile, rows of its ledger as texts), the nearest to the paper first. A cell is of the first profile that
@@ -30,8 +30,8 @@ def glance(ledgers: list[tuple[str, list[dict]]]) -> list[dict]:
         cells = [_cell(claim["found"].get(setting, [])) for setting in SETTINGS]
         more = [(field.replace("_", " "), about[field]) for field in MORE if about.get(field)]
         contrast = " − ".join(filter(None, [about.get("method"), about.get("comparator")]))
-        entries.append({"id": name, "quote": about.get("quote", ""), "contrast": contrast, "race": about.get("race", ""),
-                        "kind": about.get("kind", ""), "more": more, "cells": cells})  # fmt: skip
+        told = {field: about.get(field, "") for field in ("quote", "race", "metric", "kind")}
+        entries.append({"id": name, **told, "contrast": contrast, "more": more, "cells": cells})
     return sorted(entries, key=lambda entry: entry["kind"] != "primary")
 
 

@@ -21,6 +21,8 @@ from alnb.races import resolved
 from alnb.runs import TRUTH, Run, asks_a_person, study, with_needs
 from alnb.store import Store, frame
 
+STARTING = 5  # seconds until workers, each a process that imports torch, are there
+
 # --- what a notebook holds -----------------------------------------------------------------------------------------------------
 
 
@@ -193,7 +195,8 @@ class Notebook:
         parts += [f"{len(now.missing)} missing"]
         line = f"{len(set(runs))} runs: {', '.join(parts)}"
         if runnable:
-            line += f"; about {plans.duration(now.seconds / max(1, workers))} on {workers} worker{'s' * (workers > 1)}"
+            seconds = now.seconds / max(1, workers) + STARTING * (workers > 1)
+            line += f"; about {plans.duration(seconds)} on {workers} worker{'s' * (workers > 1)}"
         print(line)
         if drawing_only() and now.missing:
             print("drawing only: what is missing is left out")

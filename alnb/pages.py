@@ -1,7 +1,8 @@
 """The pages in docs/ that are made, not written: `python -m alnb.pages` makes them anew.
 
-reference.md from the docstrings; deviations.md from what the notebooks say under "Where it breaks"; findings.md, and five
-lines and two pictures of README.md, from what `alnb reproduce` drew of the kept runs.
+reference.md from the docstrings; deviations.md from what the notebooks say under "Where it breaks"; findings.md, and some
+lines and two pictures of README.md, from what `alnb reproduce` drew of the kept runs; the minutes in the notebooks are made
+by alnb/lesson.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import shutil
 import sys
 
 import alnb
-from alnb import acquisition, cycle, notebooks, plans, tasks
+from alnb import acquisition, claims, cycle, lesson, notebooks, plans, tasks
 from alnb.claims import INTERIM, SETTINGS
 from alnb.errors import BadRequest
 from alnb.glance import glance, tally
@@ -100,7 +101,7 @@ def deviations() -> str:
 
 # --- what was found ---------------------------------------------------------------------------------------------------------
 
-LINES = 5  # of README
+LINES = 7  # of README
 BEGIN, END = "<!-- findings: python -m alnb.pages -->", "<!-- end of findings -->"
 
 
@@ -127,12 +128,11 @@ def ledgers(name: str) -> list[tuple[str, list[dict]]]:
 
 
 def findings() -> tuple[str, list[str]]:
-    """The page, and README's lines: primary claims told on real data, the clearest first."""
+    """The page, and README's lines (see `leading`)."""
     lines = ["# What was found", "", "Verdicts of the kept runs, made by `python -m alnb.pages` after `alnb reproduce`. A "
              "difference is the method's less its rival's, with its interval; what the words mean stands in the gallery.", ""]
-    told = []
-    for name in plans.names():
-        entries = glance(ledgers(name))
+    ledgers_of = {name: glance(ledgers(name)) for name in plans.names()}
+    for name, entries in ledgers_of.items():
         if not entries:
             continue
         lines += [f"## {plans.config(name)['title']}", ""]
@@ -143,18 +143,30 @@ def findings() -> tuple[str, list[str]]:
             cells = [_plain(entry["quote"]), contrast, *map(_cell, entry["cells"])]
             lines.append(f"| {' | '.join(cells)} |")
         lines += ["", *_lost(entries)]
-        told += [(entry, name) for entry in entries if _clear(entry)]
     lines += [f"Evidence {evidence()}."]
-    told.sort(key=lambda one: -_clear(one[0]))
-    chosen, seen = [], set()
-    for entry, name in told:  # one of a notebook, until none is left
-        if name not in seen and len(chosen) < LINES:
-            chosen.append(_line(entry, name))
-            seen.add(name)
-    for entry, name in told:
-        if len(chosen) < LINES and (line := _line(entry, name)) not in chosen:
-            chosen.append(line)
-    return "\n".join(lines).rstrip() + "\n", chosen
+    return "\n".join(lines).rstrip() + "\n", [_line(entry, name) for name, entry in leading(ledgers_of, LINES)]
+
+
+def leading(ledgers_of: dict[str, list[dict]], most: int) -> list[tuple[str, dict]]:
+    """(notebook, entry of `glance`) of the claims in README, chosen whatever came of them: of each notebook the first
+    primary claim about the area under the budget curve that ran on real data on all the seeds it planned, in the order of
+    its file of claims, which was written before the runs; then the second of each; until there are `most`. In the order of
+    notebooks."""
+    queues = {name: sorted(filter(_told, entries), key=_place(name)) for name, entries in ledgers_of.items()}
+    turns = [(turn, name, entry) for name, queue in queues.items() for turn, entry in enumerate(queue)]
+    return sorted(((name, entry) for _, name, entry in sorted(turns, key=lambda one: one[:2])[:most]), key=lambda one: one[0])
+
+
+def _place(name: str):
+    """Where a claim stands in its notebook's file; what is not there comes last."""
+    known = list(claims.read(name)["id"])
+    return lambda entry: known.index(entry["id"]) if entry["id"] in known else len(known)
+
+
+def _told(entry: dict) -> bool:
+    cell = entry["cells"][SETTINGS.index("real data")]
+    ran = cell is not None and not cell["interim"] and bool(cell["text"])
+    return ran and entry["kind"] == "primary" and entry["metric"] == "aubc"
 
 
 def _plain(text: str) -> str:
@@ -178,20 +190,15 @@ def _lost(entries: list[dict]) -> list[str]:
     return ["Where it loses:", "", *lines, ""] if lines else []
 
 
-def _clear(entry: dict) -> float:
-    """How far the difference on real data lies from 0 in half-widths of its interval; 0 where it is not told."""
-    cell = entry["cells"][0]
-    if entry["kind"] != "primary" or not cell or cell["interim"] or cell["verdict"] not in ("holds", "reversed"):
-        return 0.0
-    numbers = [float(n) for n in re.findall(r"[-+]?\d+(?:\.\d+)?", cell["text"])[:3]]
-    return abs(numbers[0]) / max(1e-9, (numbers[2] - numbers[1]) / 2) if len(numbers) == 3 else 0.0
+SAID = {
+    "holds": "holds", "reversed": "does not hold, the opposite does", "equivalent": "does not hold, the two are alike",
+}  # fmt: skip
 
 
 def _line(entry: dict, name: str) -> str:
     cell = entry["cells"][0]
-    verdict = "holds" if cell["verdict"] == "holds" else "does not hold: the opposite does"
     where = f"{cell['text']}, {cell['dataset']} at `{cell['profile']}`"
-    return f"- `{name[:2]}` “{entry['quote']}” ({entry['contrast']}): **{verdict}**, {where}."
+    return f"- `{name[:2]}` “{entry['quote']}” ({entry['contrast']}): **{SAID.get(cell['verdict'], cell['verdict'])}**, {where}."
 
 
 PICTURES = [("frozen", "thesis-fig-3.6a"), ("frozen", "thesis-extra-gains-4")]  # profile and artefact, for README
@@ -223,6 +230,7 @@ def _into_readme(lines: list[str], begin: str, end: str) -> None:
 
 
 def write() -> None:
+    lesson.write()
     DOCS.mkdir(exist_ok=True)
     (DOCS / "reference.md").write_text(reference(), encoding="utf-8")
     (DOCS / "deviations.md").write_text(deviations(), encoding="utf-8")

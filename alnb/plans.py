@@ -11,10 +11,11 @@ import ast
 import difflib
 import functools
 import hashlib
-import importlib
+import importlib.util
 import json
 import os
 import re
+import reprlib
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -77,12 +78,12 @@ def parameters(name: str) -> dict[str, Parameter]:
     path = FOLDER / f"{name}.ipynb"
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        tagged = ["".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadRequest(f"{path.name} is no notebook ({type(error).__name__}: {error})") from None
     if len(tagged) != 1:
         raise BadRequest(f"{path.name} has {len(tagged)} cells tagged 'parameters': expected one")
-    return parse_parameters("".join(tagged[0]["source"]), path.name)
+    return parse_parameters(tagged[0], path.name)
 
 
 def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
@@ -90,7 +91,7 @@ def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
     found, lines = {}, source.splitlines()
     try:
         body = ast.parse(source).body
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise BadRequest(f"{where}: parameters cell: {error}") from None
     for node in body:
         shown = lines[node.lineno - 1].strip()
@@ -159,14 +160,33 @@ def config(name: str) -> dict:
         raise BadRequest(f"{path.name} holds a {type(content).__name__}: expected a mapping with {', '.join(expected)}")
     for key, kind in expected.items():
         if not isinstance(content.get(key), kind):
-            raise BadRequest(f"{path.name}: {key} should be a {kind.__name__}, is {content.get(key)!r}")
+            raise BadRequest(f"{path.name}: {key} should be a {kind.__name__}, is {_shown(content.get(key))}")
+    _check_names(content, path.name)
     for profile, overrides in content["profiles"].items():
         if isinstance(overrides, dict) and None in overrides:  # YAML reads the race `null` as nothing
             overrides = content["profiles"][profile] = {"null" if k is None else k: v for k, v in overrides.items()}
-        if not isinstance(overrides, dict):
-            raise BadRequest(f"{path.name}: profile {profile} should be a mapping, is {overrides!r}")
+        if not isinstance(overrides, dict) or not all(isinstance(key, str) for key in overrides):
+            raise BadRequest(f"{path.name}: profile {profile} should map names of parameters, is {_shown(overrides)}")
         _changed(name, _defaults(name), overrides, f"{path.name}, profile {profile}")
     return content
+
+
+def _shown(value: Any) -> str:
+    """A value of whatever size, shortened."""
+    short = reprlib.Repr()
+    short.maxlevel = 2
+    return short.repr(value)
+
+
+def _check_names(content: dict, where: str) -> None:
+    """BadRequest for profiles, artefacts or captions that are no texts, and a method that is no module."""
+    for what, kind in (("profiles", object), ("artefacts", str)):
+        for key, value in content[what].items():
+            if not isinstance(key, str) or not isinstance(value, kind):
+                raise BadRequest(f"{where}: {what}: {_shown(key)}: {_shown(value)}; expected texts")
+    known = content["method"]
+    if not known.isidentifier() or importlib.util.find_spec(f"alnb.methods.{known}") is None:
+        raise BadRequest(f"{where}: method {_shown(known)} is no module of alnb/methods")
 
 
 def profiles(name: str) -> list[str]:

@@ -334,7 +334,7 @@ def import_file(source: Path, where: Path | None = None) -> int:
         raise BadRequest(f"{source} is not a file of records")
     try:
         study_of(source.stem)
-    except (ImportError, ValueError, AttributeError):
+    except (ImportError, ValueError, AttributeError, TypeError):
         raise BadRequest(f"{source}: no study is called {source.stem}; a file of records is called as its study") from None
     theirs, amiss = _lines(source)
     if amiss:

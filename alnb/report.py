@@ -11,11 +11,12 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import io
 import json
 import os
 import re
-import struct
 from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -26,6 +27,7 @@ from alnb import __version__, figures, plans
 from alnb.claims import INTERIM, SETTINGS
 from alnb.errors import BadRequest
 from alnb.glance import glance, tally
+from alnb.machine import cores
 
 PROFILES = tuple(reversed(plans.PROFILES))  # nearest to the paper first
 # strongest evidence first
@@ -34,10 +36,14 @@ KINDS = {"real": "Real data", "stand-in": "Stand-in", "formula": "Formulas, prin
 SHORT, MOST = 40, 400  # rows: a CSV up to SHORT is shown whole; no table shows more than MOST
 WIDE = 700  # CSS pixels: a wider figure has a row of its own
 PRINTED = 13  # columns of a table that fit on paper
+NARROW = 7  # columns of a table that fit on half of the page
 TOP = {
     "claims": ("Claims and verdicts", "-extra-claims",
                "One line a claim, written down before its runs; a verdict is computed from the runs when it is drawn. The "
-               "difference is the method's less its rival's, with its 95 % interval, in points of the claim's metric."),
+               "difference is the method's less its rival's, with its 95 % interval, in points of the claim's metric: where "
+               "none is named, the area, the mean height of the curve over the budgets after the first. World: on a "
+               "stand-in drawn by a program. Null world: the same without what the claim is about, where it must not hold. "
+               "Placebo: against the method with its signal destroyed, which it must beat."),
     "beside": ("Published beside ours", "-beside",
                "A number of ours is a reproduction only on real data with the paper's network and budgets."),
 }  # fmt: skip
@@ -96,13 +102,16 @@ def write(folder: Path | None = None) -> Path:
 
 def _versions(folder: Path, notes: list[str]) -> dict[tuple[str, str], list[dict]]:
     """(notebook, artefact) -> its drawn versions: the strongest evidence first, then by profile."""
-    found = defaultdict(list)
+    found, entries = defaultdict(list), []
     for path in sorted(folder.glob("*/manifest.json")):
         for place, entry in enumerate(_read_json(path, list, notes) or []):
             if wrong := _wrong(entry, _ENTRY):
                 notes.append(f"{_name(path)}: entry {place + 1} is left out: {wrong}.")
             else:
-                found[entry["notebook"], entry["id"]].append(_version(entry, path.parent))
+                entries.append((entry, path.parent))
+    with ThreadPoolExecutor(cores()) as pool:  # images are packed on all of them
+        for version in pool.map(lambda one: _version(*one), entries):
+            found[version["notebook"], version["id"]].append(version)
     for name, some in found.items():
         some.sort(key=lambda version: (list(KINDS).index(version["kind"]), _rank(version["label"])))
         found[name] = _distinct(some)
@@ -154,20 +163,32 @@ def _version(entry: dict, folder: Path) -> dict:
         "anchor": _anchor(f"{folder.name}.{entry['id']}"), "image": image, "notes": notes,
         "links": [(kind[1:].upper(), quote(_name(path))) for kind, path in files.items()],
         "table": table, "digest": digest, "also": [],
+        "wide": bool((image and image["wide"]) or (table and table["open"] and len(table["header"]) > NARROW)),
         "took": plans.duration(entry["seconds"]), "computed_with": by, "by": _by(by),
     }  # fmt: skip
 
 
 def _image(path: Path, notes: list[str]) -> dict | None:
-    """A PNG as base64, with its size in CSS pixels."""
-    data = path.read_bytes()
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < 24:
+    """A PNG for the page, with its size in CSS pixels: the same pixels as WebP, in base64, where that is shorter (by more
+    than half, as a rule)."""
+    from PIL import Image, features
+
+    kind, data = "png", path.read_bytes()
+    try:
+        if data[:8] != b"\x89PNG\r\n\x1a\n":
+            raise ValueError
+        with Image.open(io.BytesIO(data)) as picture:
+            width, height = (round(side * 96 / figures.STYLE["savefig.dpi"]) for side in picture.size)
+            made = io.BytesIO()
+            if features.check("webp"):
+                picture.save(made, "WEBP", lossless=True, method=2, quality=50)
+    except (OSError, ValueError, SyntaxError):
         notes.append(f"{_name(path)} is no PNG image: draw it again.")
         return None
-    scale = 96 / figures.STYLE["savefig.dpi"]
-    width, height = (round(side * scale) for side in struct.unpack(">II", data[16:24]))
+    if 0 < len(made.getvalue()) < len(data):
+        kind, data = "webp", made.getvalue()
     data = base64.b64encode(data).decode()
-    return {"data": data, "width": width, "height": height, "wide": width > WIDE}
+    return {"kind": kind, "data": data, "width": width, "height": height, "wide": width > WIDE}
 
 
 def _by(computed_with: dict) -> list[str]:
@@ -195,6 +216,9 @@ def _table(path: Path, is_table: bool, notes: list[str]) -> dict | None:
     if ledger:  # what is looked for first, in a table too wide for the page
         order = sorted(range(len(header)), key=lambda i: i and header[i] not in ("setting", "verdict"))
         header, *rows = ([row[i] for i in order if i < len(row)] for row in (header, *rows))
+    same = {}
+    if is_table and not ledger and len(header) > NARROW and 1 < total <= MOST:
+        header, rows, same = _without_same(header, rows)
     shown = rows if is_table or total <= SHORT else []
     places = [_places(row[i] for row in shown if i < len(row)) for i in range(len(header))]
     cells = [[_cell(*one) for one in zip(row, header, places)] for row in shown]
@@ -202,7 +226,18 @@ def _table(path: Path, is_table: bool, notes: list[str]) -> dict | None:
     numeric = {i for made in cells for i, (_, kind) in enumerate(made) if kind == "number"}
     header = [(name, "number" if i in numeric else "") for i, name in enumerate(header)]
     return {"header": header, "rows": cells, "total": total, "rounded": rounded, "open": is_table,
-            "ledger": ledger, "kind": "many" if len(header) > PRINTED else "few"}  # fmt: skip
+            "ledger": ledger, "same": same, "kind": "many" if len(header) > PRINTED else "few"}  # fmt: skip
+
+
+def _without_same(header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]], dict[str, str]]:
+    """A table without the columns that hold the same in every row, and what that is, by name; rows of unequal length keep
+    all."""
+    if any(len(row) != len(header) for row in rows):
+        return header, rows, {}
+    columns = list(zip(*rows))
+    left = [i for i, column in enumerate(columns) if len(set(column)) > 1]
+    same = {name: column[0] for i, (name, column) in enumerate(zip(header, columns)) if i not in left}
+    return [header[i] for i in left], [[row[i] for i in left] for row in rows], same
 
 
 def _places(texts) -> int:

@@ -1,6 +1,7 @@
 """The pages that are made say what they are made from."""
 
 import csv
+import json
 import re
 
 from alnb import REPOSITORY, pages, plans
@@ -25,24 +26,41 @@ def test_findings_are_made_from_the_records_that_are_kept():
         assert quote in page
 
 
-def test_findings_read_the_ledgers_and_put_the_clearest_into_the_readme(tmp_path, monkeypatch):
-    monkeypatch.setenv("ALNB_FIGURES", str(tmp_path))
+def ledger_of(folder, name, rows):
+    """A ledger as `nb.save` leaves it: (id, verdict, difference, low, high) and what more a row says."""
+    about = {"setting": "real data", "method": "margin", "comparator": "random", "kind": "primary", "metric": "aubc",
+             "seeds": 10, "planned": 10, "dataset": "cifar-10"}  # fmt: skip
     rows = [
-        {"id": name, "setting": "real data", "quote": f"claim {name}", "method": "margin", "comparator": "random",
-         "kind": "primary", "verdict": verdict,
-         "difference": mean, "low": low, "high": high, "seeds": 10, "planned": 10, "dataset": "cifar-10"}
-        for name, verdict, mean, low, high in (("a", "holds", 0.5, 0.4, 0.6), ("b", "reversed", -2, -2.1, -1.9),
-                                               ("c", "cannot be told", 0.1, -1, 1.2), ("d", "holds (interim)", 3, 2, 4))
-    ]  # fmt: skip
-    name = plans.names()[1]
-    (tmp_path / "frozen").mkdir()
-    with open(tmp_path / "frozen" / "x-extra-claims.csv", "w", newline="") as file:
+        about | {"id": id_, "quote": f"claim {id_}", "verdict": verdict, "difference": mean, "low": low, "high": high} | more
+        for id_, verdict, mean, low, high, more in rows
+    ]
+    with open(folder / f"{name}-extra-claims.csv", "w", newline="") as file:
         out = csv.DictWriter(file, rows[0])
         out.writeheader()
         out.writerows(rows)
-    (tmp_path / "frozen" / "manifest.json").write_text(f'[{{"notebook": "{name}", "id": "x-extra-claims"}}]')
+    return {"notebook": name, "id": f"{name}-extra-claims"}
+
+
+def test_findings_read_the_ledgers_and_readme_takes_claims_in_their_order_whatever_came_of_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALNB_FIGURES", str(tmp_path))
+    monkeypatch.setattr(pages, "LINES", 4)
+    one, two = plans.names()[1:3]
+    order = {one: ["c", "b", "e", "f", "a"], two: ["g"]}
+    monkeypatch.setattr(pages.claims, "read", lambda name: {"id": order.get(name, [])})
+    (tmp_path / "frozen").mkdir()
+    manifest = [
+        ledger_of(tmp_path / "frozen", one, [
+            ("a", "holds", 0.5, 0.4, 0.6, {}), ("b", "reversed", -2, -2.1, -1.9, {}), ("c", "cannot be told", 0.1, -1, 1.2, {}),
+            ("d", "holds (interim)", 3, 2, 4, {}), ("e", "holds", 9, 8, 10, {"kind": "secondary"}),
+            ("f", "holds", 9, 8, 10, {"metric": "mistakes"}), ("g", "not run", "", "", "", {}),
+        ]),
+        ledger_of(tmp_path / "frozen", two, [("g", "equivalent", 0.01, -0.1, 0.1, {})]),
+    ]  # fmt: skip
+    (tmp_path / "frozen" / "manifest.json").write_text(json.dumps(manifest))
     page, lines = pages.findings()
-    assert [re.search("“(.*?)”", line)[1] for line in lines] == ["claim b", "claim a"]
-    assert "does not hold: the opposite does" in lines[0]
+    assert [re.search("“(.*?)”", line)[1] for line in lines] == ["claim c", "claim b", "claim a", "claim g"]
+    assert ["**cannot be told**" in lines[0], "the opposite does" in lines[1], "alike" in lines[3]] == [True] * 3
     assert "Where it loses:\n\n- margin − random: -2.00 (-2.10 to -1.90), 10 seeds" in page
-    assert page.count("| claim ") == 1 + 4
+    assert page.count("| claim ") == 2 + 8
+    entries = {name: pages.glance(pages.ledgers(name)) for name in (one, two)}
+    assert [(name, entry["id"]) for name, entry in pages.leading(entries, 2)] == [(one, "c"), (two, "g")]

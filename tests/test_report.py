@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 
 from alnb import plans, report
 from alnb.errors import BadRequest
@@ -143,8 +145,36 @@ def test_every_image_is_inside_the_page_and_has_its_alt_text(filled):
     for image in images:
         profile = image.find_parent("article")["id"].partition(".")[0]
         assert image["alt"] == f"{ALT} ({profile})"
-        assert base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) == png()
+        assert shown(image).tobytes() == Image.open(io.BytesIO(png())).convert("RGB").tobytes()
         assert (image["width"], image["height"]) == ("576", "384")  # 150 pixels an inch, shown at 96
+
+
+def shown(image):
+    """The pixels of an <img>, whose kind is what it says."""
+    kind, data = re.fullmatch(r"data:image/(\w+);base64,(.+)", image["src"]).groups()
+    picture = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert picture.format == kind.upper()
+    return picture.convert("RGB")
+
+
+def test_a_figure_takes_less_than_its_file_and_not_a_pixel_is_lost(figures):
+    noise = Image.effect_noise((200, 100), 60)
+    lines = Image.new("RGBA", (900, 600), "white")
+    for x in range(0, 900, 7):
+        lines.paste((x % 256, 90, 180, 255), (x, x // 3, x + 5, 599))
+    for picture in (noise, lines, lines.quantize(16), noise.convert("LA")):
+        body = io.BytesIO()
+        picture.save(body, "PNG", compress_level=1)
+        artefact(figures, "laptop", "thesis-fig-3.4", real=False, image=body.getvalue())
+        image = written().find("img")
+        assert shown(image).tobytes() == picture.convert("RGB").tobytes()
+        assert len(image["src"]) < 4 / 3 * len(body.getvalue()) + 100
+        (figures / "laptop" / "manifest.json").unlink()
+
+
+def test_without_webp_a_figure_stands_as_it_was_drawn(filled, monkeypatch):
+    monkeypatch.setattr("PIL.features.check", lambda what: False)
+    assert {image["src"][:22] for image in written().find_all("img")} == {"data:image/png;base64,"}
 
 
 def test_the_alt_text_can_be_read(filled):
@@ -313,6 +343,23 @@ def test_a_glance_tells_verdicts_and_what_was_drawn(filled):
     cells = [text(cell) for cell in written().find(id="contents").tbody.tr.find_all("td")]
     assert cells == ["1 holds, 1 cannot be told (1 interim)", "1 not run",
                      "2 on real data, 3 on stand-ins only, 1 not drawn yet"]  # fmt: skip
+
+
+def test_a_column_that_says_the_same_in_every_row_is_said_once(figures):
+    names = [f"a_{i}" for i in range(8)]
+    rows = [[str(10 * i + j) for i in range(8)] for j in range(3)]
+    for row in rows:
+        row[2], row[5], row[6] = "cifar-10", "", "<7>"
+    table = "\n".join(",".join(line) for line in [names, *rows]) + "\n"
+    artefact(figures, "laptop", "thesis-table-3.1", real=False, csv=table)
+    article = written().find("article", id="laptop.thesis-table-3.1")
+    assert "In every row: a_2 cifar-10, a_5 empty, a_6 <7>." in text(article)
+    assert [text(cell) for cell in article.table.find_all("th")] == [names[i] for i in (0, 1, 3, 4, 7)]
+    assert [text(cell) for cell in article.tbody.tr.find_all("td")] == ["0", "10", "30", "40", "70"]
+    assert not article.has_attr("class")
+    artefact(figures, "world", "thesis-table-3.1", real=False, csv=table.replace("cifar-10", "3", 1).replace("<7>", "8", 1)
+             .replace("\n0,10,3,30,40,,", "\n0,10,3,30,40,1,"))  # fmt: skip
+    assert written().find("article", id="world.thesis-table-3.1")["class"] == ["wide"]
 
 
 def test_what_shows_the_same_stands_once(filled):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alnb import cycle, races
-from alnb.acquisition import balance, describe, get, select, vaal
+from alnb.acquisition import balance, describe, get, select, vaal, work
 from alnb.acquisition.balanced_greedy import greedy
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
@@ -310,8 +310,11 @@ def seconds(run: Run) -> float:
     if run.method == cycle.FIRST:
         return take(run, [o.initial], size - o.initial)
     sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - cycle.trainings(run), o.cycles + 1)]
-    recorded = run.method != cycle.RETRAINED and Classes.recorded & set(describe(run.method).needs)
-    return take(run, sizes, sum(size - one for one in sizes[:-1]) if recorded else 0)
+    if run.method == cycle.RETRAINED:
+        return take(run, sizes, 0)
+    recorded = Classes.recorded & set(describe(run.method).needs)
+    choosing = work.seconds(run, [one - o.budget for one in sizes], size, take)
+    return take(run, sizes, sum(size - one for one in sizes[:-1]) if recorded else 0) + choosing
 
 
 def _size(run: Run) -> int:

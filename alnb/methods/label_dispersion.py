@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alnb import cycle, published, races
-from alnb.acquisition import describe, score
+from alnb.acquisition import describe, score, work
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, study
@@ -162,7 +162,8 @@ def seconds(run: Run) -> float:
         return take(run, [o.initial], pool - o.initial)
     sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - cycle.trainings(run), o.cycles + 1)]
     recorded = Classes.recorded & set(describe(run.method).needs)
-    return take(run, sizes, sum(pool - size for size in sizes[:-1]) if recorded else 0)
+    choosing = work.seconds(run, [size - o.budget for size in sizes], pool, take)
+    return take(run, sizes, sum(pool - size for size in sizes[:-1]) if recorded else 0) + choosing
 
 
 def check(run: Run) -> None:

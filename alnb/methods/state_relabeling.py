@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alnb import cycle, races
-from alnb.acquisition import describe, parse_arm, score, select, write_arm
+from alnb.acquisition import describe, parse_arm, score, select, work, write_arm
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.datasets.stills import IGNORED
 from alnb.errors import BadRequest
@@ -344,19 +344,14 @@ def seconds(run: Run) -> float:
         return classification.seconds(run, [size], 0)
     if run.method == cycle.FIRST:
         named = o.initial_labels not in ("random", "balanced", "reserved")
-        first = _game(*parse_arm(o.initial_labels)) if named else 0
+        name, own = parse_arm(o.initial_labels)
+        first = work.game(describe(name).parameters | own) if named else 0
         return first + classification.seconds(run, [o.initial], size - o.initial)
     sizes = [o.initial + o.budget * c for c in range(o.cycles + 2 - cycle.trainings(run), o.cycles + 1)]
-    games = 0 if run.method == cycle.RETRAINED else _game(run.method, o.strategy) * (cycle.trainings(run) - 1)
-    return games + classification.seconds(run, sizes, 0)
-
-
-def _game(method: str, options: Mapping[str, Any]) -> float:
-    """Rough seconds of a choice by a model of its own, if that has steps, batch and width."""
-    o = describe(method).parameters | dict(options)
-    if not {"steps", "batch", "width"} <= set(o):
-        return 0.0
-    return 1e-3 * o["steps"] * 2 * o["batch"] * (o["width"] / 16) ** 2 * (2 if o.get("code") or o.get("quirks") else 1)
+    if run.method == cycle.RETRAINED:
+        return classification.seconds(run, sizes, 0)
+    choosing = work.seconds(run, [n - o.budget for n in sizes], size, classification.seconds)
+    return choosing + classification.seconds(run, sizes, 0)
 
 
 def check(run: Run) -> None:
