@@ -37,7 +37,7 @@ INTERIM = " (interim)"  # behind a verdict on fewer seeds than the claim planned
 _LEDGER = ["id", "setting", "quote", "race", "dataset", "method", "comparator", "metric", "difference", "low", "high",
            "seeds", "planned", "verdict", "excludes_half", "kind", "direction", "sd", "half_width", "level", "p",
            "p_holm", "band", "published_effect", "power", "power_half", "aa_difference", "aa_low", "aa_high", "place",
-           "note"]  # fmt: skip
+           "note", "at"]  # fmt: skip
 _RUN = ["race", "dataset", "world", "method", "seed"]
 
 
@@ -116,7 +116,7 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None, special
     no interval of it alone goes beyond. Called where there are rows of that kind.
 
     "<kind>.<column>@<other>", of a secondary claim: a claim over all of something, tested at each value of that other column
-    (`weakest`); of an evaluation at each cycle but the first, which all arms share.
+    (`weakest`); of an evaluation at each cycle but the first, which all arms share. `at`: where it stands worst.
 
     A difference keeps its sign, method - comparator; `direction` is what the source says of that number. Beside each
     difference between two arms stands the A/A arm of the same race, random_again - random, with its plain interval.
@@ -275,7 +275,7 @@ def _row(one, values, dropped, level, repeated):
     again = paired(part, *reversed(repeated), one["metric"], level) if one["comparator"] else difference([])
     concerned = [run for run in dropped if run["race"] == one["race"]]
     missing = [left_out(run) for run in concerned if run["method"] in (one["method"], one["comparator"])]
-    notes = [one["note"]] * bool(one["note"]) + [f"at each {each}, worst at {at:g}"] * (at == at)
+    notes = [one["note"]] * bool(one["note"])
     notes += ["left out, unfinished: " + "; ".join(missing)] * bool(missing)
     claimed = one["setting"] in ("real data", "world")
     low, high = gap.low, gap.high
@@ -286,6 +286,7 @@ def _row(one, values, dropped, level, repeated):
         "level": gap.level if gap.n > 1 else nan, "p": gap.p, "seeds": gap.n, "verdict": said,
         "excludes_half": excludes_half(gap, one["published_effect"]) if claimed else None,
         "aa_difference": again.mean, "aa_low": again.low, "aa_high": again.high, "note": " | ".join(notes),
+        "at": f"{each} {at:g}" if at == at else "",
     }  # fmt: skip
 
 

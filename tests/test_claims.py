@@ -447,7 +447,7 @@ def test_a_claim_over_all_of_something_is_tested_at_each_of_it(gains, verdict, w
     alone = difference(own["dispersion"] - own["random"], 0.95 if gains[worst] < 0 else 1 - 0.05 / 3)
     assert row.verdict == verdict
     assert (row.difference, row.low, row.high) == pytest.approx((alone.mean, alone.low, alone.high))
-    assert row.note == f"at each portion, worst at {worst:g}"
+    assert row["at"] == f"portion {worst:g}"
     mean_alone = ledger(frame, pd.DataFrame([one | {"metric": "informativeness.accuracy"}])).iloc[0]
     assert mean_alone.verdict == "holds" or gains[worst] > 0
 
@@ -470,7 +470,7 @@ def test_an_evaluation_is_tested_at_each_cycle_but_the_shared_one():
     curves[("random", 0)] += [90]  # which goes further
     one = claim(metric="test.accuracy@cycle", kind="secondary", placebo="", null_race="", planned_seeds=3)
     row = ledger(results(curves, race="few"), pd.DataFrame([one])).iloc[0]
-    assert (row.difference, row.verdict, row.note) == (pytest.approx(1), "holds", "at each cycle, worst at 1")
+    assert (row.difference, row.verdict, row["at"]) == (pytest.approx(1), "holds", "cycle 1")
     assert ledger(results(curves, race="many"), pd.DataFrame([one])).iloc[0].verdict == "not run"
     with pytest.raises(BadRequest, match="direction equal"):
         ledger(results(curves, race="few"), pd.DataFrame([one | {"direction": "equal"}]))

@@ -32,7 +32,7 @@ def calibration_3(results) -> Drawing | None:
         table = _told(part).sort_values("auroc", ascending=False)
         _reliability(panels[0], standard.of_kind(results, race, "reliability"), part)
         _dots(panels[1], table, "auroc", "AUROC of its mistakes, %")
-        _dots(panels[2], table, "ece", "calibration error (dot), excess (cross), points", "excess")
+        _dots(panels[2], table, "ece", "calibration error (dot),\nexcess (cross), points", "excess")
         panels[1].axvline(50, color=PALETTE[0], lw=1)
         panels[2].axvline(0, color=PALETTE[0], lw=1)
         tables.append(table.assign(race=race, dataset=part["dataset"].iloc[0]))
@@ -161,7 +161,8 @@ def _intervals(runs, column):
     found = []
     for method, part in runs.groupby("method", sort=False):
         gap = statistics.difference(part[column])
-        found.append({"method": method, "mean": gap.mean, "low": gap.low, "high": gap.high, "seeds": gap.n})
+        ends = min(max(gap.low, 0.0), 1.0), max(min(gap.high, 1.0), 0.0)  # of a score from 0 to 1
+        found.append({"method": method, "mean": gap.mean, "low": ends[0], "high": ends[1], "seeds": gap.n})
     return pandas.DataFrame(found)
 
 

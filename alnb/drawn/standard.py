@@ -344,7 +344,7 @@ def claims(results, notebook: str, **options) -> Drawing | None:
         return left_out(f"claims of {notebook}", "none was put to the test at this profile")
     shown = pandas.DataFrame([
         {"id": r.id, "setting": r.setting, "data": r.dataset, "difference": f"{r.method} - {r.comparator or 0}",
-         "in": r.metric, "is": _told(r),
+         "in": r.metric.partition("@")[0] + f" at {r.at}" * bool(r.at), "is": _told(r),
          "seeds": f"{r.seeds} of {r.planned}", "verdict": _verdict(r), "note": r.note.partition(";")[0]}
         for r in there.itertuples()
     ])  # fmt: skip
