@@ -38,7 +38,9 @@ a third to four fifths of each rare kind; on the null 2.2, as an error teaches s
 learn. So the null takes the ground from claims about redundancy, rare kinds and ambiguous labels, and is none for
 claims about doubt itself: permute the scores.
 
-TRAP_TEXT
+The trap was fixed blind to every doubt, by the share of its blank cards, 600 of the 3,000 and more than the four batches
+ask for, and by Random, which on development seed 1000 goes from 68.9 to 86.5 % at 600 labels (without the trap from 72.0 to
+87.5) and gains 2.5 in the last cycle.
 """
 
 from __future__ import annotations
