@@ -31,11 +31,13 @@ OPTIONAL = ["power", "power_half"]  # columns that a file may leave out
 PILOT_SEEDS = 5  # behind every pilot_half_width
 
 SETTINGS = ("real data", "world", "null world", "placebo")
+PERMUTED = "placebo"  # as a claim's null_race: no other world, but its own placebo in its own race
+NULL_SCORES = "null scores"  # the setting of such a claim in which it must not hold: placebo - comparator
 INTERIM = " (interim)"  # behind a verdict on fewer seeds than the claim planned: part of the text, so no table loses it
 _LEDGER = ["id", "setting", "quote", "race", "dataset", "method", "comparator", "metric", "difference", "low", "high",
            "seeds", "planned", "verdict", "excludes_half", "kind", "direction", "sd", "half_width", "level", "p",
            "p_holm", "band", "published_effect", "power", "power_half", "aa_difference", "aa_low", "aa_high", "place",
-           "note"]  # fmt: skip
+           "note", "at"]  # fmt: skip
 _RUN = ["race", "dataset", "world", "method", "seed"]
 
 
@@ -97,10 +99,12 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None, special
     frame: results of one profile. claims: `read(notebook)`. Settings: "real data" or "world", which of the two the rows
     of the claim's race say (where it did not run, the other rows: "world" if all are stand-ins); "null world", its
     `null_race`, in which it must not hold; "placebo", the method against the arm that its column `placebo` names, in
-    its race. A setting that a claim does not name, or for which it plans no seeds, has no row; one without runs is "not
-    run". On fewer seeds than the claim planned a verdict ends in `INTERIM`: "holds (interim)" can still change.
+    its race. A claim about uncertainty itself has no null world, since there is doubt in every world: its null is its own
+    scores permuted (null_race "placebo"), `NULL_SCORES`, the placebo against the comparator, where it must not hold either.
+    A setting that a claim does not name, or for which it plans no seeds, has no row; one without runs is "not run".
+    On fewer seeds than the claim planned a verdict ends in `INTERIM`: "holds (interim)" can still change.
 
-    The primary claims on real data with their placebos there, those on a world with theirs, and those on null worlds are
+    The primary claims on real data with their placebos there, those on a world with theirs, and those on nulls are
     a family each for Holm: all of them, also those not run, so that a second Random is no second chance. Secondary
     claims keep the plain interval. An arm that ran with other options than a claim names ("vaal(steps=39062)" for
     "vaal") is that arm, if it is the only one of its strategy.
@@ -108,7 +112,11 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None, special
     The metric is "aubc" or "final" of the primary metric, of another one ("mae.final"), "<kind>.<column>" (that column of
     the rows of that kind, averaged per run), or what `special` names: {"<kind>.<word>": function}, function(frame) -> a
     number per run, as a Series or a frame's column <word>, the index race, dataset, world, method, seed; a frame may
-    hold its resolution beside it ("<word>_resolution"); called where there are rows of that kind.
+    hold its resolution beside it ("<word>_resolution") and, of a number that has ends, these ("<word>_from", "<word>_to"):
+    no interval of it alone goes beyond. Called where there are rows of that kind.
+
+    "<kind>.<column>@<other>", of a secondary claim: a claim over all of something, tested at each value of that other column
+    (`weakest`); of an evaluation at each cycle but the first, which all arms share. `at`: where it stands worst.
 
     A difference keeps its sign, method - comparator; `direction` is what the source says of that number. Beside each
     difference between two arms stands the A/A arm of the same race, random_again - random, with its plain interval.
@@ -132,9 +140,9 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None, special
             values[metric] = _values(rows, metric, last, special or {})
     dropped = values["aubc"].attrs.get("dropped", [])
     asked = [_contrast(claim, setting, values, frame, level)
-             for claim in claims.to_dict("records") for setting in SETTINGS[1:]]  # fmt: skip
+             for claim in claims.to_dict("records") for setting in (*SETTINGS[1:3], NULL_SCORES, SETTINGS[3])]  # fmt: skip
     asked = [one for one in asked if one]
-    for where in ("real data", "world", "null world"):
+    for where in ("real data", "world", "null"):
         members = [one for one in asked if one["kind"] == "primary" and _family(one) == where]
         gaps = [one["gap"] for one in members]
         for one, gap, p in zip(members, holm_intervals(gaps, level), holm([gap.p for gap in gaps])):
@@ -143,8 +151,8 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None, special
 
 
 def _family(one) -> str:
-    if one["setting"] == "null world":
-        return "null world"
+    if one["setting"] in ("null world", NULL_SCORES):
+        return "null"
     return "world" if one["is_world"] else "real data"
 
 
@@ -173,10 +181,12 @@ def _but_numbers(arm: str) -> dict:
 
 
 def _values(frame, metric, last, special):
-    """Per race, dataset, world, method and seed, one number: the column `metric`, its resolution beside it if known."""
+    """Per race, dataset, world, method and seed, and value of what follows @, one number: the column `metric`, its
+    resolution beside it if known."""
     import pandas as pd
 
-    kind, _, column = metric.partition(".")
+    kind, _, column = metric.partition("@")[0].partition(".")
+    each = list(filter(None, [metric.partition("@")[2]]))
     empty = pd.DataFrame(columns=[*_RUN, metric])
     if not len(frame):
         return empty
@@ -187,7 +197,7 @@ def _values(frame, metric, last, special):
         known = {column: metric, f"{column}_resolution": f"{metric}_resolution"} if column else {}
         return ends.rename(columns=known)
     part = frame[frame["kind"] == kind]
-    if not column or (len(part) and metric not in special and column not in part):
+    if not column or (len(part) and metric not in special and not {column, *each} <= set(part)):
         raise BadRequest(f"metric {metric!r}; accepted: aubc, final, <metric>.final, <kind>.<column>, special ones "
                          f"({', '.join(special) or 'none'})")  # fmt: skip
     if not len(part):
@@ -196,10 +206,12 @@ def _values(frame, metric, last, special):
         values = special[metric](frame)
         values = values.to_frame(column) if values.ndim == 1 else values
     else:
-        values = part.groupby(_RUN)[column].agg(["mean", "count"]).rename(columns={"mean": column})
+        part = part[part["cycle"] >= 1] if kind == "test" and each else part
+        values = part.groupby([*_RUN, *each])[column].agg(["mean", "count"]).rename(columns={"mean": column})
         if kind == "test":
             values[f"{column}_resolution"] = metric_of(part, column).resolution / values["count"]
-    return values.rename(columns={name: f"{kind}.{name}" for name in values}).reset_index()
+    named = {name: metric if name == column else metric + name.removeprefix(column) for name in values}
+    return values.rename(columns=named).reset_index()
 
 
 def _contrast(claim, setting, values, frame, level):
@@ -207,7 +219,8 @@ def _contrast(claim, setting, values, frame, level):
     metric = claim["metric"]
     race = claim["null_race"] if setting == "null world" else claim["race"]
     comparator = claim["placebo"] if setting == "placebo" else claim["comparator"]
-    if not race or (setting == "placebo" and not comparator):
+    own_null = claim["null_race"] == PERMUTED
+    if not race or (setting == "placebo" and not comparator) or {"null world": own_null, NULL_SCORES: not own_null}.get(setting):
         return None
     ran = frame[frame["race"] == race]
     worlds = ran if len(ran) else frame
@@ -215,7 +228,8 @@ def _contrast(claim, setting, values, frame, level):
     is_world |= setting == "null world" and not len(ran)
     part = values[metric][values[metric]["race"] == race]
     arms = set(part["method"])
-    method, comparator = _arm(claim["method"], arms), comparator and _arm(comparator, arms)
+    method = _arm(claim["placebo" if setting == NULL_SCORES else "method"], arms)
+    comparator = comparator and _arm(comparator, arms)
     planned = claim["planned_world_seeds" if is_world else "planned_seeds"]
     if math.isnan(planned):
         return None
@@ -224,7 +238,31 @@ def _contrast(claim, setting, values, frame, level):
         "dataset": part["dataset"].iloc[0] if len(part) else "", "method": method, "comparator": comparator,
         "planned": int(planned),
     }  # fmt: skip
-    return claim | about | {"gap": paired(part, method, comparator, metric, level), "p_holm": math.nan}
+    each = metric.partition("@")[2]
+    if not each:
+        return claim | about | {"gap": paired(part, method, comparator, metric, level), "p_holm": math.nan, "at": None}
+    gaps = {at: paired(some, method, comparator, metric, level) for at, some in part.groupby(each)} if len(part) else {}
+    at, gap = weakest(gaps, claim["direction"], level)
+    return claim | about | {"gap": gap, "p_holm": math.nan, "at": (each, at)}
+
+
+def weakest(gaps: Mapping[float, Difference], direction: str, level: float = LEVEL) -> tuple[float, Difference]:
+    """Where a claim that is made of all of `gaps` stands worst, by the t statistic, and that difference; NaN and none where
+    none has a seed. On the claimed side it keeps its interval: if that one leaves 0 out, all do, and no correction is due
+    (an intersection-union test, Berger 1982). On the other side it is the worst of k, and its interval that of Bonferroni."""
+    if direction == "equal":
+        raise BadRequest("direction equal: a claim at each (@) is higher or lower")
+    sign = -1 if direction == "lower" else 1
+    there = {at: gap for at, gap in gaps.items() if gap.n}
+    if not there:
+        return math.nan, difference([])
+
+    def standing(at):
+        gap = there[at]
+        return sign * gap.mean / gap.half_width if gap.half_width > 0 else sign * gap.mean * (gap.n < 2)
+
+    at = min(there, key=standing)
+    return at, there[at].at(1 - (1 - level) / len(there)) if standing(at) < 0 else there[at]
 
 
 def _row(one, values, dropped, level, repeated):
@@ -232,17 +270,23 @@ def _row(one, values, dropped, level, repeated):
     said = verdict(gap, one["band"], one["direction"]) if gap.n else "not run"
     said += INTERIM * (0 < gap.n < one["planned"])
     part = values[values["race"] == one["race"]]
+    each, at = one["at"] or ("", math.nan)
+    part = part[part[each] == at] if each in part else part
     again = paired(part, *reversed(repeated), one["metric"], level) if one["comparator"] else difference([])
     concerned = [run for run in dropped if run["race"] == one["race"]]
     missing = [left_out(run) for run in concerned if run["method"] in (one["method"], one["comparator"])]
     notes = [one["note"]] * bool(one["note"])
     notes += ["left out, unfinished: " + "; ".join(missing)] * bool(missing)
     claimed = one["setting"] in ("real data", "world")
+    low, high = gap.low, gap.high
+    if not one["comparator"] and f"{one['metric']}_from" in part and len(part):
+        low, high = max(low, part[f"{one['metric']}_from"].min()), min(high, part[f"{one['metric']}_to"].max())
     return one | {
-        "difference": gap.mean, "sd": gap.sd, "low": gap.low, "high": gap.high, "half_width": gap.half_width,
+        "difference": gap.mean, "sd": gap.sd, "low": low, "high": high, "half_width": gap.half_width,
         "level": gap.level if gap.n > 1 else nan, "p": gap.p, "seeds": gap.n, "verdict": said,
         "excludes_half": excludes_half(gap, one["published_effect"]) if claimed else None,
         "aa_difference": again.mean, "aa_low": again.low, "aa_high": again.high, "note": " | ".join(notes),
+        "at": f"{each} {at:g}" if at == at else "",
     }  # fmt: skip
 
 

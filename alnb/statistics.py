@@ -319,7 +319,7 @@ def labels_saved(frame, method: str, comparator: str = BASELINES[0], last: int |
     Columns: race, dataset, seed, final (the method's, at its last counted cycle), labelled (there), needed (labels of
     the comparator at the *first* crossing of its linearly interpolated curve, cycle 0 and its further cycles included;
     downwards where lower is better), saved = needed - labelled, bound: ">=" where the comparator never gets there
-    (needed is its largest budget), "<=" where its first budget is already enough, else "". The first crossing of a
+    (needed is its largest budget, `reach`), "<=" where its first budget is already enough, else "". The first crossing of a
     noisy curve favours the comparator.
     """
     return _saved(test_rows(frame, value), endpoint(frame, last, value), method, comparator)
@@ -337,9 +337,9 @@ def _saved(rows, ends, method, comparator):
             sign = -1 if end.better == "lower" else 1
             height = sign * own["value"].to_numpy(float)
             needed, bound = _first_crossing(own["labelled"].to_numpy(float), height, sign * end.final)
-            saved = needed - end.labelled
-            result.append((end.race, end.dataset, end.seed, end.final, end.labelled, needed, saved, bound))
-    return pd.DataFrame(result, columns=[*PLACE, "seed", "final", "labelled", "needed", "saved", "bound"])
+            one = (end.race, end.dataset, end.seed, end.final, end.labelled)
+            result.append((*one, needed, needed - end.labelled, bound, own["labelled"].max()))
+    return pd.DataFrame(result, columns=[*PLACE, "seed", "final", "labelled", "needed", "saved", "bound", "reach"])
 
 
 def _first_crossing(x, y, target) -> tuple[float, str]:
@@ -367,15 +367,22 @@ def saved_text(saved) -> str:
     return f"{mark}{saved['saved'].mean():,.0f} labels (n = {len(saved)}{short})"
 
 
+def _told(saved) -> str:
+    """`saved_text`, but "" where it says nothing: no seed of the comparator got there, so that only where it stopped is told;
+    or none went further than the method, so that labels can only be lost."""
+    capped = (saved["bound"] == ">=").all() or (saved["reach"] <= saved["labelled"]).all()
+    return "" if len(saved) and capped else saved_text(saved)
+
+
 def overview(frame, baseline: str = "", level: float = LEVEL, value: str = ""):
     """One row per method of one race, the best first: what a reader compares before believing.
 
     Columns: method, seeds; aubc, aubc_low, aubc_high (mean and t interval over seeds); final; gain, gain_low, gain_high
     (the *improvement* of aubc on the baseline's, paired by seed: positive is better in either direction), gain_seeds;
-    saved (`saved_text`); choosing, watching (mean seconds per choice: in the strategy, and looking at the pool in the
-    training before it, the shared first training apart; NaN where not measured); tied (mean share of a batch that the
-    tie-break decided). baseline: default `baseline_of`. If it did not run, gains are NaN, saved is "", and the order is
-    by area.
+    saved (`saved_text`; "" where it is only the cap, or no further cycles could tell); choosing, watching (mean seconds
+    per choice: in the strategy, and looking at the pool in the training before it, the shared first training apart; NaN
+    where not measured); tied (mean share of a batch that the tie-break decided). baseline: default `baseline_of`. If it did
+    not run, gains are NaN, saved is "", and the order is by area.
     """
     import pandas as pd
 
@@ -395,7 +402,7 @@ def overview(frame, baseline: str = "", level: float = LEVEL, value: str = ""):
         found.append({
             "method": method, "seeds": area.n, "aubc": area.mean, "aubc_low": area.low, "aubc_high": area.high,
             "final": part["final"].mean(), "gain": gain[0], "gain_low": gain[1], "gain_high": gain[2],
-            "gain_seeds": gap.n, "saved": saved_text(_saved(rows, ends, method, baseline)) if against else "",
+            "gain_seeds": gap.n, "saved": _told(_saved(rows, ends, method, baseline)) if against else "",
             **{name: took[name].sum(min_count=1) / n if n and name in took else math.nan for name, n in counts.items()},
             "tied": own["tied_share"].mean() if len(own) else math.nan,
         })  # fmt: skip

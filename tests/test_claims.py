@@ -37,6 +37,8 @@ def test_claims_are_complete_and_hold_no_verdict(notebook):
     assert planned.notna().any(axis=1).all()  # a row may be of real data alone, or of a stand-in alone
     assert (planned.isna() | (planned >= 2)).all().all()
     assert (table["null_race"] == "")[table["planned_world_seeds"].isna()].all()
+    assert (table["placebo"] != "")[table["null_race"] == claims.PERMUTED].all()
+    assert (table["kind"] == "secondary")[table["metric"].str.contains("@")].all()  # Holm has no place for a worst of several
     for one in table.itertuples():
         if one.pilot_half_width > one.published_effect:
             assert "exceeds the published effect" in one.note
@@ -59,9 +61,11 @@ def test_the_power_of_a_claim_is_that_of_its_pilot_at_the_planned_seeds(notebook
 
 def test_chapter_3_tests_what_it_prints():
     table = claims.read("01_label_dispersion")
-    assert len(table) == 41
-    assert set(table["race"]) == {"few", "many"}
-    assert set(table["null_race"]) == {"", "null"}
+    assert len(table) == 54
+    assert set(table["race"]) == {"few", "many", "trap"}
+    assert set(table["null_race"]) == {"", "null", claims.PERMUTED}
+    assert (table.loc[table["null_race"] == claims.PERMUTED, "placebo"] == "dispersion_permuted").all()
+    assert (table.loc[table["null_race"] == "null", "comparator"] == "k_center").all()  # which rare and ambiguous cards decide
     for one in table[table["metric"] == "aubc"].itertuples():
         half = abs(one.published_effect) / 2
         assert one.band == pytest.approx(min(0.3, half) if half == half else 0.3), one.id
@@ -397,3 +401,89 @@ def test_trend_is_the_rank_correlation_along_the_bins():
     assert row.seeds == 2
     assert row.verdict == "cannot be told (interim)"
     assert math.isnan(row.aa_difference)
+
+
+def test_a_claim_about_doubt_has_its_own_scores_permuted_as_its_null():
+    arms = ARMS | {"dispersion_permuted": 0}
+    frame = noisy(arms, 8, np.random.default_rng(8), race="few")
+    null = noisy(arms, 8, np.random.default_rng(9), world=True, race="null")
+    asked = pd.DataFrame([claim(placebo="dispersion_permuted", null_race=claims.PERMUTED)])
+    table = ledger(pd.concat([frame, null]), asked).set_index("setting")
+    assert table.index.tolist() == ["real data", "null scores", "placebo"]  # no null world, though it ran
+    assert table.loc["null scores", ["race", "method", "comparator", "verdict"]].tolist() == [
+        "few", "dispersion_permuted", "random", "cannot be told (interim)"]  # fmt: skip
+    assert table.loc["null scores", "difference"] == pytest.approx(paired(frame, "dispersion_permuted", "random").mean)
+    assert table.loc["placebo", ["comparator", "verdict"]].tolist() == ["dispersion_permuted", "holds (interim)"]
+    # a family of its own: the real data's has the claim and its placebo, whatever the null says
+    assert table.loc["null scores", "p_holm"] == pytest.approx(paired(frame, "dispersion_permuted", "random").p)
+    better = frame.assign(accuracy=frame["accuracy"] + 5 * (frame["method"] == "dispersion_permuted"))
+    assert ledger(better, asked).set_index("setting").loc["null scores", "verdict"].startswith("holds")
+
+
+def at_portions(gains, seeds=8, sd=0.5):
+    """Rows of informativeness: dispersion less random is gains[portion] on average."""
+    rng = np.random.default_rng(3)
+    return pd.DataFrame([
+        {"race": "few", "dataset": "cifar-10", "world": False, "kind": "informativeness", "method": method, "seed": seed,
+         "portion": portion, "accuracy": 50 + (gain + rng.normal(0, sd)) * (method == "dispersion")}
+        for portion, gain in gains.items() for method in ("dispersion", "random") for seed in range(seeds)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict", "worst"),
+    [
+        ({0.05: -5, 0.1: -3, 0.3: -2}, "holds", 0.3),
+        ({0.05: -5, 0.1: -3, 0.3: 0.2}, "cannot be told", 0.3),
+        ({0.05: -5, 0.1: 3, 0.3: -2}, "reversed", 0.1),
+    ],
+)
+def test_a_claim_over_all_of_something_is_tested_at_each_of_it(gains, verdict, worst):
+    frame = at_portions(gains)
+    one = claim(metric="informativeness.accuracy@portion", direction="lower", kind="secondary", planned_seeds=8)
+    one |= {"placebo": "", "null_race": ""}
+    row = ledger(frame, pd.DataFrame([one])).iloc[0]
+    own = frame[frame["portion"] == worst].pivot(index="seed", columns="method", values="accuracy")
+    alone = difference(own["dispersion"] - own["random"], 0.95 if gains[worst] < 0 else 1 - 0.05 / 3)
+    assert row.verdict == verdict
+    assert (row.difference, row.low, row.high) == pytest.approx((alone.mean, alone.low, alone.high))
+    assert row["at"] == f"portion {worst:g}"
+    mean_alone = ledger(frame, pd.DataFrame([one | {"metric": "informativeness.accuracy"}])).iloc[0]
+    assert mean_alone.verdict == "holds" or gains[worst] > 0
+
+
+def test_at_each_is_seldom_wrong_where_nothing_differs():
+    """Of six portions without any effect: no more than 5 % said to hold at all, or to be reversed at one."""
+    rng, said = np.random.default_rng(0), []
+    for _ in range(400):
+        common = rng.normal(0, 1, 6)
+        gaps = {k: difference(common + rng.normal(0, 0.5, 6)) for k in range(6)}
+        _, gap = claims.weakest(gaps, "lower")
+        said.append((gap.high < 0, gap.low > 0))
+    holds, reverses = np.mean(said, axis=0)
+    assert holds <= 0.04
+    assert reverses <= 0.05
+
+
+def test_an_evaluation_is_tested_at_each_cycle_but_the_shared_one():
+    curves = {(m, s): [50, 60 + g + s / 10, 70 + 2 * g] for m, g in (("dispersion", 1), ("random", 0)) for s in range(3)}
+    curves[("random", 0)] += [90]  # which goes further
+    one = claim(metric="test.accuracy@cycle", kind="secondary", placebo="", null_race="", planned_seeds=3)
+    row = ledger(results(curves, race="few"), pd.DataFrame([one])).iloc[0]
+    assert (row.difference, row.verdict, row["at"]) == (pytest.approx(1), "holds", "cycle 1")
+    assert ledger(results(curves, race="many"), pd.DataFrame([one])).iloc[0].verdict == "not run"
+    with pytest.raises(BadRequest, match="direction equal"):
+        ledger(results(curves, race="few"), pd.DataFrame([one | {"direction": "equal"}]))
+
+
+def test_a_number_that_has_ends_has_an_interval_that_keeps_to_them():
+    about = {"race": "few", "dataset": "cifar-10", "world": False, "method": "dispersion", "cycle": 0, "kind": "histogram"}
+    rows = [about | {"seed": seed, "low": k / 10, "samples": 20, "correct": c}
+            for seed, correct in enumerate(([9, 8, 7, 6], [9, 8, 6, 7], [9, 8, 7, 6])) for k, c in enumerate(correct)]  # fmt: skip
+    frame = pd.DataFrame(rows)
+    one = claim(metric="histogram.trend", comparator="", placebo="", null_race="", direction="lower", band=math.nan)
+    row = ledger(frame, pd.DataFrame([one]), special={"histogram.trend": trend}).iloc[0]
+    assert row.low == -1
+    assert row.difference - row.half_width < -1
+    few = frame.assign(samples=frame["samples"] - 11 * (frame["low"] > 0.05))  # nine: the figure shows no share of them
+    assert trend(few)["trend"].isna().all()

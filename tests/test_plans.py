@@ -6,6 +6,7 @@ import pytest
 
 from alnb import claims, plans, races
 from alnb.errors import BadRequest
+from alnb.methods.doubt import CONFIDENCES
 from alnb.plans import parse_parameters, parse_value
 
 NAMES = plans.names()
@@ -168,7 +169,7 @@ def test_a_run_in_two_races_is_counted_once_where_runs_are_counted(tmp_path, cap
     from alnb import status
     from alnb.store import Store
 
-    made = plans.plan(FIRST, "smoke", {"many": {"like": "few"}})
+    made = plans.plan(FIRST, "smoke", {"many": {"like": "few"}, "trap": {}, "recipes": {}})
     assert len(made.runs) == 2 * len(set(made.runs))
     assert status.in_words(made, Store(tmp_path)).startswith(
         f"{len(set(made.runs))} runs: 0 done, {len(set(made.runs))} missing"
@@ -197,10 +198,13 @@ def test_every_claim_can_be_told_by_some_profile(name):
     for profile in set(plans.profiles(name)) & {"world", "frozen", "reduced", "paper"}:
         for run in plans.plan(name, profile).runs:
             called = run.arm or run.method
-            for model in [" A", " B"] if run.method == "two_models" else [""]:
-                arms.setdefault((run.race, profile), {}).setdefault(called + model, set()).add(run.seed)
+            names = [called] + [f"{called} {model}" for model in "AB" if run.method == "two_models"]
+            names += CONFIDENCES if run.study == "doubt" else []  # whose scores stand in the place of arms
+            for one in names:
+                arms.setdefault((run.race, profile), {}).setdefault(one, set()).add(run.seed)
     for claim in claims.read(name).to_dict("records"):
-        for race, world in ((claim["race"], True), (claim["race"], False), (claim["null_race"], True)):
+        null = "" if claim["null_race"] == claims.PERMUTED else claim["null_race"]  # in the claim's own race: its placebo
+        for race, world in ((claim["race"], True), (claim["race"], False), (null, True)):
             planned = claim["planned_world_seeds" if world else "planned_seeds"]
             if not race or planned != planned:
                 continue
@@ -215,7 +219,7 @@ def test_every_claim_can_be_told_by_some_profile(name):
 def test_a_run_may_stand_in_several_races_and_is_counted_once(tmp_path):
     from alnb.store import Store
 
-    made = plans.plan(FIRST, "smoke", {"many": {"like": "few"}})
+    made = plans.plan(FIRST, "smoke", {"many": {"like": "few"}, "trap": {}, "recipes": {}})
     by_race = {race: {run.key for run in made.runs if run.race == race} for race in ("few", "many")}
     assert by_race["few"] == by_race["many"]
     assert len(plans.standing(made.runs, "smoke", Store(tmp_path)).missing) == len(by_race["few"])

@@ -633,7 +633,7 @@ def test_labels_saved_cross_downwards_where_lower_is_better():
 
 
 def test_the_overview_of_a_hand_worked_grid():
-    curves = {("random", 0): [50, 60, 70], ("random", 1): [50, 62, 72], ("m", 0): [50, 61, 75], ("m", 1): [50, 65, 73]}
+    curves = {("random", 0): [50, 60, 70, 74], ("random", 1): [50, 62, 72, 74], ("m", 0): [50, 61, 75], ("m", 1): [50, 65, 73]}
     about = {"dataset": "cifar-10", "world": False, "method": "m"}
     choices = [about | {"kind": "choice", "seed": s, "cycle": c, "tied_share": c / 2} for s in (0, 1) for c in (0, 1)]
     timings = [about | {"kind": "timing", "seed": s, "choosing": 4.0, "watching": 3.0} for s in (0, 1)]
@@ -646,10 +646,25 @@ def test_the_overview_of_a_hand_worked_grid():
     assert best.choosing == 2.0  # 8 seconds, four choices
     assert best.watching == 3.0  # 6 seconds, two choices after cycle 0, whose training is shared
     assert best.tied == 0.25
-    assert best.saved.startswith(">=")
+    assert best.saved == ">= 38 labels (n = 2, 1 never got there)"  # 50, where it stopped, and 25
     assert math.isnan(random.gain)
     assert math.isnan(random.choosing)
     assert random.saved == ""
+
+
+@pytest.mark.parametrize(
+    ("random", "m", "saved"),
+    [
+        ([50, 60, 70, 74], 75, ""),  # only where Random stopped
+        ([50, 60, 70], 75, ""),
+        ([50, 60, 70], 65, ""),  # with no further cycle labels can only be lost
+        ([50, 60, 70, 74], 65, "-25 labels (n = 1)"),
+        ([50, 60, 70, 80], 75, "25 labels (n = 1)"),
+    ],
+)
+def test_labels_saved_are_left_out_where_they_say_nothing(random, m, saved):
+    table = statistics.overview(results({("random", 0): random, ("m", 0): [50, 61, m]})).set_index("method")
+    assert table.loc["m", "saved"] == saved
 
 
 def test_a_gain_is_an_improvement_in_either_direction():

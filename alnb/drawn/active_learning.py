@@ -66,6 +66,25 @@ def race_1(results) -> Drawing | None:
     return standard.race(results, "first")
 
 
+def leads_1(results) -> str:
+    """Whose gap to Random, mean over the seeds at each number of labels, is larger than the largest between Random and its copy,
+    which nothing but chance makes; in words."""
+    tests = standard.evaluations(results, "first")
+    means = tests.groupby(["labelled", "method"])["value"].mean().unstack() if len(tests) else tests
+    random, again = statistics.BASELINES
+    if not {random, again} <= set(means):
+        return "Random or its copy did not run: nothing here says how large a gap chance alone makes."
+    gaps = means.sub(means[random], axis=0).drop(columns=random)
+    chance = gaps.pop(again).abs().max()
+    parts = [f"Random and its copy differ by up to {chance:.1f} points"]
+    for arm, gap in gaps.items():
+        for word, beyond in (("leads Random", gap[gap > chance]), ("trails it", gap[gap < -chance])):
+            where = f"at {', '.join(f'{n:g}' for n in beyond.index)} labels, by up to {beyond.abs().max():.1f}"
+            parts += [f"{arm} {word} by more {where}"] * (len(beyond) > 0)
+        parts += [f"no gap of {arm} is larger"] * bool((gap.abs() <= chance).all())
+    return "; ".join(parts) + "."
+
+
 def browse(results, start: str = ""):
     """A slider over the cycles and a list of strategies beside the picture they choose, of the race "first", first seed.
     None, and a line, where there is none."""

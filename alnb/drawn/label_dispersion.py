@@ -11,7 +11,7 @@ from alnb import figures, statistics
 from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
 from alnb.methods import pseudo_labels
-from alnb.methods.label_dispersion import BINS, LAST_EPOCHS
+from alnb.methods.label_dispersion import BINS, ENOUGH, LAST_EPOCHS
 
 PRINTED = ("random", "dispersion", "margin", "bald", "k_center", "core_set", "vaal")
 RIVALS = ("random", "dispersion", "mean_confidence", "count_entropy", "late_dispersion", "qbc")
@@ -102,16 +102,16 @@ def _histograms(results, race: str) -> Drawing | None:
     axes[0, 0].set_ylabel("%")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=9)
     figures.note(
-        fig, f"The pools of {figures.seeds(rows, 'race')} together; correct where a bar holds 10 samples or more."
+        fig, f"The pools of {figures.seeds(rows, 'race')} together; correct in those where a bar holds {ENOUGH} samples or more."
     )
     return Drawing(fig, rows, f"Bars and a line on {', '.join(rows['dataset'].unique())}. {'. '.join(parts)}.", rows)
 
 
 def _pooled(rows):
+    """By the lower edge of dispersion: `share`, % of the pool, and `right`, % of the samples in bins of ENOUGH or more."""
     bins = rows.groupby("low")[["samples", "correct"]].sum()
-    bins["share"] = 100 * bins["samples"] / bins["samples"].sum()
-    bins["right"] = 100 * bins["correct"] / bins["samples"].where(bins["samples"] >= 10)  # fewer say nothing
-    return bins
+    told = rows[rows["samples"] >= ENOUGH].groupby("low")[["samples", "correct"]].sum()
+    return bins.assign(share=100 * bins["samples"] / bins["samples"].sum(), right=100 * told["correct"] / told["samples"])
 
 
 def fig_3_5a(results) -> Drawing | None:
@@ -125,10 +125,11 @@ def fig_3_5b(results) -> Drawing | None:
 
 
 def _informativeness(results, race: str) -> Drawing | None:
-    """Accuracy of the first model on what each method would ask first, against the share of the pool it asks. Arms with
-    dropout are left out: their first model is another one."""
+    """Accuracy of the first model on what each method would ask first, against the share of the pool it asks; Entropy, the
+    plainest doubt, among them. Arms with dropout are left out: their first model is another one."""
     rows, where = standard.of_kind(results, race, "informativeness"), race
-    order = [] if rows is None else [arm for arm in standard.ran(rows, [*PRINTED, "oracle"]) if "dropout=" not in arm]
+    shown = [*PRINTED, "entropy", "oracle"]
+    order = [] if rows is None else [arm for arm in standard.ran(rows, shown) if "dropout=" not in arm]
     if not order:
         return standard.left_out(where, "no arm of the figure ran at this profile")
     rows = rows[rows["method"].isin(order)].assign(**{"% of the pool asked": 100 * rows["portion"]})
@@ -195,6 +196,17 @@ def table_3_1(results) -> Drawing | None:
         fig, "acc: mean test accuracy over the seeds, %; sd: their deviation; rel: % of training on every label."
     )
     return Drawing(fig, table, f"Table of accuracy at the last budget. {'; '.join(parts)}.", pandas.concat(used))
+
+
+def watching_3(results, race: str = "few") -> str:
+    """What looking at the pool after every epoch took of dispersion's runs, in words."""
+    rows = standard.in_race(results, race)
+    spent = rows[(rows["kind"] == "timing") & (rows["method"] == "dispersion")] if len(rows) else rows
+    if not len(spent) or "watching" not in spent or not (watching := spent["watching"].sum()) > 0:
+        return f"{race}: what looking at the pool took of dispersion's runs was not timed here."
+    rest = spent["seconds"].sum() - watching - spent["choosing"].sum()
+    seconds = f"{watching:.0f} s of looking beside {rest:.0f} s of training and testing"
+    return f"{race}: dispersion's runs spent {seconds}, {watching / rest:.0%} of it."
 
 
 # --- section 3.5: pairs -------------------------------------------------------------------------------------------------------

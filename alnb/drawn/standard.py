@@ -330,8 +330,8 @@ def audit(source: str, *scope, **options) -> Drawing | None:
 
 
 def claims(results, notebook: str, **options) -> Drawing | None:
-    """The claims of a notebook and what these runs say of them. options: of `claims.ledger`. What holds in a null world,
-    where it should not, is said below the table."""
+    """The claims of a notebook and what these runs say of them, the beginning of each claim's note (to its first semicolon)
+    beside its first verdict. options: of `claims.ledger`. What holds in a null, where it should not, is said below the table."""
     import pandas
 
     from alnb import claims as ledgers
@@ -344,22 +344,31 @@ def claims(results, notebook: str, **options) -> Drawing | None:
         return left_out(f"claims of {notebook}", "none was put to the test at this profile")
     shown = pandas.DataFrame([
         {"id": r.id, "setting": r.setting, "data": r.dataset, "difference": f"{r.method} - {r.comparator or 0}",
-         "in": r.metric, "is": _told(r),
-         "seeds": f"{r.seeds} of {r.planned}", "verdict": r.verdict}
+         "in": r.metric.partition("@")[0] + f" at {r.at}" * bool(r.at), "is": _told(r),
+         "seeds": f"{r.seeds} of {r.planned}", "verdict": _verdict(r), "note": r.note.partition(";")[0]}
         for r in there.itertuples()
     ])  # fmt: skip
+    shown["note"] = shown["note"].mask(shown["id"].duplicated(), "")
+    shown = shown if (shown["note"] != "").any() else shown.drop(columns="note")
     fig = figures.table(shown, wrap=36)
     odd = there[there["setting"].str.startswith("null") & there["verdict"].str.startswith("holds")]
-    held = [f"{r.id} holds on {r.dataset} too, {_told(r)}" for r in odd.itertuples()]
+    mine = {ledgers.NULL_SCORES: "with its scores permuted"}
+    held = [f"{r.id} holds {mine.get(r.setting, f'on {r.dataset}')} too, {_told(r)}" for r in odd.itertuples()]
     where = f" Where it should not: {'; '.join(held)}." if held else ""
     figures.note(
         fig, f"Differences are paired by seed, with 95 % t intervals; those of primary claims are Holm's.{where}"
     )
-    parts = [f"{r.id} ({r.setting}, {r.dataset}): {r.verdict}" for r in there.itertuples()]
+    parts = [f"{r.id} ({r.setting}, {r.dataset}): {_verdict(r)}" for r in there.itertuples()]
     said = (
         f"{len(asked)} claims; {len(ledger) - len(there)} rows have no runs at this profile. {'; '.join(parts)}.{where}"
     )
     return Drawing(fig, there, said, rows[rows["kind"] == "test"])
+
+
+def _verdict(claim) -> str:
+    """With what the interval says of the printed effect, where it is short of half of it."""
+    half = f", less than half of the printed {claim.published_effect:g}" if claim.excludes_half in (True,) else ""
+    return f"{claim.verdict}{half}"
 
 
 def _told(claim) -> str:

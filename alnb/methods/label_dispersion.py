@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alnb import cycle, published, races
-from alnb.acquisition import describe, score, work
+from alnb.acquisition import describe, score, select, work
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, study
@@ -37,6 +37,18 @@ def dispersion(counts):
 def by_dispersion(view):
     """(U,) larger = ask first. Ties are many, since dispersion is a multiple of 1/T."""
     return dispersion(view.counts)
+
+
+@select("dispersion_permuted", needs=("counts",), source="placebo of thesis eq. 3.1", nested=True)
+def dispersion_permuted(view, budget, rng):
+    """(budget,) rows: the same scores, the largest first, each dealt to another candidate at random, with the place that a tie
+    gave it: a tie settled after the deal would fall to who is first in the shared order, as Random's choice does. What
+    dispersion would be if it knew nothing of its samples: its costs, no signal."""
+    import torch
+
+    shared = view.priority.argsort().cpu()
+    largest = dispersion(view.counts).cpu()[shared].sort(descending=True, stable=True).indices
+    return shared[torch.randperm(view.size, generator=rng)[largest[:budget]]]
 
 
 # --- its trivial rivals: what could explain the same gain ---------------------------------------------------------------
@@ -68,6 +80,7 @@ def late_dispersion(view, *, share: float = 0.25):
 # --- what the figures of the chapter look at, after the choice ------------------------------------------------------------
 
 BINS = 10
+ENOUGH = 10  # samples of a bin: the share of hits among fewer says nothing
 LAST_EPOCHS = 5
 CONFIDENT = 0.9
 PORTIONS = (0.05, 0.10, 0.15, 0.20, 0.25, 0.30)
@@ -186,23 +199,32 @@ def grid(
     few: Mapping[str, Any],
     many: Mapping[str, Any] = {},
     null: Mapping[str, Any] = {},
+    trap: Mapping[str, Any] = {},
+    recipes: Mapping[str, Any] = {},
     pair_start: str = "latest",
     delta: float = 0.005,
     decay: float = 0.00033,
     **shared,
 ) -> list[Run]:
-    """Every run of the notebook (see alnb/races.py): `few` classes (CIFAR-10, or its stand-in), `many`, and `null`, the
-    world without the mechanism, where no claim about it should hold. A race with task = "features" takes of the shared
+    """Every run of the notebook (see alnb/races.py): `few` classes (CIFAR-10, or its stand-in), `many`; `null`, the world
+    without rare and ambiguous samples, where no claim about them should hold; `trap`, a world where asking by doubt should
+    lose; `recipes`, arms with other batch sizes and learning rates. A race with task = "features" takes of the shared
     settings what is not an image network's own.
 
     Arms of section 3.5 ("dispersion+entropy(share=0.1)", "ceal") are those of the study pseudo_labels, which pair_start,
-    delta and decay are for. shared: settings of the cycle and of classification. Raises BadRequest for what cannot be.
+    delta and decay are for; the arm "doubt" is that of the study doubt, which looks and asks nothing. shared: settings of the
+    cycle and of classification. Raises BadRequest for what cannot be.
     """
     own = {"pair_start": pair_start, "delta": delta, "decay": decay}
     pairs = functools.partial(study("pseudo_labels").arm, STUDY.name, own)
-    every = {"few": few, "many": many, "null": null}
+
+    def special(*about):
+        looks = study("doubt").arm(STUDY.name, *about)
+        return pairs(*about) if looks is None else looks
+
+    every = {"few": few, "many": many, "null": null, "trap": trap, "recipes": recipes}
     every = {name: features.race(races.resolved(name, every)) for name in every}
-    return races.grid(STUDY.name, every, shared, pairs)
+    return races.grid(STUDY.name, every, shared, special)
 
 
 # --- what is special in the chapter's claims and audit --------------------------------------------------------------------
@@ -210,16 +232,17 @@ def grid(
 
 def trend(histogram):
     """Does the share of correct samples rise or fall along dispersion (Fig. 3.3, 3.4)? Spearman's rank correlation
-    between the bins' lower edges and correct / samples, over the bins that hold a sample, averaged over cycles.
+    between the bins' lower edges and correct / samples, over the bins that the figures' lines rest on (ENOUGH samples of the
+    run or more), averaged over cycles.
 
     histogram: results with rows of kind "histogram". Returns a frame over race, dataset, world, method, seed: `trend`
-    (-1: falls at every bin; NaN with fewer than three bins, or the same share in all) and `trend_resolution`, its
-    step: two neighbours exchanged change rho by 12 / (n (n^2 - 1)) in one of the cycles.
+    (-1: falls at every bin; NaN with fewer than three bins, or the same share in all), its ends `trend_from` and `trend_to`,
+    and `trend_resolution`, its step: two neighbours exchanged change rho by 12 / (n (n^2 - 1)) in one of the cycles.
     """
     import pandas
 
     of_run, found = ["race", "dataset", "world", "method", "seed"], []
-    bins = histogram[(histogram["kind"] == "histogram") & (histogram["samples"] > 0)]
+    bins = histogram[(histogram["kind"] == "histogram") & (histogram["samples"] >= ENOUGH)]
     for run, part in bins.groupby([*of_run, "cycle"]):
         share, n = part["correct"] / part["samples"], len(part)
         known = n > 2 and share.nunique() > 1
@@ -227,7 +250,8 @@ def trend(histogram):
         found.append((*run, rho, 12 / (n * (n * n - 1)) if known else float("nan")))
     rows = pandas.DataFrame(found, columns=[*of_run, "cycle", "trend", "step"])
     runs = rows.groupby(of_run).agg(trend=("trend", "mean"), step=("step", "min"), cycles=("trend", "count"))
-    return runs.assign(trend_resolution=runs["step"] / runs["cycles"])[["trend", "trend_resolution"]]
+    runs = runs.assign(trend_resolution=runs["step"] / runs["cycles"], trend_from=-1.0, trend_to=1.0)
+    return runs.drop(columns=["step", "cycles"])
 
 
 def granularity(frame):

@@ -24,7 +24,8 @@ TWO_MODELS, CEAL = "two_models", "ceal"
 class Settings(CycleSettings, classification.Settings):
     """pseudo, query: strategies whose least score says which samples A is certain of, and whose greatest what B asks.
 
-    share: pseudo-labelled samples, of the whole pool ("10% to 25% of the dataset").
+    share: pseudo-labelled samples, of the whole pool ("10% to 25% of the dataset"); 0: B is A, trained as long again on the
+    same labels, the control of what the second training brings.
     pair_start: what a model is trained on from: the latest model before it, whichever that was (to the letter of sec.
     3.5), the model of its own name (A from A, B from B), or scratch.
     delta, decay: CEAL labels what has less entropy than delta - decay * cycle, in nats (Wang et al. 2017: 0.005 and
@@ -71,7 +72,7 @@ def fit_two(now: Now) -> Fitted:
         rest if not now.last and now.watched() is not None else None,
         member=1, start=a if options.pair_start == "latest" else _start(now, "B"),
     )  # fmt: skip
-    right = (guessed == task.targets[pseudo]).float().mean().item()
+    right = (guessed == task.targets[pseudo]).float().mean().item() if count else float("nan")
     about = {"pseudo": count, "pseudo_right": 100 * right}
     rows = [_row(now, model, name) | about for name, model in (("A", a), ("B", b))]
     blobs = {} if options.pair_start == "scratch" else {"A": a.state_dict(), "B": b.state_dict()}
@@ -174,7 +175,7 @@ def check(run: Run) -> None:
     if o.annotator != "truth":
         raise BadRequest(f"annotator {o.annotator!r} is not for pairs; accepted: 'truth'")
     pseudo, labels = _pseudo_count(o, pool), o.initial + o.budget * o.cycles
-    if run.method == TWO_MODELS and not 0 < pseudo <= pool - labels:
+    if run.method == TWO_MODELS and not 0 <= pseudo <= pool - labels:
         raise BadRequest(f"share = {o.share}: a pool of {pool} has no room for it beside {labels} labels")
     if run.method == TWO_MODELS and o.subset and pseudo + o.budget > o.subset:
         raise BadRequest(f"share = {o.share}: a subset of {o.subset} has no room for it beside {o.budget} queries")
@@ -226,3 +227,27 @@ STUDY = Study(
     "pseudo_labels", 1, step, Settings, lambda run: run.options.cycles + 1, seconds,
     Classification.metrics, lambda dataset: Classification.offers, check, arm=arm,
 )  # fmt: skip
+
+
+# --- what is special in the chapter's claims ----------------------------------------------------------------------------
+
+
+def second_training(frame):
+    """For claims ("test.b_over_a"): of each pair, the area under B's curve less that under A's. Of two pairs, one of them a
+    control that trains twice too (share 0, or pseudo-labels of samples drawn at random), the difference of these is what the
+    pseudo-labels of certain samples bring.
+
+    frame: results with a method a model, "dispersion+entropy 10% B". A Series over race, dataset, world, method (the pair),
+    seed."""
+    import pandas
+
+    from alnb.statistics import endpoint
+
+    of_run, ends = ["race", "dataset", "world", "method", "seed"], {}
+    tests = frame[frame["kind"] == "test"]
+    for model in "AB":
+        rows = tests[tests["method"].str.endswith(f" {model}")]
+        if rows.empty:
+            return pandas.Series(dtype=float, index=pandas.MultiIndex.from_arrays([[]] * len(of_run), names=of_run))
+        ends[model] = endpoint(rows.assign(method=rows["method"].str[:-2])).set_index(of_run)["aubc"]
+    return (ends["B"] - ends["A"]).dropna()

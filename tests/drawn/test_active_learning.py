@@ -168,3 +168,18 @@ def test_views_say_how_far_they_are_from_their_image(capsys):
     assert drawn.fig_1_6(DATA, []) is None
     assert drawn.fig_1_6(None, [3]) is None
     assert capsys.readouterr().out.count("\n") == 2
+
+
+def test_leads_are_those_larger_than_what_chance_makes():
+    from tests.result_frames import results
+
+    curves = {("random", 0): [50, 60, 70], ("random_again", 0): [52, 60, 70], ("k_center", 0): [55, 65, 69],
+              ("margin", 0): [50, 58, 65], ("entropy", 0): [50, 61, 72]}  # fmt: skip
+    rows = results(curves, "points-arms", True, race="first")
+    said = drawn.leads_1(rows)
+    assert said == (
+        "Random and its copy differ by up to 2.0 points; no gap of entropy is larger; k_center leads Random by more at "
+        "100, 150 labels, by up to 5.0; margin trails it by more at 200 labels, by up to 5.0."
+    )
+    for few in (rows[rows["method"] != "random_again"], rows[:0]):
+        assert drawn.leads_1(few).startswith("Random or its copy did not run")

@@ -81,7 +81,7 @@ WHOLE = pandas.concat([
         *examples(1), *examples(0), *histogram(0, 0, [20, 30, 9, 0]), *histogram(1, 0, [20, 30, 0, 0]),
         *histogram(0, 1, [100, 0, 0, 0]), *informativeness("random", 0, [60, 62]), *informativeness("random", 1, [62, 64]),
         *informativeness("dispersion", 0, [30, 40]), *informativeness("bald(dropout=0.5)", 0, [10, 20]),
-        *informativeness("entropy", 0, [10, 20]),
+        *informativeness("entropy", 0, [10, 20]), *informativeness("qbc", 0, [10, 20]),
     ]),
 ])  # fmt: skip
 OF_RESULTS = (
@@ -161,11 +161,11 @@ def test_histograms_pool_the_seeds_and_no_bar_is_beyond_all():
     assert "The pools of 2 seeds together" in note(drawing)
 
 
-def test_informativeness_leaves_out_arms_with_a_network_of_their_own_and_those_not_printed():
+def test_informativeness_has_entropy_beside_what_is_printed_and_leaves_out_arms_with_a_network_of_their_own():
     drawing = drawn.fig_3_5a(WHOLE)
-    assert curves(drawing.figure.axes[0]) == {"random": [61, 63], "dispersion": [30, 40]}
-    assert "lowest at the end first: dispersion 30.0 to 40.0 %; random 61.0 to 63.0 %" in drawing.alt
-    assert "from 5 to 10 on digits, mean of 2 seeds (dispersion: 1)" in drawing.alt
+    assert curves(drawing.figure.axes[0]) == {"random": [61, 63], "dispersion": [30, 40], "entropy": [10, 20]}
+    assert "lowest at the end first: entropy 10.0 to 20.0 %; dispersion 30.0 to 40.0 %; random 61.0 to 63.0 %" in drawing.alt
+    assert "from 5 to 10 on digits, mean of 2 seeds (dispersion, entropy: 1)" in drawing.alt
 
 
 def test_the_race_holds_the_printed_arms_and_the_rivals_need_one():
@@ -217,3 +217,12 @@ def test_pairs_have_b_and_a_on_the_left_and_the_retrained_on_the_right():
 def test_pairs_that_were_not_retrained_have_one_panel():
     rows = pairs()
     assert len(drawn.fig_3_8(rows[~rows.method.str.endswith("retrained")]).figure.axes) == 1
+
+
+def test_what_looking_at_the_pool_took_is_a_share_of_the_rest():
+    rows = pandas.DataFrame([ABOUT | {"kind": "timing", "seed": 0, "step": s, "seconds": 10.0, "choosing": 1.0, "watching": w}
+                             for s, w in ((0, None), (1, 6.0))])  # fmt: skip
+    said = drawn.watching_3(rows)
+    assert said == "few: dispersion's runs spent 6 s of looking beside 12 s of training and testing, 50% of it."
+    for other in (rows.drop(columns="watching"), rows.assign(method="margin"), rows[:0]):
+        assert "was not timed here" in drawn.watching_3(other)

@@ -156,7 +156,7 @@ def test_pairs_hold_every_arm_against_every_other():
 
 def test_an_overview_leaves_out_what_nobody_measured():
     drawn = [text.get_text() for text in standard.overview(ACCURACY, "few").figure.axes[0].texts]
-    assert drawn[:4] == ["arm", "seeds", "area, %", "labels saved"]
+    assert drawn[:4] == ["arm", "seeds", "area, %", "margin"]  # and labels saved, where Random went no further than the others
     assert "choosing, s" not in drawn
     choice = results({("margin", 0): [0, 0]}, "digits", True, race="few", key="k").assign(kind="choice", tied_share=0.5)
     timing = results({("margin", 0): [0]}, "digits", True, race="few", key="k").assign(kind="timing", choosing=3.0)
@@ -235,3 +235,20 @@ def test_claims_say_their_verdicts_and_what_holds_where_it_should_not(monkeypatc
     assert "margin - random" in [text.get_text() for text in drawing.figure.axes[0].texts]
     assert standard.claims(frame.assign(race="many"), "01") is None
     assert capsys.readouterr().out == "claims of 01: none was put to the test at this profile\n"
+
+
+def test_a_claims_note_begins_beside_its_first_verdict_and_a_small_effect_is_said(monkeypatch):
+    from alnb import claims
+
+    one = dict.fromkeys(claims.COLUMNS, "") | dict.fromkeys(claims.NUMBERS, float("nan"))
+    one |= {"id": "c-1", "kind": "primary", "metric": "aubc", "race": "few", "null_race": "placebo", "method": "margin",
+            "comparator": "random", "placebo": "random_again", "direction": "higher", "planned_seeds": 3,
+            "planned_world_seeds": 3, "band": 0.1, "published_effect": 30.0, "note": "a small net; more of it"}  # fmt: skip
+    monkeypatch.setattr(claims, "read", lambda notebook: pandas.DataFrame([one]))
+    drawing = standard.claims(ACCURACY, "01")
+    cells = [text.get_text() for text in drawing.figure.axes[0].texts]
+    assert cells.count("a small net") == 1
+    assert "holds, less than half of the printed\n30" in cells
+    assert drawing.data["setting"].tolist() == ["world", "null scores", "placebo"]
+    better = ACCURACY.assign(accuracy=ACCURACY["accuracy"] + 5 * (ACCURACY["method"] == "random_again"))
+    assert "Where it should not: c-1 holds with its scores permuted too, +5" in standard.claims(better, "01").alt

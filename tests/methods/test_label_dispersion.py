@@ -130,3 +130,24 @@ def test_the_grid_is_seed_major_and_refuses_what_does_not_exist():
 def test_planned_seconds_grow_with_what_is_looked_at():
     plain, dispersion = ch3.grid({"dataset": "digits", "arms": ["random", "dispersion"]}, **SETTINGS)
     assert 0 < ch3.seconds(plain) < ch3.seconds(dispersion)
+
+
+def test_permuted_dispersion_is_a_uniform_draw_that_keeps_scores_and_forgets_samples():
+    view, strategy = toy_view(U=12, T=6), get("dispersion_permuted")
+    asked = torch.zeros(12)
+    for seed in range(600):
+        asked[strategy.choose(view, 3, torch.Generator().manual_seed(seed)).rows] += 1
+    assert stats.chisquare(asked.numpy()).pvalue > 1e-3
+    long, short = (strategy.choose(view, n, torch.Generator().manual_seed(1)).rows.tolist() for n in (9, 4))
+    assert long[:4] == short
+
+
+def test_races_of_the_trap_and_of_recipes_are_the_grids():
+    few = {"dataset": "digits", "arms": ["random", "dispersion"]}
+    recipes = {"like": "few", "arms": ["random", "random(batch=32, lr=0.02)"]}
+    runs = ch3.grid(few, trap={"like": "few", "arms": ["dispersion_permuted"]}, recipes=recipes, **SETTINGS)
+    assert [(run.race, run.arm or run.method) for run in runs] == [
+        ("few", "random"), ("few", "dispersion"), ("trap", "dispersion_permuted"), ("recipes", "random"),
+        ("recipes", "random(batch=32, lr=0.02)")]  # fmt: skip
+    assert runs[3].key == runs[0].key
+    assert runs[4].options.batch == 32

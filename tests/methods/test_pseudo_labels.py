@@ -404,7 +404,6 @@ def test_what_differs_is_in_the_key_and_the_arm_says_pair_and_share():
         ({"pair": "oracle+entropy"}, "oracle sees the labels"),
         ({"pair": "entropy+oracle"}, "oracle sees the labels"),
         ({"pair": "k_center+entropy"}, "k_center gives no scores"),
-        ({"share": 0.0}, r"share = 0\.0: a pool of 120"),
         ({"share": 1.0}, r"share = 1\.0: a pool of 120"),
         ({"share": -0.1}, r"share = -0\.1"),
         ({"share": 0.7}, r"share = 0\.7: a pool of 120 has no room"),
@@ -426,3 +425,26 @@ def test_a_share_that_leaves_a_subset_nothing_to_ask_is_refused_before_it_runs()
     """20 candidates, of which 24 would be pseudo-labelled and 10 asked."""
     with pytest.raises(BadRequest, match="share"):
         one(subset=20)
+
+
+def test_with_a_share_of_0_b_is_a_trained_as_long_again_on_the_same_labels(first):
+    run = one("random+entropy", share=0.0)
+    assert run.arm == "random+entropy 0%"
+    before = None
+    for c, (step, trainings) in enumerate(play(run, first)):
+        labelled, b = step.state["labelled"], trainings[-1]
+        assert [about["indices"] for about in trainings] == [labelled] * len(trainings)
+        assert same(b["began"], trainings[0]["network"].state_dict() if c else first.blobs["weights"])
+        assert c == 0 or same(trainings[0]["began"], before)
+        before = b["network"].state_dict()
+        assert [(row["model"], row["pseudo"]) for row in step.rows if row["kind"] == "test"] == [("A", 0), ("B", 0)]
+
+
+def test_what_the_second_training_brings_is_bs_area_less_as():
+    from tests.result_frames import results
+
+    curves = {("x+y 10% A", 0): [50, 60, 70], ("x+y 10% B", 0): [52, 64, 76], ("random", 0): [50, 60, 70],
+              ("x+y 0% A", 0): [50, 60, 70], ("x+y 0% B", 0): [50, 61, 71]}  # fmt: skip
+    gains = ps.second_training(results(curves, race="few"))
+    assert gains.to_dict() == {("few", "cifar-10", False, "x+y 0%", 0): 1.0, ("few", "cifar-10", False, "x+y 10%", 0): 5.0}
+    assert ps.second_training(results({("random", 0): [50, 60]}, race="few")).empty

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from alnb import datasets
 from alnb.errors import BadRequest
-from alnb.worlds import glyphs
-from alnb.worlds.glyphs import KINDS, LETTERS, MODES, PRESETS, render
+from alnb.worlds import glyphs, letters
+from alnb.worlds.glyphs import KINDS, MODES, PRESETS, render
+from alnb.worlds.letters import LETTERS
 
 MEDIUM, NEAR_DUPLICATE = list(KINDS).index("medium"), list(KINDS).index("near-duplicate")
 
@@ -20,7 +21,7 @@ def thousands():
 
 @pytest.fixture(scope="module")
 def gaps():
-    return {classes: glyphs.gaps(letters) for classes, letters in LETTERS.items()}
+    return {classes: letters.gaps(those) for classes, those in LETTERS.items()}
 
 
 # --- an image is a pure function of (seed, split, index) ---
@@ -47,7 +48,7 @@ def test_nothing_drawn_before_matters():
     first = render("glyphs-10", "train", [5], seed=3)[0]
     np.random.seed(0)
     render("glyphs-10-null", "test", range(9), seed=4)
-    for cache in (glyphs._bank, glyphs._prototype, glyphs._face, glyphs._known):
+    for cache in (letters.bank_of, glyphs._prototype, letters._face, letters._known):
         cache.cache_clear()
     np.testing.assert_array_equal(render("glyphs-10", "train", [5], seed=3)[0], first)
 
@@ -91,7 +92,7 @@ def test_no_two_classes_look_alike(gaps, classes, bound):
 
 
 def test_the_gap_sees_twins_of_other_alphabets():
-    twins = glyphs.gaps("AАΑOОmт")  # A in Latin, Cyrillic, Greek; O in Latin, Cyrillic; m and Cyrillic te in italics
+    twins = letters.gaps("AАΑOОmт")  # A in Latin, Cyrillic, Greek; O in Latin, Cyrillic; m and Cyrillic te in italics
     assert twins[0, 1] < 1e-6
     assert twins[0, 2] < 1e-6
     assert twins[3, 4] < 1e-6
@@ -100,7 +101,7 @@ def test_the_gap_sees_twins_of_other_alphabets():
 
 
 def test_the_frozen_classes_are_what_the_greedy_choice_makes():
-    assert glyphs.choose(glyphs.CANDIDATES[10], 10) == LETTERS[10]
+    assert letters.choose(letters.CANDIDATES[10], 10) == LETTERS[10]
 
 
 def test_greedy_choice_by_hand(monkeypatch):
@@ -112,53 +113,53 @@ def test_greedy_choice_by_hand(monkeypatch):
         np.fill_diagonal(gap, np.inf)
         return gap
 
-    monkeypatch.setattr(glyphs, "gaps", line)
-    assert glyphs.choose("abcd", 2) == "ac"
-    assert glyphs.choose("abcd", 3) == "acd"
+    monkeypatch.setattr(letters, "gaps", line)
+    assert letters.choose("abcd", 2) == "ac"
+    assert letters.choose("abcd", 3) == "acd"
 
 
 @pytest.mark.parametrize("classes", LETTERS)
 def test_letters_are_distinct_candidates_with_enough_fonts(classes):
-    letters = LETTERS[classes]
-    assert len(letters) == len(set(letters)) == classes
-    assert set(letters) <= set(glyphs.CANDIDATES[classes])
-    assert all(letter.isalpha() for letter in letters)
-    assert min(len(glyphs.fonts_of(letter)) for letter in letters) >= 8
+    chosen = LETTERS[classes]
+    assert len(chosen) == len(set(chosen)) == classes
+    assert set(chosen) <= set(letters.CANDIDATES[classes])
+    assert all(letter.isalpha() for letter in chosen)
+    assert min(len(letters.fonts_of(letter)) for letter in chosen) >= 8
 
 
 def test_fonts_are_text_fonts():
-    names = " ".join(glyphs.FONTS)
+    names = " ".join(letters.FONTS)
     for other in ("LastResort", "Display", "cmsy", "cmex", "cmmi", "STIXSiz", "STIXNonUni"):
         assert other not in names
 
 
 def test_no_template_is_a_placeholder_or_empty():
     """A font without the letter draws its .notdef box instead, the same for all its letters."""
-    for font in glyphs.FONTS:
-        drawn = [glyphs.template(letter, font) for letter in "AJQZ"]
+    for font in letters.FONTS:
+        drawn = [letters.template(letter, font) for letter in "AJQZ"]
         assert len({image.tobytes() for image in drawn}) == 4
         for image in drawn:
             assert 0.05 < (image / 255).mean() < 0.8
-    missing = glyphs.template("\ue123", "cmr10")
+    missing = letters.template("\ue123", "cmr10")
     for letter in LETTERS[200]:
-        for font in glyphs.fonts_of(letter)[:1]:
-            assert not np.array_equal(glyphs.template(letter, font), missing)
+        for font in letters.fonts_of(letter)[:1]:
+            assert not np.array_equal(letters.template(letter, font), missing)
 
 
 def test_hollow_letters_are_thinner():
     for letter in "AJQZ":
         assert (
-            glyphs.template(letter, "DejaVuSans-Bold", True).mean() < glyphs.template(letter, "DejaVuSans-Bold").mean()
+            letters.template(letter, "DejaVuSans-Bold", True).mean() < letters.template(letter, "DejaVuSans-Bold").mean()
         )
 
 
 def test_stamp_puts_a_template_where_it_is_told():
-    bank = np.zeros((1, glyphs.TEMPLATE, glyphs.TEMPLATE), np.uint8)
+    bank = np.zeros((1, letters.TEMPLATE, letters.TEMPLATE), np.uint8)
     bank[0, 1:32, 32:63] = 255  # its upper right quarter
 
     def stamp(turn=0.0, size=1.0, x=0.0, y=0.0):
         pose = (np.array([each]) for each in (turn, size, 1.0, 0.0, x, y))
-        return glyphs._stamp(bank, np.array([0]), *pose, side=32)[0]
+        return letters.stamp(bank, np.array([0]), *pose, side=32)[0]
 
     upright = stamp()
     assert upright[4:12, 20:28].min() == 1
@@ -227,6 +228,26 @@ def test_null_preset_has_one_kind_and_no_ambiguous_label():
     np.testing.assert_array_equal(same, (mixture["kind"] == MEDIUM) & ~mixture["ambiguous"])
 
 
+def test_the_trap_is_a_blank_cluster_whose_labels_say_nothing(thousands):
+    images, targets, details = render("glyphs-10-trap", "train", range(1500))
+    blank = details["blank"]
+    assert within(blank.sum(), 1500, glyphs.BLANK)
+    # the other cards, and all labels, are those of the world without it
+    np.testing.assert_array_equal(images[~blank], thousands[0][:1500][~blank])
+    np.testing.assert_array_equal(targets, thousands[1][:1500])
+    assert (images[blank] != thousands[0][:1500][blank]).any(axis=(1, 2, 3)).all()
+    # one cluster: a blank card is nearer to the mean of the others than any card with a letter is
+    flat = images.reshape(1500, -1) / 255
+    centre = flat[blank][::2].mean(axis=0)
+    away = np.sqrt(((flat - centre) ** 2).mean(axis=1))
+    assert away[blank][1::2].max() < away[~blank].min()
+    # a coin: labels do not depend on the image, so each class has its share
+    for c in range(10):
+        assert within((targets[blank] == c).sum(), blank.sum(), 0.1)
+    assert not render("glyphs-10-trap", "test", range(300))[2]["blank"].any()
+    assert not thousands[2]["blank"].any()
+
+
 def test_long_tail_in_training_only():
     targets = render("glyphs-10-long-tail", "train", range(3000))[1]
     expected = 10 ** -np.linspace(0, 1, 10)
@@ -240,12 +261,12 @@ def test_long_tail_in_training_only():
 
 def test_an_ambiguous_card_shows_two_letters_half_there(monkeypatch):
     stamped = []
-    stamp = glyphs._stamp
-    monkeypatch.setattr(glyphs, "_stamp", lambda bank, which, *rest: stamped.append(which) or stamp(bank, which, *rest))
+    stamp = letters.stamp
+    monkeypatch.setattr(letters, "stamp", lambda bank, which, *rest: stamped.append(which) or stamp(bank, which, *rest))
     _, targets, details = render("glyphs-10", "train", range(100))
     monkeypatch.undo()
     one, two = stamped[-2:]
-    _, first, count = glyphs._bank(LETTERS[10])
+    _, first, count = letters.bank_of(LETTERS[10])
     rows = np.flatnonzero(details["ambiguous"])
     assert len(rows) == len(two) > 0
 
@@ -314,4 +335,4 @@ def test_load_serves_the_first_cards_of_world_zero():
     assert not data.flip
     assert data.crop == 4
     assert data.class_names == tuple(LETTERS[10])
-    assert set(data.details) == {"mode", "kind", "ambiguous"}
+    assert set(data.details) == {"mode", "kind", "ambiguous", "blank"}
