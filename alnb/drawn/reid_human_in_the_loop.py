@@ -9,7 +9,8 @@ from alnb import figures, statistics
 from alnb.drawn import standard
 from alnb.drawn.reid_tables import AGENT, NOTHING, evaluated, mean_of, priced, questions_of
 from alnb.figures import Drawing
-from alnb.methods.reid_human_in_the_loop import WHOLE, beside, reciprocal, similarity, updated
+from alnb.methods.dral_runs import WHOLE, beside
+from alnb.methods.reid_human_in_the_loop import reciprocal, similarity, updated
 
 PARTS = 5  # of a block, in the curves of rewards
 
