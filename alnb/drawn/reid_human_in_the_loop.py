@@ -44,7 +44,7 @@ def data(race, pool, people: int = 4, each: int = 8) -> Drawing | None:
         dataset=pool.name, world=not pool.real, key=None
     )
     several = [len(boxes.cameras[boxes.ids == one].unique()) for one in counts]
-    alike = [" and ".join(map(str, own)) for group in groups if len(own := [one for one in group if one in chosen]) > 1]
+    alike = [", ".join(map(str, own)) for group in groups if len(own := [one for one in group if one in chosen]) > 1]
     alike = f"Siblings: {'; '.join(alike)}. " * bool(alike)
     figures.note(fig, f"A row a person, c its camera. {alike}Would you tell all rows apart?")
     said = (
@@ -119,6 +119,7 @@ def fig_3() -> Drawing:
     figures.note(
         fig, f"Bold: what the answer has changed (eq. 6-8). Yellow: what the agent observes, kappa {KAPPA} (eq. 5)."
     )
+    fig.get_layout_engine().set(h_pad=0.16)  # square panels leave the note no room
     return Drawing(fig, pandas.DataFrame(rows), f"Three matrices of Sim; the query's row {'; '.join(said)}.")
 
 
@@ -136,7 +137,7 @@ def fig_4(results, race: str) -> Drawing | None:
     several, spread = rows["seed"].nunique() > 1, rows.groupby("cycle")[["mAP", "rank 1"]].std()
     bars = ax.bar(means.index, means["mAP"], width=0.5, color="#a9d18e", label="mAP", yerr=spread["mAP"] if several else None,
                   error_kw={"ecolor": "#548235", "capsize": 2, "lw": 0.9})  # fmt: skip
-    ax.bar_label(bars, fmt="%.1f", fontsize=8, weight="bold")
+    ax.bar_label(bars, fmt="%.1f", fontsize=8, weight="bold", label_type="center")  # the line may be close above
     ax.plot(means.index, means["rank 1"], color="0.45", marker="o", label="rank 1")
     for cycle, value in means["rank 1"].items():
         ax.annotate(
@@ -256,12 +257,13 @@ def ceiling(results, race: str, metric: str = "mAP") -> Drawing | None:
                       metric: y.mean, f"{metric} low": y.low, f"{metric} high": y.high})  # fmt: skip
     for line in (ax.axhline, ax.axvline):
         line(0, color=figures.PALETTE[0], lw=1, zorder=0)
+    ax.locator_params(axis="x", nbins=6)
     ax.set(xlabel=f"reward of a question, less {base}'s", ylabel=f"{metric} in the end, less {base}'s, points")
     figures.beside_axes(fig, arms)
     sees = " greedy_reward sees the answer before it asks: what a policy that looks one question ahead could get at most."
-    bars = " Bars: 95 % t intervals." if max(one["seeds"] for one in found) >= SEVERAL else ""
-    counted = figures.seeds(last[last["method"].isin(arms)])
-    figures.note(fig, f"{counted}, small marks: each alone.{bars}" + sees * ("greedy_reward" in arms))
+    most = max(one["seeds"] for one in found)
+    marks = "; small marks: each alone" * (most > 1) + "; bars: 95 % t intervals" * (most >= SEVERAL)
+    figures.note(fig, f"{figures.seeds(last[last['method'].isin(arms)])}{marks}." + sees * ("greedy_reward" in arms))
     parts = [f"{one['method']}: reward {_between(one, 'reward', 3)}, {metric} {_between(one, metric, 1)}" for one in found]
     said = f"Reward of a question and {metric} in the end, less {base}'s of the same seed, on {standard.datasets_of(rows)}"
     return Drawing(fig, pandas.DataFrame(found), f"{said}. {'; '.join(parts)}.", pandas.concat([asked, last]))

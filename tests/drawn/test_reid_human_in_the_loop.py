@@ -194,7 +194,7 @@ def test_people_who_wear_the_same_are_shown_first_and_named():
     pool = reid.load("pedestrians-tiny")
     one = drawn.data({}, pool)
     named = figure_text(one).partition("Siblings: ")[2].partition(". ")[0]
-    people = [[int(who) for who in group.split(" and ")] for group in named.split("; ")]
+    people = [[int(who) for who in group.split(", ")] for group in named.split("; ")]
     assert all(len(group) > 1 and len({groups[who] for who in group}) == 1 for group in people)
     assert f"Siblings: {named}." in one.alt
     assert "Siblings" not in drawn.data({}, dataclasses.replace(pool, name="mine")).alt
@@ -204,8 +204,8 @@ def test_one_seed_has_no_band_and_no_bars():
     alone = frame([0])
     for one in (drawn.fig_4(alone, "market"), drawn.cost(alone, "market"), drawn.rewards(alone, "market")):
         assert "deviation" not in " ".join(text.get_text() for text in one.figure.texts)
-    assert "Bars" not in figure_text(drawn.ceiling(alone, "market"))
-    assert "Bars" in figure_text(drawn.ceiling(frame(range(3)), "market"))
+    assert "t intervals" not in figure_text(drawn.ceiling(alone, "market"))
+    assert "t intervals" in figure_text(drawn.ceiling(frame(range(3)), "market"))
 
 
 def answered(clocked):
