@@ -6,7 +6,7 @@ Each takes a frame of results and gives one number per run of an arm, index race
 from __future__ import annotations
 
 from alnb import published, statistics
-from alnb.methods.reid_human_in_the_loop import COST, WHOLE, beside
+from alnb.methods.dral_runs import COST, WHOLE, beside
 
 INDEX = ["race", "dataset", "world", "method", "seed"]
 SAME = ["race", "dataset", "seed"]

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from alnb import published
-from alnb.methods.self_critical_attention import ARMS, METRICS
+from alnb.methods.scal_runs import ARMS
+from alnb.tasks.identities import METRICS
 
 
 def margins(frame):

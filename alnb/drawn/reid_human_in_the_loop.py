@@ -9,23 +9,27 @@ from alnb import figures, statistics
 from alnb.drawn import standard
 from alnb.drawn.reid_tables import AGENT, NOTHING, evaluated, mean_of, priced, questions_of
 from alnb.figures import Drawing
-from alnb.methods.reid_human_in_the_loop import WHOLE, beside, reciprocal, similarity, updated
+from alnb.intervals import difference
+from alnb.methods.dral_runs import WHOLE, beside
+from alnb.methods.reid_human_in_the_loop import reciprocal, similarity, updated
 
 PARTS = 5  # of a block, in the curves of rewards
+SEVERAL = 3  # seeds from which on an interval is drawn: of two it is wider than the figure
 
 # --- the data ---------------------------------------------------------------------------------------------------------------------
 
 
 def data(race, pool, people: int = 4, each: int = 8) -> Drawing | None:
-    """Boxes of the first `people` identities with neighbouring numbers, a row each: in a world these are siblings. pool:
-    datasets.reid.ReID, None where it is missing; race: its parameters."""
+    """Boxes of `people` identities, a row each, siblings first where a world has some. pool: datasets.reid.ReID, None where it
+    is missing; race: its parameters."""
     import pandas
 
     if pool is None:
         return None
     boxes, names = pool.train, pool.train.ids.unique().tolist()
     counts = {one: int((boxes.ids == one).sum()) for one in names if one > 0}
-    chosen = [one for one in counts if counts[one] > 1][:people]
+    groups = _siblings(pool, [one for one in counts if counts[one] > 1])
+    chosen = [one for group in sorted(groups, key=len, reverse=True) for one in group][:people]
     fig, axes = figures.subplots(len(chosen), each, figsize=(0.62 * each + 0.9, 1.2 * len(chosen)), squeeze=False)
     for line, one in zip(axes, chosen):
         own = (boxes.ids == one).nonzero()[:, 0]
@@ -40,13 +44,26 @@ def data(race, pool, people: int = 4, each: int = 8) -> Drawing | None:
         dataset=pool.name, world=not pool.real, key=None
     )
     several = [len(boxes.cameras[boxes.ids == one].unique()) for one in counts]
-    figures.note(fig, "A row a person, c its camera. Would you tell all rows apart?")
+    alike = [", ".join(map(str, own)) for group in groups if len(own := [one for one in group if one in chosen]) > 1]
+    alike = f"Siblings: {'; '.join(alike)}. " * bool(alike)
+    figures.note(fig, f"A row a person, c its camera. {alike}Would you tell all rows apart?")
     said = (
-        f"Boxes of {len(chosen)} people of {pool.name}, a row each. The pool holds {len(boxes)} boxes of {len(counts)} people, "
-        f"{sum(counts.values()) / len(counts):.1f} each, by {sum(several) / len(several):.1f} of "
-        f"{len(boxes.cameras.unique())} cameras."
+        f"Boxes of {len(chosen)} people of {pool.name}, a row each. {alike}"
+        f"The pool holds {len(boxes)} boxes of {len(counts)} people, {sum(counts.values()) / len(counts):.1f} each, "
+        f"by {sum(several) / len(several):.1f} of {len(boxes.cameras.unique())} cameras."
     )
     return Drawing(fig, counted, said, counted[["dataset", "world", "key"]])
+
+
+def _siblings(pool, people: Sequence[int]) -> list[list[int]]:
+    """The people in groups who wear the same and differ in details, as a world knows; of real data each is one of their own."""
+    from alnb.worlds import pedestrians
+
+    preset, groups = pedestrians.PRESETS.get(pool.name), {}
+    known = None if preset is None else pedestrians.siblings(preset)[:, 0].tolist()
+    for one in people:
+        groups.setdefault(one if known is None else known[one], []).append(one)
+    return list(groups.values())
 
 
 # --- the state --------------------------------------------------------------------------------------------------------------------
@@ -102,6 +119,7 @@ def fig_3() -> Drawing:
     figures.note(
         fig, f"Bold: what the answer has changed (eq. 6-8). Yellow: what the agent observes, kappa {KAPPA} (eq. 5)."
     )
+    fig.get_layout_engine().set(h_pad=0.16)  # square panels leave the note no room
     return Drawing(fig, pandas.DataFrame(rows), f"Three matrices of Sim; the query's row {'; '.join(said)}.")
 
 
@@ -119,7 +137,7 @@ def fig_4(results, race: str) -> Drawing | None:
     several, spread = rows["seed"].nunique() > 1, rows.groupby("cycle")[["mAP", "rank 1"]].std()
     bars = ax.bar(means.index, means["mAP"], width=0.5, color="#a9d18e", label="mAP", yerr=spread["mAP"] if several else None,
                   error_kw={"ecolor": "#548235", "capsize": 2, "lw": 0.9})  # fmt: skip
-    ax.bar_label(bars, fmt="%.1f", fontsize=8, weight="bold")
+    ax.bar_label(bars, fmt="%.1f", fontsize=8, weight="bold", label_type="center")  # the line may be close above
     ax.plot(means.index, means["rank 1"], color="0.45", marker="o", label="rank 1")
     for cycle, value in means["rank 1"].items():
         ax.annotate(
@@ -209,6 +227,51 @@ def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | 
     figures.note(fig, standard.means(means) + " Grey: the network is fine-tuned, and distances are new.")
     about = f"Lines against questions asked, to {means[x].max()}, on {standard.datasets_of(rows)}, {mean_of(rows)}. "
     return Drawing(fig, means, about + "; ".join(said) + ".", rows)
+
+
+def ceiling(results, race: str, metric: str = "mAP") -> Drawing | None:
+    """What an arm's questions brought, the mean reward (eq. 9), and what the network had of them, the metric in the end; both
+    less Random's of the same seed. Whether the reward can carry the claim at all: the arm that gets the most of it should
+    end highest."""
+    import pandas
+
+    rows, tests, base = standard.chosen(results, race), evaluated(results, race), statistics.BASELINES[0]
+    asked = rows[rows["kind"] == "query"] if len(rows) else rows
+    arms = [] if not len(asked) or tests is None else [arm for arm in asked["method"].unique() if arm != base]
+    if not arms or not (asked["method"] == base).any():
+        return standard.left_out(race, f"no arm stands beside {base}")
+    last = tests[tests["cycle"] == tests["cycle"].max()]
+    ends = asked.groupby(["method", "seed"])["reward"].mean().reset_index()
+    ends = ends.merge(last[["method", "seed", metric]], on=["method", "seed"])
+    found, looks = [], figures.looks(arms)
+    fig, ax = figures.subplots(figsize=(6.6, 4.2))
+    for arm in arms:
+        own = ends[ends["method"].isin([arm, base])].pivot(index="seed", columns="method").dropna()
+        gaps = {name: own[name][arm] - own[name][base] for name in ("reward", metric)}
+        x, y = (difference(gap) for gap in gaps.values())
+        style = {name: looks[arm][name] for name in ("color", "marker")}
+        ax.scatter(*gaps.values(), s=10, alpha=0.35, lw=0, **style)
+        reach = {side: [[gap.mean - gap.low], [gap.high - gap.mean]] for side, gap in (("xerr", x), ("yerr", y))}
+        ax.errorbar(x.mean, y.mean, ms=8, ls="none", capsize=2, lw=1, label=arm, **style, **(reach if x.n >= SEVERAL else {}))
+        found.append({"method": arm, "seeds": x.n, "reward": x.mean, "reward low": x.low, "reward high": x.high,
+                      metric: y.mean, f"{metric} low": y.low, f"{metric} high": y.high})  # fmt: skip
+    for line in (ax.axhline, ax.axvline):
+        line(0, color=figures.PALETTE[0], lw=1, zorder=0)
+    ax.locator_params(axis="x", nbins=6)
+    ax.set(xlabel=f"reward of a question, less {base}'s", ylabel=f"{metric} in the end, less {base}'s, points")
+    figures.beside_axes(fig, arms)
+    sees = " greedy_reward sees the answer before it asks: what a policy that looks one question ahead could get at most."
+    most = max(one["seeds"] for one in found)
+    marks = "; small marks: each alone" * (most > 1) + "; bars: 95 % t intervals" * (most >= SEVERAL)
+    figures.note(fig, f"{figures.seeds(last[last['method'].isin(arms)])}{marks}." + sees * ("greedy_reward" in arms))
+    parts = [f"{one['method']}: reward {_between(one, 'reward', 3)}, {metric} {_between(one, metric, 1)}" for one in found]
+    said = f"Reward of a question and {metric} in the end, less {base}'s of the same seed, on {standard.datasets_of(rows)}"
+    return Drawing(fig, pandas.DataFrame(found), f"{said}. {'; '.join(parts)}.", pandas.concat([asked, last]))
+
+
+def _between(one, name: str, places: int) -> str:
+    low, high = one[f"{name} low"], one[f"{name} high"]
+    return f"{one[name]:+.{places}f}" + (f" ({low:+.{places}f} to {high:+.{places}f})" if low == low else "")
 
 
 # --- whoever answers -------------------------------------------------------------------------------------------------------------

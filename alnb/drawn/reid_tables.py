@@ -6,7 +6,7 @@ from alnb import figures, published, statistics
 from alnb.audits.dral import RANKS
 from alnb.drawn import standard
 from alnb.figures import Drawing
-from alnb.methods.reid_human_in_the_loop import BOUND_BY, COST, WHOLE, beside
+from alnb.methods.dral_runs import BOUND_BY, COST, WHOLE, beside
 
 PRINTED = {"market": "market-1501", "duke": "dukemtmc-reid", "cuhk01": "cuhk01"}  # what a race stands beside
 AGENT, NOTHING = "dral", "no runs at this profile"

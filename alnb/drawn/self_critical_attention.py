@@ -12,7 +12,7 @@ from alnb.acquisition import parse_arm, write_arm
 from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
 from alnb.intervals import difference
-from alnb.methods.self_critical_attention import ARMS, BEFORE, plain_arm
+from alnb.methods.scal_runs import ARMS, BEFORE, plain_arm
 from alnb.tasks.attended import MAP, example_pairs
 
 NOTHING = "no runs at this profile"

@@ -7,6 +7,7 @@ import torch
 
 from alnb.datasets import reid
 from alnb.learning import networks
+from alnb.methods import scal_runs
 from alnb.methods import self_critical_attention as scal
 from alnb.runs import Run
 from alnb.worlds import restyled
@@ -26,7 +27,7 @@ def updates(arm: str, count: int = 2, **settings):
 
     def steps():
         for _ in range(count):
-            scal.update(made, x, y, run.options, scal.ARMS[arm], deal)
+            scal.update(made, x, y, run.options, scal_runs.ARMS[arm], deal)
 
     return steps
 

@@ -1,5 +1,6 @@
 """The artefacts of DRAL, on frames made up by hand."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import pandas
@@ -169,10 +170,42 @@ def test_the_rewards_are_means_of_fifths_of_a_block(capsys):
     assert "no runs" in capsys.readouterr().out
 
 
+def test_reward_and_accuracy_are_less_randoms_of_the_same_seed(capsys):
+    """The ceiling gets more reward and ends lower; one seed of Random is missing for it."""
+    seen = FRAME[(FRAME["method"] == "dral") & (FRAME["race"] == "market")].assign(method="greedy_reward")
+    seen = seen.assign(reward=seen["reward"] + 0.1 * seen["seed"] + 0.05, mAP=13.0 + 3 * seen["seed"])
+    one = drawn.ceiling(pandas.concat([frame((0, 1, 2)), seen]), "market")
+    found = one.data.set_index("method")
+    assert found.loc["dral", ["seeds", "reward", "mAP"]].tolist() == pytest.approx([3, 0.1, 4])
+    assert found.loc["greedy_reward", ["seeds", "reward", "mAP"]].tolist() == pytest.approx([2, 0.2, -2])
+    assert found.loc["greedy_reward", "mAP low"] == pytest.approx(-2 - 12.7062 * 1)  # gaps -3 and -1: 0.5 sqrt(2) sqrt(2)
+    assert "dral: reward +0.100, mAP +4.0" in one.alt
+    assert "sees the answer before it asks" in figure_text(one)
+    assert drawn.ceiling(FRAME[FRAME["method"] != "random"], "market") is None
+    assert "no arm stands beside random" in capsys.readouterr().out
+
+
+def test_people_who_wear_the_same_are_shown_first_and_named():
+    """Of a world: four rows that are one group, or hold one, as the world itself says; of other data no two are alike."""
+    from alnb.datasets import reid
+    from alnb.worlds import pedestrians
+
+    groups = pedestrians.siblings(pedestrians.PRESETS["pedestrians-tiny"])[:, 0].tolist()
+    pool = reid.load("pedestrians-tiny")
+    one = drawn.data({}, pool)
+    named = figure_text(one).partition("Siblings: ")[2].partition(". ")[0]
+    people = [[int(who) for who in group.split(", ")] for group in named.split("; ")]
+    assert all(len(group) > 1 and len({groups[who] for who in group}) == 1 for group in people)
+    assert f"Siblings: {named}." in one.alt
+    assert "Siblings" not in drawn.data({}, dataclasses.replace(pool, name="mine")).alt
+
+
 def test_one_seed_has_no_band_and_no_bars():
     alone = frame([0])
     for one in (drawn.fig_4(alone, "market"), drawn.cost(alone, "market"), drawn.rewards(alone, "market")):
         assert "deviation" not in " ".join(text.get_text() for text in one.figure.texts)
+    assert "t intervals" not in figure_text(drawn.ceiling(alone, "market"))
+    assert "t intervals" in figure_text(drawn.ceiling(frame(range(3)), "market"))
 
 
 def answered(clocked):

@@ -18,6 +18,7 @@ from alnb.audits import dral as audits
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.learning.optimisers import Adam
+from alnb.methods import dral_runs
 from alnb.methods import reid_human_in_the_loop as dral
 from alnb.runs import Run, State, answered, study
 from alnb.store import Store
@@ -598,7 +599,7 @@ def test_an_upper_bound_by_triplets_alone_leaves_the_head_and_moves_the_rest(tmp
 
 
 def one_epoch_a_step(monkeypatch):
-    for module in (dral, pair_training):
+    for module in (dral_runs, pair_training):
         monkeypatch.setattr(module, "EPOCHS_A_STEP", 1)
 
 

@@ -12,6 +12,7 @@ from alnb.audits import scal as audits
 from alnb.datasets import reid
 from alnb.errors import BadRequest
 from alnb.executor import drive
+from alnb.methods import scal_runs
 from alnb.methods import self_critical_attention as scal
 from alnb.runs import Run
 from alnb.store import Store
@@ -133,7 +134,7 @@ def test_an_update_moves_psi_without_the_critic_and_phi_without_the_task():
     ends = {}
     for weight in (0.0, 0.3):
         made = players(critic_weight=weight, weight_decay=0.0)
-        options, arm = run(critic_weight=weight, weight_decay=0.0).options, scal.ARMS["spatial_critic"]
+        options, arm = run(critic_weight=weight, weight_decay=0.0).options, scal_runs.ARMS["spatial_critic"]
         scal.update(made, *batch(), options, arm, torch.Generator())
         ends[weight] = (copies(made.network.psi), copies(made.network.theta), copies(made.critics.parameters()))
     psi, theta, phi = zip(*ends.values())
@@ -145,7 +146,7 @@ def test_an_update_moves_psi_without_the_critic_and_phi_without_the_task():
 def test_an_update_moves_every_player():
     made = players(weight_decay=0.0)
     before = [copies(some) for some in (made.network.psi, made.network.theta, made.critics.parameters())]
-    told = scal.update(made, *batch(), run().options, scal.ARMS["spatial_critic"], torch.Generator())
+    told = scal.update(made, *batch(), run().options, scal_runs.ARMS["spatial_critic"], torch.Generator())
     after = (made.network.psi, made.network.theta, made.critics.parameters())
     assert all(any(moved(a, b)) for a, b in zip(before, after))
     assert not made.network.neck.bias.any()  # frozen
@@ -156,14 +157,14 @@ def test_an_update_moves_every_player():
 
 def test_the_placebos_teach_the_critic_something_else():
     """Permuted: the same rewards on other images; constant: 1 for all. The task's losses are the same bits."""
-    told = {name: scal.update(players(name), *batch(), run(name).options, scal.ARMS[name], torch.Generator().manual_seed(0))
+    told = {name: scal.update(players(name), *batch(), run(name).options, scal_runs.ARMS[name], torch.Generator().manual_seed(0))
             for name in ("spatial_critic", "spatial_permuted", "spatial_constant")}  # fmt: skip
     assert len({one["J_mse"].item() for one in told.values()}) == 3
     assert len({(one["J_cls"].item(), one["J_tri"].item(), one["R"].item()) for one in told.values()}) == 1
 
 
 def test_all_arms_of_a_seed_begin_with_the_same_psi():
-    begun = [scal.untrained(run(arm), 6)[0] for arm in scal.ARMS]
+    begun = [scal.untrained(run(arm), 6)[0] for arm in scal_runs.ARMS]
     for network in begun[1:]:
         assert not any(moved(begun[0].psi, network.psi))
     theta = [scal.untrained(run(arm), 6)[0].theta for arm in ("spatial", "spatial_critic")]
@@ -200,7 +201,7 @@ def test_the_other_references():
     assert torch.equal(left_out[2], third)
     assert torch.allclose(scal.without_attention(network, x, "mean", "running")[0], mean, atol=1e-6)
     how = {"reference": "leave_one_out"}
-    arm, options = scal.ARMS["channel_critic"], run("channel_critic", **how).options
+    arm, options = scal_runs.ARMS["channel_critic"], run("channel_critic", **how).options
     told = scal.update(players("channel_critic", **how), *batch(), options, arm, torch.Generator())
     assert 0 <= told["R_a"] <= 1
 
@@ -211,14 +212,14 @@ def test_the_other_references():
 def test_the_gradient_norms_are_those_of_backward_and_leave_no_trace():
     made, (x, y) = players(), batch()
     before = {name: value.clone() for name, value in made.network.state_dict().items()}
-    rows = scal.gradients(made, x, y, run().options, scal.ARMS["spatial_critic"])
+    rows = scal.gradients(made, x, y, run().options, scal_runs.ARMS["spatial_critic"])
     assert all(torch.equal(value, before[name]) for name, value in made.network.state_dict().items())
     (0.3 * scal.critic_loss(made.network, made.critics, made.network(x).X)).backward()
     for row, agent in zip(rows, made.network.agents):
         norm = torch.cat([p.grad.flatten() for p in agent.parameters()]).norm().item()
         assert row["J_cri"] == pytest.approx(norm, rel=1e-4)
         assert row["J_cls"] > 0
-    assert "J_cri" not in scal.gradients(players("channel"), x, y, run().options, scal.ARMS["channel"])[0]
+    assert "J_cri" not in scal.gradients(players("channel"), x, y, run().options, scal_runs.ARMS["channel"])[0]
 
 
 def test_example_pairs_are_one_person_in_two_cameras():
@@ -364,7 +365,7 @@ def test_what_cannot_be_across_domains_is_refused(race, said):
 def test_a_training_in_parts_is_the_whole_bit_for_bit(arm, monkeypatch, tmp_path):
     frames = []
     for seconds in (1e9, 1e-9):
-        monkeypatch.setattr(scal, "PART_SECONDS", seconds)
+        monkeypatch.setattr(scal_runs, "PART_SECONDS", seconds)
         (one,) = scal.grid({"dataset": DATA, "arms": [arm]}, **TINY | {"epochs": 3})
         store = Store(tmp_path / str(seconds))
         assert one.steps == (1 if seconds > 1 else 3)
@@ -384,7 +385,7 @@ def test_a_long_training_is_planned_in_steps_of_minutes_and_flip_in_one():
     world = {"network": "reid_small", "weights": "random", "height": 64, "width": 32}
     runs = scal.grid({"dataset": "pedestrians-market", "arms": ["channel_critic", "flip"], "seeds": 1}, **world)
     long, flip = ({run.method: run for run in runs}[arm] for arm in ("channel_critic", "flip"))
-    assert scal.seconds(long) / long.steps <= scal.PART_SECONDS
+    assert scal.seconds(long) / long.steps <= scal_runs.PART_SECONDS
     assert flip.steps == 1
 
 
@@ -428,12 +429,12 @@ def test_what_an_arm_refuses_would_change_nothing_and_what_it_takes_changes_it(a
     def stepped(**changed):
         made = players(arm, **changed)
         told = scal.update(
-            made, *batch(), run(arm, **changed).options, scal.ARMS[arm], torch.Generator().manual_seed(0)
+            made, *batch(), run(arm, **changed).options, scal_runs.ARMS[arm], torch.Generator().manual_seed(0)
         )
         ends = [*made.network.parameters(), *(made.critics.parameters() if made.critics else ())]
         return torch.cat([one.detach().float().flatten() for one in (*ends, *(told[name] for name in sorted(told)))])
 
-    plain, refused = stepped(), scal.unused(scal.ARMS[arm])
+    plain, refused = stepped(), scal_runs.unused(scal_runs.ARMS[arm])
     for name, value in CHANGED.items():
         other = stepped(**{name: value})
         same = other.shape == plain.shape and torch.equal(other, plain)
