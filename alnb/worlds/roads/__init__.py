@@ -101,8 +101,8 @@ class Preset:
 
 _TINY = Preset(96, 64, (16, 4, 2, 2, 8, 2), seconds=(4, 7), fps=10, focal=1.4, spacing=1.5, least=20)
 _ROADS = Preset(160, 120, (15, 4, 2, 2, 9, 3), seconds=(3, 8), focal=1.4, spacing=2.0, least=24)
-_NEAR = Preset(96, 64, (16, 8, 0, 0, 8, 0), seconds=(4, 7), fps=10, focal=2.0, seed=11, spacing=1.5, walkers=0.3, least=64,
-               contrast=1.0, lookalikes=0.5, ghosts=0.6, glare=0.2)  # fmt: skip
+_NEAR = Preset(96, 64, (64, 32, 0, 0, 32, 0), seconds=(4, 7), fps=10, focal=2.0, seed=11, spacing=1.5, walkers=0.3, least=36,
+               contrast=1.0, lookalikes=0.8, ghosts=0.35, glare=0.2)  # fmt: skip
 PRESETS = {
     "roads-near": _NEAR,
     "roads-near-null": replace(_NEAR, shuffled=True),
