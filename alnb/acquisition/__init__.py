@@ -290,11 +290,13 @@ def _known(name):
         return name
     names = [*entries, *local]
     near = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"accepted: {', '.join(sorted(names))}"
+    nearest = difflib.get_close_matches(name, names, NEAREST, 0.0)
+    hint = f"did you mean {near[0]!r}?" if near else f"accepted: {', '.join(nearest)} and {len(names) - len(nearest)} others"
     raise BadRequest(f"no strategy {name!r}; {hint}")
 
 
 FOLDERS = ("acquisition", "methods")
+NEAREST = 8  # names that a refusal lists
 
 
 def _entries():
