@@ -241,3 +241,12 @@ def test_runs_that_only_need_what_is_not_here_are_counted_too(capsys):
     nb._announce(runs, now, [], 1)
     said = capsys.readouterr().out
     assert "not computed, 2 runs that need market-1501 (0 of 2 seeds are here): no folder" in said
+
+
+def test_an_estimate_counts_the_start_of_workers(capsys):
+    nb = notebooks.Notebook(plans.plan(FIRST, "smoke"))
+    runs = nb.plan.runs[:3]
+    now = plans.Standing([], [], [], runs, 40.0, {})
+    for workers, said in ((1, "about 40 s on 1 worker"), (2, f"about {20 + notebooks.STARTING} s on 2 workers")):
+        nb._announce(runs, now, runs, workers)
+        assert said in capsys.readouterr().out
