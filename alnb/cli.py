@@ -16,11 +16,18 @@ class Shown(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, indent_increment=1)  # else argparse breaks the line after `reproduce`
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """One line, as for every other request that cannot be."""
+        example = ": -p epochs 5 -p few.arms '[random, margin]'" * message.startswith("argument -p:")
+        raise BadRequest(f"{message}{example} ({self.prog} --help)")
+
+
 def parser() -> argparse.ArgumentParser:
     from alnb import plans
 
     profiles = "\n".join(f"  {name:10} {text}" for name, text in plans.PROFILES.items())
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="alnb",
         formatter_class=Shown,
         description="Reproducible deep active learning: one notebook a paper, every figure and table from one command.",
@@ -69,7 +76,7 @@ def _plan_options(sub) -> None:
     sub.add_argument("--profile", default="laptop", help=f"{', '.join(plans.PROFILES)} (default: laptop)")
     sub.add_argument(
         "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-        help="override one parameter: -p epochs 5 -p methods '[random, margin]'",
+        help="override one parameter: -p epochs 5 -p few.arms '[random, margin]'",
     )  # fmt: skip
     _executor_options(sub)
 
@@ -321,10 +328,10 @@ def data(options) -> int:
     if options.add:
         return _add(options)
     worst = OK
-    for name in [options.name] if options.name else datasets.names():
+    for name in datasets.names() if options.name is None else [options.name]:
         about = datasets.info(name)
         if options.download:
-            if not options.name:
+            if options.name is None:
                 raise BadRequest("--download wants the name of one dataset")
             datasets.download(name)
         state, text = datasets.status(name)
@@ -366,7 +373,7 @@ def handout(options) -> int:
     from alnb import exercises, plans
 
     name = plans.resolve(options.notebook[0])
-    target = Path(options.out or f"{name}.handout.ipynb")
+    target = Path(f"{name}.handout.ipynb" if options.out is None else options.out)
     count = exercises.handout(plans.FOLDER / f"{name}.ipynb", target)
     print(f"{target}: {count} solutions left out")
     return OK

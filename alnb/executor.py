@@ -100,7 +100,7 @@ def check_cluster(address: str) -> None:
     """BadRequest for what can be no address of a scheduler that may be used."""
     scheme, _, place = address.partition("://")
     host, _, port = place.rpartition(":")
-    if scheme not in ("tcp", "tls") or not host or not port.isdecimal():
+    if scheme not in ("tcp", "tls") or not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise BadRequest(f"--cluster {address!r}: expected tcp://127.0.0.1:PORT or tls://HOST:PORT")
     if scheme == "tcp" and host.strip("[]") not in ("127.0.0.1", "localhost", "::1"):
         raise BadRequest(f"--cluster {address}: tcp:// runs code for anyone who can reach it; use tls:// off loopback")

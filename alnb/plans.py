@@ -238,7 +238,7 @@ def _split(text: str) -> list[str]:
             items, item = [*items, item.strip()], ""
         else:
             item += mark
-    return [*items, item.strip()] if item.strip() or items else []
+    return [*items, item.strip()] if item.strip() else items  # a comma may stand behind the last
 
 
 @dataclass(frozen=True)

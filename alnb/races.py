@@ -25,6 +25,7 @@ from alnb.errors import BadRequest
 from alnb.runs import Run, canonical, coerce, study
 from alnb.statistics import BASELINES
 
+MOST_SEEDS = 10_000  # of a race: each is a run of every arm
 WORDS = {"dataset": str, "seeds": list[int], "arms": list[str], "more": dict, "like": str}  # seeds: or how many
 LATER = ("budget", "cycles", "subset", "annotator", "start", "strategy", "selection")  # not in the first training's key
 CYCLIC = ("initial", "initial_pool", "initial_labels", *LATER)  # nor in that of a training on all data
@@ -120,6 +121,8 @@ def _listed(what: str, values) -> list[str]:
 
 def counted(value, among: Sequence[int] | None, what: str) -> list[int]:
     """Seeds given as a count or a list: the first so many of `among` (None: of 0, 1, ...)."""
+    if isinstance(value, int | float) and value > MOST_SEEDS:
+        raise BadRequest(f"{what} = {value!r}: expected at most {MOST_SEEDS:,}")
     if isinstance(value, (list, tuple)):
         chosen = coerce(list(value), list[int], what)
         if lost := set(chosen) - set(chosen if among is None else among):

@@ -62,6 +62,8 @@ def coerce(value: Any, kind: Any, name: str) -> Any:
     elif isinstance(value, kind):
         return value
     shown = getattr(kind, "__name__", str(kind)) if origin is None else str(kind)
+    if origin is list:
+        shown += f", such as [{'random, margin' if inner[0] is str else '1, 2'}]"
     shown += " that is finite" * (kind is float and isinstance(value, float))
     raise BadRequest(f"{name} = {value!r} ({type(value).__name__}): expected {shown}")
 

@@ -25,9 +25,32 @@ RUN = r"""
 03 -p few.budgets [] | 03 -p few.budgets [0] | 03 -p few.budgets [200] | 03 -p few.budgets [nan] | 03 -p pretraining.epochs -1
 05 -p game_steps 0 | 05 -p game_lr nan | 05 -p few.arms [sraal(steps=0)] | 05 -p few.arms [sraal(indicator=x)]
 06 -p epochs 0 | 07 -p few.pairs 0 | 08 -p epochs 0 | 08 -p lr nan | 00 -p watched.arms [forgetting,forgetting]
-99 | 1x | "" | ../01 | 01 --workers 0 | 01 --cluster junk | 01 --cluster "" | 01 --cluster tcp://127.0.0.1 | 01 --cluster udp://h:1
+01 -p few.seeds 1e9 | 01 -p few.seeds 20000 | 01 -p few.arms [random(seeds=1e12)]
+01 -p few.more "{'arms': ['random'], 'seeds': 1e9}"
+01 -p epochs=5 | 01 -p epochs | 01 -p | 01 --profile | 01 --epochs 5 | 01 02 | 01 --workers abc | 01 --workers 1.5 | "" | 01é
+01 -p pair_start never | 01 -p delta nan | 01 -p few.arms "[bald(dropout=0.5, passes=1)]" | 01 -p few.arms [qbc(members=2.5)]
+01 -p few.arms random | 01 -p few.arms "[random, margin" | 01 -p few.arms {} | 01 -p few.arms [[random]]
+01 -p few.arms [random(cycles=9)]
+01 -p few.arms [random(retrain=2)] | 01 -p few.arms [random(further=1e9)] | 01 -p few.arms [all_data(further=1)]
+01 -p few.arms "[random,,margin]"
+01 -p few.arms [random(seeds=[5])] | 01 -p few.more [random] | 01 -p few.more "{'arms': ['random'], 'x': 1}" | 01 -p gamma -1
+01 -p weight_decay -1 | 01 -p precision fp16 | 01 -p network "" | 01 -p few.dataset "" | 01 -p few.dataset "digits "
+01 -p pool 1e400
+00 -p first.dataset glyphs-10 | 00 -p images [-1] | 00 -p images [a] | 00 -p watched.epochs 0 | 02 -p few.arms [k_center_cb(lam=-3)]
+02 -p few.arms "[bald_cb(dropout=0.5, passes=1)]" | 02 -p few.arms [entropy_cb(lam=nan)] | 02 -p few.reserved -1
+02 -p few.imbalance 1:3
+03 -p few.encoder nothing | 03 -p few.px -1 | 03 -p few.head tree | 04 -p few.arms "[ll4al(preset='x')]" | 04 -p counts.sigma 0
+04 -p poses.heat -1 | 05 -p scenes.height 3 | 05 -p few.arms [sraal(width=0)] | 06 -p roads.flow nothing
+06 -p roads.dataset glyphs-10
+07 -p annotator "" | 07 -p market.arms [nothing] | 08 -p market.dataset roads | 08 -p erasing 2 | 08 -p to_duke.source nothing
+99 | 1x | ../01 | 01 --workers 0 | 01 --cluster junk | 01 --cluster "" | 01 --cluster tcp://127.0.0.1 | 01 --cluster udp://h:1
 """
 OTHER = r"""
+rn 01 | records | records exprt 01 | records export | handout | handout 99 | handout 01 --out /tmp | handout 01 --out ""
+data "" | data x --px 0 --add /tmp | data x --px abc --add /tmp | report extra | status 01 02 | reproduce 99
+reproduce 01 --workers 0
+compute 01 --cluster tcp://localhost:99999 | compute 01 --cluster tcp://127.0.0.1:0 | compute 01 --selections | records import ""
+handout 01 --out /nonexistent/x.ipynb | compute 01 --selections /dev/null | compute 01 --selections /tmp
 status nothing | status "" | compute nothing | compute 01 --profile nothing | compute 01 --selections "" | compute 01 --workers -3
 data nothing | data cifar-10 --add /nonexistent | data --add /tmp | data x --add /nonexistent | data ../x --add /tmp
 data --download | records export 99

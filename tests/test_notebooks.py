@@ -254,3 +254,12 @@ def test_a_source_is_shown_in_letters_of_one_width(monkeypatch):
     style, rest = source.data.split("<style>", 1)
     assert "monospace" in style
     assert "drawing_only" in rest
+
+
+def test_an_estimate_counts_the_start_of_workers(capsys):
+    nb = notebooks.Notebook(plans.plan(FIRST, "smoke"))
+    runs = nb.plan.runs[:3]
+    now = plans.Standing([], [], [], runs, 40.0, {})
+    for workers, said in ((1, "about 40 s on 1 worker"), (2, f"about {20 + notebooks.STARTING} s on 2 workers")):
+        nb._announce(runs, now, runs, workers)
+        assert said in capsys.readouterr().out

@@ -231,7 +231,7 @@ def test_runs_come_seed_by_seed_each_with_its_races_name():
 
 def test_a_race_that_is_empty_or_whose_dataset_is_is_left_out_and_all_of_them_are_refused():
     assert told(races_of(FEW, {}, {})) == told(races_of(FEW, {"dataset": "", "arms": ["entropy"]}))
-    with pytest.raises(BadRequest, match=r"every race is left out \(few, many, null\)"):
+    with pytest.raises(BadRequest, match=r"every race is left out \(few, many, null, trap, recipes\)"):
         races_of({}, {"dataset": ""})
 
 
@@ -256,7 +256,7 @@ def test_like_takes_what_a_race_does_not_say_itself():
 @pytest.mark.parametrize(
     ("many", "null", "says"),
     [
-        ({"like": "fewer"}, {}, r"many: like 'fewer'; accepted: another race \(few, null\)"),
+        ({"like": "fewer"}, {}, r"many: like 'fewer'; accepted: another race \(few, null, trap, recipes\)"),
         ({"like": "many", "seeds": 1}, {}, "many: like 'many'; accepted: another race"),
         (
             {"like": "null", "seeds": 1},

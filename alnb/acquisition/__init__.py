@@ -249,13 +249,17 @@ def _find_local(name):
     return found if found and name in (found.name, found.label) else None
 
 
+NEAREST = 8  # names that a refusal lists
+
+
 def _known(name):
     entries = sources.entries()
     if name in entries:
         return name
     names = [*entries, *local]
     near = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"accepted: {', '.join(sorted(names))}"
+    nearest = difflib.get_close_matches(name, names, NEAREST, 0.0)
+    hint = f"did you mean {near[0]!r}?" if near else f"accepted: {', '.join(nearest)} and {len(names) - len(nearest)} others"
     raise BadRequest(f"no strategy {name!r}; {hint}")
 
 

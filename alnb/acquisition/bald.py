@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from alnb.acquisition import score
+from alnb.errors import BadRequest
 
 
 @score(
@@ -14,6 +15,12 @@ def bald(view, *, passes: int = 50):
     """
     p = view.dropout_probabilities(passes)
     return _entropy(p.mean(0)) - _entropy(p).mean(0)
+
+
+def check_bald(*, passes):
+    """BadRequest for masks that cannot disagree."""
+    if not isinstance(passes, int) or isinstance(passes, bool) or passes < 2:
+        raise BadRequest(f"bald: passes = {passes!r}; accepted: a whole number from 2")
 
 
 def _entropy(p):

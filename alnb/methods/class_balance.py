@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alnb import cycle, races
-from alnb.acquisition import balance, describe, get, select, vaal, work
+from alnb.acquisition import balance, bald, describe, get, select, vaal, work
 from alnb.acquisition.balanced_greedy import greedy
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
@@ -82,6 +82,7 @@ def bald_cb(view, budget, rng, *, lam: float = 0.15, passes: int = 50):
 
 def check_bald_cb(*, lam, passes):
     """BadRequest for an option out of range."""
+    bald.check_bald(passes=passes)
     _check_lam(lam)
 
 

@@ -15,7 +15,7 @@ from alnb import cycle, published, races
 from alnb.acquisition import describe, score, select, work
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
-from alnb.runs import Run, State, Step, Study, study
+from alnb.runs import Run, State, Step, Study, coerce, study
 from alnb.tasks import classification, features
 from alnb.tasks.classes import Classes, count_predictions
 
@@ -216,6 +216,7 @@ def grid(
     cycle and of classification. Raises BadRequest for what cannot be.
     """
     own = {"pair_start": pair_start, "delta": delta, "decay": decay}
+    own = {name: coerce(value, study("pseudo_labels").types[name], name) for name, value in own.items()}
     pairs = functools.partial(study("pseudo_labels").arm, STUDY.name, own)
 
     def special(*about):
