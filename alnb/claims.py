@@ -197,6 +197,7 @@ def _values(frame, metric, last, special):
         known = {column: metric, f"{column}_resolution": f"{metric}_resolution"} if column else {}
         return ends.rename(columns=known)
     part = frame[frame["kind"] == kind]
+    part = part[part["cycle"] >= 1] if kind == "test" and each else part
     if not column or (len(part) and metric not in special and not {column, *each} <= set(part)):
         raise BadRequest(f"metric {metric!r}; accepted: aubc, final, <metric>.final, <kind>.<column>, special ones "
                          f"({', '.join(special) or 'none'})")  # fmt: skip
@@ -206,7 +207,6 @@ def _values(frame, metric, last, special):
         values = special[metric](frame)
         values = values.to_frame(column) if values.ndim == 1 else values
     else:
-        part = part[part["cycle"] >= 1] if kind == "test" and each else part
         values = part.groupby([*_RUN, *each])[column].agg(["mean", "count"]).rename(columns={"mean": column})
         if kind == "test":
             values[f"{column}_resolution"] = metric_of(part, column).resolution / values["count"]
