@@ -13,9 +13,9 @@ Presets
 
 How hard it is: how far apart the cues are was fixed with Random, on development seed 1000 of the training; small64, 20 epochs
 (profile `world`). Accuracy in per cent at 250, 500, 750 and 1,000 labels: Random 79.0 84.7 87.8 91.3, entropy 79.0 87.5 79.8 90.0.
-Entropy leads after its first batch; its third training went astray. One seed: it tells the level, not which is better. To ask for
-mistakes alone (`oracle`) lost to Random on an earlier, harder version (65.9 71.0 70.1 at 100, 400 and 700 labels, where Random had
-65.9 81.8 88.2) and fell behind, then caught up, on an easier one: a batch on which the network's rule fails is no sample of faces, so
+Entropy leads after its first batch; its third training went astray. One seed: it tells the level, not which is better. To ask
+for mistakes alone (`oracle`) lost to Random on an earlier, harder version (65.9 71.0 70.1 at 100, 400 and 700 labels, Random 65.9
+81.8 88.2), and on an easier one it fell behind, then caught up. A batch on which the network's rule fails is no sample of faces:
 the largest true loss is no upper bound here, and no race of faces draws it as one. Why it loses was not taken apart further.
 """
 
