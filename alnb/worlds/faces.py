@@ -3,22 +3,20 @@
 Image `index` of a split is a pure function of (seed, preset, split, index). A face has a gender, male with chance .42 as in
 CelebA, and, drawn around what is usual for it, a length of hair, a jaw, brows, lips and their colour, a beard's shadow, lashes, a
 neck: no cue alone tells, together they nearly do. How strongly a face shows its gender at all differs from face to face, so that
-some are near the border; hats, hands, scarves, glasses and dark pictures hide cues. Skin, hair colour, clothes, light,
-background and pose say nothing.
+some are near the border; of two in five hats, hands, scarves and glasses may hide cues, and dark pictures do. Skin, hair colour,
+clothes, light, background and pose say nothing.
 
 Presets
 - `faces`: 4,000 images to learn from, 1,000 to test on.
 - `faces-small`: the first 600, and 300 to test on: for a lesson.
 - `faces-null`: every face shows its gender alike and nothing hides it: none has more to teach than another.
 
-How hard it is: how far apart the cues are was fixed with Random alone, on development seed 1000 of the training, before any
-method under test ran; small64, 20 epochs (profile `world`). Accuracy in per cent at 100, 400, 700 and 1,000 labels: Random
-65.9 81.8 88.2 89.3. A selector that sees labels and asks for mistakes (`oracle`) loses: 65.9, 71.0 and 70.1 at 100, 400 and
-700: to ask by error alone is a trap here. Faces that cannot be told are much of the reason. In a trial the cues were 1.7
-apart (here 1.25), a fifth of the faces showed .6 of that and three in ten 1.5 (here a quarter .45, a quarter 1.5), and two in
-five could wear what hides cues (here all): Random 71.8 89.7 94.3 94.3, `oracle` 71.8 83.8 94.9 at 100 to 700. Behind at first,
-where the network itself is poor, it then catches up. But single cues tell there, and nothing is left to gain at the end: that
-world would be too easy for the race. This one is as it was.
+How hard it is: how far apart the cues are was fixed with Random, on development seed 1000 of the training; small64, 20 epochs
+(profile `world`). Accuracy in per cent at 250, 500, 750 and 1,000 labels: Random 79.0 84.7 87.8 91.3, entropy 79.0 87.5 79.8 90.0.
+Entropy leads after its first batch; its third training went astray. One seed: it tells the level, not which is better. To ask
+for mistakes alone (`oracle`) lost to Random on an earlier, harder version (65.9 71.0 70.1 at 100, 400 and 700 labels, Random 65.9
+81.8 88.2), and on an easier one it fell behind, then caught up. A batch on which the network's rule fails is no sample of faces:
+the largest true loss is no upper bound here, and no race of faces draws it as one. Why it loses was not taken apart further.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ SEED = 23
 SIDE, FINE = 64, 2
 MALE = 0.42
 CLASSES = ("female", "male")
-APART = 1.25  # how far the usual male is from the usual female in each cue, in deviations, times the cue's weight
+APART = 1.4  # how far the usual male is from the usual female in each cue, in deviations, times the cue's weight
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,9 @@ class Preset:
 
 
 PRESETS = {"faces": Preset(), "faces-small": Preset(600, 300), "faces-null": Preset(null=True)}
-CUES = {"hair": 1.25, "jaw": 1.0, "brows": 0.9, "lips": 0.8, "beard": 1.1, "lashes": 0.7, "neck": 0.7}
-"""Name -> how far apart the two means of the cue are, in its deviations."""
+CUES = dict.fromkeys(("hair", "jaw", "brows", "lips", "beard", "lashes", "neck"), 0.9)
+"""Name -> its weight: none tells more than another."""
+HIDING = 0.4  # share of the faces that may wear what hides cues
 
 SKIN = np.array([[246, 214, 190], [234, 192, 160], [214, 164, 128], [184, 132, 98], [140, 96, 70], [98, 66, 50]])
 HAIR = np.array([[30, 24, 22], [58, 38, 26], [96, 64, 38], [150, 104, 58], [206, 170, 110], [170, 166, 162], [140, 62, 34]])
@@ -120,7 +119,7 @@ def draw(name: str, split: int, index: int):
     fringe = rng.uniform(0.5, 0.72)
     crown = (cx - 1.12 * half, cy - 1.2 * tall, cx + 1.12 * half, cy + 0.35 * tall)
     pen.chord(crown, 180 + 20 * fringe, 360 - 20 * fringe, fill=tone(hair))
-    if not preset.null:
+    if not preset.null and rng.random() < HIDING:
         _hide(pen, rng, cx, cy, half, tall, skin, tone, box)
     picture = picture.rotate(rng.normal(0, 7), resample=Image.Resampling.BILINEAR, fillcolor=tuple(back.tolist()))
     small = np.asarray(picture.reduce(FINE), dtype=float)
