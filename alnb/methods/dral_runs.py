@@ -139,7 +139,7 @@ def seconds(run: Run) -> float:
     return looking + queries * (o.k_max * (QUESTION + agent * ACTION) + learning)
 
 
-QUESTION, ACTION, AGENT_STEP, POOL = 5e-4, 6e-4, 5e-3, 2e-3  # seconds on one core: see tests/bench
+QUESTION, ACTION, AGENT_STEP, POOL = 6e-4, 7e-4, 5.5e-3, 2e-3  # seconds on one core: tests/bench, and a development seed
 
 
 # --- which runs -------------------------------------------------------------------------------------------------------------------
