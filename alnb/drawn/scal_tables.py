@@ -21,7 +21,7 @@ NOTHING = "no runs at this profile"
 
 STAND_INS = {
     "market-1501": {"market-1501": "pedestrians-market"},
-    "dukemtmc-reid": {"dukemtmc-reid": "pedestrians-duke"},
+    "dukemtmc-reid": {"dukemtmc-reid": "pedestrians-duke-more"},
     "cuhk03-np": {"cuhk03-np-labelled": "pedestrians-cuhk03-labelled", "cuhk03-np-detected": "pedestrians-cuhk03-detected"},
 }  # fmt: skip
 STATISTICS = ("identities", "images", "cameras", "training identities", "test identities")

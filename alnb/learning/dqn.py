@@ -22,7 +22,8 @@ from alnb.learning.networks import drawn_from
 @dataclass(frozen=True)
 class Recipe:
     """gamma: discount · batch: transitions a step · replay: transitions kept, the newest · target_every: steps after which
-    the target network takes the weights · clip: largest norm of a gradient, 0: any · optimiser: "adam" or "sgd", plain."""
+    the target network takes the weights · clip: largest norm of a gradient, 0: any · optimiser: "adam" or "sgd", plain ·
+    target: what Q is drawn to, "max" (`targets`) or "returns" (`returns`)."""
 
     gamma: float = 0.99
     lr: float = 1e-3
@@ -31,6 +32,7 @@ class Recipe:
     replay: int = 10_000
     target_every: int = 200
     clip: float = 10.0
+    target: str = "max"
 
 
 def q_network(inputs: int, hidden: Sequence[int], actions: int, generator: torch.Generator) -> nn.Sequential:
@@ -49,6 +51,13 @@ def targets(rewards, last, next_values, next_there, gamma: float):
     """
     best = next_values.masked_fill(~next_there, -torch.inf).amax(1)
     return rewards + gamma * torch.where(last, 0.0, best)
+
+
+def returns(rewards, t, gamma: float):
+    """(B,) R_t + gamma R_t+1 + ... to the end of each episode, as it came: rewards (B, T), t (B,). No value of the network's own
+    is in it, so that its errors are not learnt from, as they are by `targets` where most actions of a state are never tried."""
+    ahead = torch.arange(rewards.shape[1]) - t[:, None]
+    return (rewards * torch.where(ahead < 0, 0.0, gamma ** ahead.clamp_min(0))).sum(1)
 
 
 class Agent:
@@ -86,7 +95,8 @@ class Agent:
         self.seen += 1
 
     def learn(self, steps: int, generator: torch.Generator) -> float | None:
-        """`steps` updates on transitions drawn with replacement: Huber loss between Q(s, a) and `targets`. The mean loss;
+        """`steps` updates on transitions drawn with replacement: Huber loss between Q(s, a) and what the recipe's
+        `target` is. The mean loss;
         None, and no update, as long as fewer transitions are known than a batch has."""
         recipe, kept, total = self.recipe, self.replay, 0.0
         known = self.episodes * self.length
@@ -95,14 +105,9 @@ class Agent:
         for _ in range(steps):
             at = torch.randint(known, (recipe.batch,), generator=generator)
             episode, t = at // self.length, at % self.length
-            state, following = kept["states"][episode, t].float(), kept["states"][episode, t + 1].float()
-            with torch.no_grad():
-                wanted = targets(
-                    kept["rewards"][episode, t], t == self.length - 1, self.target(following),
-                    kept["there"][episode, t + 1], recipe.gamma,
-                )  # fmt: skip
+            wanted = returns(kept["rewards"][episode], t, recipe.gamma) if recipe.target == "returns" else self._ahead(episode, t)
             self.optimiser.zero_grad()
-            value = self.network(state).gather(1, kept["actions"][episode, t][:, None])[:, 0]
+            value = self.network(kept["states"][episode, t].float()).gather(1, kept["actions"][episode, t][:, None])[:, 0]
             loss = F.smooth_l1_loss(value, wanted)
             loss.backward()
             if recipe.clip:
@@ -113,6 +118,14 @@ class Agent:
                 self.target.load_state_dict(self.network.state_dict())
             total += loss.item()
         return total / steps
+
+    @torch.no_grad()
+    def _ahead(self, episode, t):
+        """`targets` of transitions of the memory."""
+        kept = self.replay
+        following = self.target(kept["states"][episode, t + 1].float())
+        last, there = t == self.length - 1, kept["there"][episode, t + 1]
+        return targets(kept["rewards"][episode, t], last, following, there, self.recipe.gamma)
 
     def state(self) -> dict:
         """A nested dict of tensors from which `load` goes on, bit for bit."""

@@ -36,8 +36,9 @@ class Settings(pairs.Settings):
     scale: d of eq. 9 over the largest, as in eq. 4, or as it is. first_positive: X_p holds q at first, or nobody.
     no_negative: the least distance to nobody. margin_function: [.]_+. repeats: a pair that was answered is asked anew, or its
     answer is taken for free. closure: answers imply others (pair_answers.Answers). agent_*: see learning.dqn.Recipe; agent_steps of
-    its updates after each query. epsilon: the last chance of a random question, to which it falls from 1 over the first
-    block. start: what training on all labels starts from; bound_*: its epochs, Adam's rate (as many updates as an arm has, at
+    its updates after each query; agent_target: what follows a question is worth the target network's largest Q, or ("returns")
+    what followed. epsilon: the last chance of a random question, to which it falls from 1 over the first block. start: what
+    training on all labels starts from; bound_*: its epochs, Adam's rate (as many updates as an arm has, at
     tune_lr, are its control, no bound) and losses: "triplet" is the one that an arm's fine-tuning has, alone. strategy: options
     of who picks.
     """
@@ -72,6 +73,7 @@ class Settings(pairs.Settings):
     replay: int = 10_000
     target_every: int = 200
     clip: float = 10.0
+    agent_target: Literal["max", "returns"] = "max"
     epsilon: float = 0.1
     start: Literal["source", "scratch"] = "source"
     bound_epochs: int = 60
@@ -139,7 +141,7 @@ def seconds(run: Run) -> float:
     return looking + queries * (o.k_max * (QUESTION + agent * ACTION) + learning)
 
 
-QUESTION, ACTION, AGENT_STEP, POOL = 5e-4, 6e-4, 5e-3, 2e-3  # seconds on one core: see tests/bench
+QUESTION, ACTION, AGENT_STEP, POOL = 6e-4, 7e-4, 5.5e-3, 2e-3  # seconds on one core: tests/bench, and a development seed
 
 
 # --- which runs -------------------------------------------------------------------------------------------------------------------
@@ -148,8 +150,8 @@ ASKING = {f.name for f in dataclasses.fields(Settings)} - {f.name for f in datac
 TUNING = {"tune_steps", "tune_lr", "tune_queries", "positives", "negatives", "ap", "flip_prob"}
 OF_ALL = {"start", "bound_epochs", "bound_lr", "bound_loss"}  # what concerns training on all labels alone
 BOUND = {"tune_steps", "tune_lr", "blocks", "ap"} | OF_ALL  # what of all of them concerns it
-OF_AGENT = {"gamma", "agent_optimiser", "agent_lr", "agent_steps", "agent_batch", "replay", "target_every", "clip", "epsilon",
-            "hidden", "seen"}  # fmt: skip
+OF_AGENT = {"gamma", "agent_optimiser", "agent_lr", "agent_steps", "agent_batch", "replay", "target_every", "clip",
+            "agent_target", "epsilon", "hidden", "seen"}  # fmt: skip
 OF_STATE = {"eq7", "updated", "thred", "kappa"}  # what nobody sees who looks at no Sim
 COMMON = {"k_max", "n_s", "blocks", "queries", "budget", "images", "annotator", "network", "weights", "neck", "height", "width",
           "metric", "ap", "source_epochs", "source_lr"}  # fmt: skip

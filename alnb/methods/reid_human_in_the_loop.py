@@ -322,7 +322,8 @@ def agent(run: Run, state: State):
     from alnb.learning.dqn import Agent, Recipe
 
     o = run.options
-    recipe = Recipe(o.gamma, o.agent_lr, o.agent_optimiser, o.agent_batch, o.replay, o.target_every, o.clip)
+    how = (o.agent_optimiser, o.agent_batch, o.replay, o.target_every, o.clip, o.agent_target)
+    recipe = Recipe(o.gamma, o.agent_lr, *how)
     made = Agent(inputs(o), o.n_s, o.k_max, recipe, o.hidden, torch_stream(run.seed, "agent init"))
     if "agent" in state.blobs:
         made.load(state.blobs["agent"])

@@ -21,7 +21,7 @@ from alnb.datasets import Info, channel_statistics
 from alnb.worlds import pedestrians
 
 SIZE = pedestrians.SIZE
-_BOTH_WAYS = (("market", "duke"), ("market-small", "duke-small"), ("tiny-source", "tiny"))
+_BOTH_WAYS = (("market", "duke"), ("market", "duke-more"), ("market-small", "duke-small"), ("tiny-source", "tiny"))
 PAIRS = {f"pedestrians-{a}-as-{b}": (f"pedestrians-{a}", f"pedestrians-{b}")
          for one, other in _BOTH_WAYS for a, b in ((one, other), (other, one))}  # fmt: skip
 

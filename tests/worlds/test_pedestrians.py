@@ -84,7 +84,7 @@ BYTES = {  # of four boxes of each gallery, the first and the last among them
     "pedestrians-cuhk01": "3bb40797d107698a", "pedestrians-cuhk03-labelled": "2436eb596ae83b78",
     "pedestrians-cuhk03-detected": "b7827ec6f598ff89", "pedestrians-tiny": "e567fa78ef37535c",
     "pedestrians-market-small": "af22b10766be85a5", "pedestrians-duke-small": "1550013f2237258f",
-    "pedestrians-tiny-source": "0dbdde8ed2e4440f",
+    "pedestrians-tiny-source": "0dbdde8ed2e4440f", "pedestrians-duke-more": "e70c1d6f1342b7e0",
 }  # fmt: skip
 
 
