@@ -101,10 +101,11 @@ def test_records_are_computed_again_and_compared(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(records, "folder", lambda: where)
     assert cli.main(SMALL) == 0
     runs = small_runs()
-    assert records.export(runs, Store(store)).added == len(runs)
+    different = len({run.key for run in runs})  # some stand in two races
+    assert records.export(runs, Store(store)).added == different
     monkeypatch.setenv("ALNB_STORE", str(tmp_path / "anew"))
     assert cli.main([*SMALL, "--recompute"]) == 0
-    assert f"{len(runs)} records computed again: {len(runs)} equal" in capsys.readouterr().out
+    assert f"{different} records computed again: {different} equal" in capsys.readouterr().out
 
 
 def test_paper_without_its_data_is_refused_with_where_to_get_it(capsys, monkeypatch, tmp_path):
@@ -215,7 +216,7 @@ def test_a_profile_that_cannot_be_run_does_not_hide_the_others(capsys, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("profile", "datasets"), [("reduced", {"cifar-10"}), ("world", {"glyphs-10", "glyphs-10-null", "glyphs-100"})]
+    ("profile", "datasets"), [("reduced", {"cifar-10"}), ("world", {"glyphs-10", "glyphs-10-null", "glyphs-10-trap", "glyphs-100"})]
 )
 def test_an_export_keeps_a_stand_ins_runs_for_the_profile_world_only(monkeypatch, capsys, profile, datasets):
     taken = []

@@ -170,7 +170,7 @@ def test_a_file_without_a_selection_of_the_dataset_and_seeds_is_refused_with_wha
     path = written(tmp_path / "a.json", {"a": one(seed=7), "b": one(dataset="glyphs-10"), "c": one(seed=7)})
     said = refused(capsys, path)
     assert "holds no selection on digits seed 0, digits seed 1: it has digits seed 7, glyphs-10 seed 0" in said
-    assert "on digits seed 5: it has" in refused(capsys, path, "-p", "few.seeds", "[5]")
+    assert "digits seed 5: it has" in refused(capsys, path, "-p", "few.seeds", "[5]")
 
 
 @pytest.mark.parametrize(
