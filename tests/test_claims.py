@@ -61,7 +61,7 @@ def test_the_power_of_a_claim_is_that_of_its_pilot_at_the_planned_seeds(notebook
 
 def test_chapter_3_tests_what_it_prints():
     table = claims.read("01_label_dispersion")
-    assert len(table) == 54
+    assert len(table) == 57
     assert set(table["race"]) == {"few", "many", "trap"}
     assert set(table["null_race"]) == {"", "null", claims.PERMUTED}
     assert (table.loc[table["null_race"] == claims.PERMUTED, "placebo"] == "dispersion_permuted").all()
