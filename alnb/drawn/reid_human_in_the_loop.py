@@ -110,6 +110,7 @@ def fig_3() -> Drawing:
                 }
             )
         ax.set(title=name, xticks=range(len(sim)), yticks=range(len(sim)), xticklabels=names, yticklabels=names)
+        ax.set_xlabel(" ", fontsize=5)  # square panels leave the note no room
         ax.grid(False)
         ax.tick_params(length=0)
         own = ", ".join(
@@ -119,7 +120,6 @@ def fig_3() -> Drawing:
     figures.note(
         fig, f"Bold: what the answer has changed (eq. 6-8). Yellow: what the agent observes, kappa {KAPPA} (eq. 5)."
     )
-    fig.get_layout_engine().set(h_pad=0.16)  # square panels leave the note no room
     return Drawing(fig, pandas.DataFrame(rows), f"Three matrices of Sim; the query's row {'; '.join(said)}.")
 
 
@@ -137,7 +137,9 @@ def fig_4(results, race: str) -> Drawing | None:
     several, spread = rows["seed"].nunique() > 1, rows.groupby("cycle")[["mAP", "rank 1"]].std()
     bars = ax.bar(means.index, means["mAP"], width=0.5, color="#a9d18e", label="mAP", yerr=spread["mAP"] if several else None,
                   error_kw={"ecolor": "#548235", "capsize": 2, "lw": 0.9})  # fmt: skip
-    ax.bar_label(bars, fmt="%.1f", fontsize=8, weight="bold", label_type="center")  # the line may be close above
+    for bar, value in zip(bars, means["mAP"]):  # at its foot: the line may cross it anywhere else
+        ax.annotate(f"{value:.1f}", (bar.get_x() + bar.get_width() / 2, 0), (0, 4), textcoords="offset points", ha="center",
+                    fontsize=8, weight="bold")  # fmt: skip
     ax.plot(means.index, means["rank 1"], color="0.45", marker="o", label="rank 1")
     for cycle, value in means["rank 1"].items():
         ax.annotate(
@@ -249,10 +251,12 @@ def ceiling(results, race: str, metric: str = "mAP") -> Drawing | None:
         own = ends[ends["method"].isin([arm, base])].pivot(index="seed", columns="method").dropna()
         gaps = {name: own[name][arm] - own[name][base] for name in ("reward", metric)}
         x, y = (difference(gap) for gap in gaps.values())
-        style = {name: looks[arm][name] for name in ("color", "marker")}
-        ax.scatter(*gaps.values(), s=10, alpha=0.35, lw=0, **style)
+        style = {name: value for name, value in looks[arm].items() if name != "linestyle"}
+        ax.scatter(*gaps.values(), s=10, alpha=0.35, lw=0, color=style["color"], marker=style["marker"])
         reach = {side: [[gap.mean - gap.low], [gap.high - gap.mean]] for side, gap in (("xerr", x), ("yerr", y))}
-        ax.errorbar(x.mean, y.mean, ms=8, ls="none", capsize=2, lw=1, label=arm, **style, **(reach if x.n >= SEVERAL else {}))
+        ax.plot(x.mean, y.mean, ms=8, ls="none", label=arm, **style)
+        if x.n >= SEVERAL:
+            ax.errorbar(x.mean, y.mean, **reach, fmt="none", ecolor=style["color"], capsize=2, lw=1)
         found.append({"method": arm, "seeds": x.n, "reward": x.mean, "reward low": x.low, "reward high": x.high,
                       metric: y.mean, f"{metric} low": y.low, f"{metric} high": y.high})  # fmt: skip
     for line in (ax.axhline, ax.axvline):
