@@ -116,11 +116,15 @@ def info(name: str) -> Info:
     return _module(name).INFO[name]
 
 
+LISTED = 12  # names that a refusal lists
+
+
 def check_task(name: str, task: str) -> None:
     """BadRequest for a dataset whose targets are for another task."""
     if info(name).task != task:
-        known = ", ".join(each for each in names() if info(each).task == task)
-        raise BadRequest(f"{name} is a dataset of {info(name).task}, not of {task}: there are {known}")
+        known = [each for each in names() if info(each).task == task]
+        more = f" and {len(known) - LISTED} others (alnb data)" * (len(known) > LISTED)
+        raise BadRequest(f"{name} is a dataset of {info(name).task}, not of {task}: there are {', '.join(known[:LISTED])}{more}")
 
 
 # --- where it is --------------------------------------------------------------------------------------------
