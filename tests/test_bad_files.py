@@ -4,41 +4,22 @@ Each gets one line that names it and exit code 2 (tests/test_bad_input.py does t
 
 import json
 import lzma
-import warnings
 
 import nbformat
 import pytest
 
-from alnb import claims, cli, headless, plans, published, records
+from alnb import claims, plans, published, records
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.store import Store
 from tests import toy_study
+from tests.refusals import nothing_begins, one_line  # noqa: F401 (a fixture)
 
 NAME = "01_label_dispersion"
 DEEP = "[" * 20_000
 
 
-@pytest.fixture(autouse=True)
-def nothing_begins(monkeypatch):
-    def begun(*args, **kwargs):
-        raise AssertionError("it began")
-
-    monkeypatch.setattr(headless, "execute", begun)
-    monkeypatch.setattr("alnb.executor.drive", begun)
-
-
-def one_line(capsys, *words):
-    """What `alnb` says, which is one line and exit code 2."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert cli.main([str(word) for word in words]) == cli.BAD
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("alnb: ")
-    assert said.err.count("\n") == 1
-    assert len(said.err) < 700
-    return said.err
+pytestmark = pytest.mark.usefixtures("nothing_begins")
 
 
 def as_bytes(body):

@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from alnb import cli, headless
+from tests.refusals import nothing_begins, one_line  # noqa: F401 (a fixture)
 
 RUN = r"""
 01 -p epochs 5e-4 | 01 -p epochs nan | 01 -p epochs true | 01 -p epochs 012 | 01 -p epochs "" | 01 -p epochs [3]
@@ -62,20 +62,9 @@ def cases(block):
     return [case.strip() for line in block.strip().splitlines() for case in line.split(" | ")]
 
 
-@pytest.fixture(autouse=True)
-def nothing_begins(monkeypatch):
-    def begun(*args, **kwargs):
-        raise AssertionError("it began")
-
-    monkeypatch.setattr(headless, "execute", begun)
-    monkeypatch.setattr("alnb.executor.drive", begun)
+pytestmark = pytest.mark.usefixtures("nothing_begins")
 
 
 @pytest.mark.parametrize("case", [f"run {case}" for case in cases(RUN)] + cases(OTHER))
 def test_one_line_and_nothing_begun(capsys, case):
-    assert cli.main(shlex.split(case)) == cli.BAD
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("alnb: ")
-    assert said.err.count("\n") == 1
-    assert len(said.err) < 700
+    one_line(capsys, *shlex.split(case))
