@@ -26,7 +26,7 @@ class Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     from alnb import plans
 
-    profiles = "\n".join(f"  {name:10} {text}" for name, text in plans.PROFILES.items())
+    profiles = "\n".join(f"  {name:16} {text}" for name, text in plans.PROFILES.items())
     top = Parser(
         prog="alnb",
         formatter_class=Shown,

@@ -245,7 +245,7 @@ class Notebook:
         """Save what a function of `alnb.drawn` gave (figures.Drawing) and display it with its alt text.
 
         Its title is the caption of nbconfig; it names the data, a stand-in, what only tests the machinery (digits, the
-        profile `smoke`), a reduced network and pool. None, which a drawing is that cannot be made, saves nothing.
+        profile `smoke`), a reduced network or pool, bf16. None, which a drawing is that cannot be made, saves nothing.
         Returns the manifest entry.
         """
         from alnb import figures
@@ -262,7 +262,8 @@ class Notebook:
         plumbing = any(datasets.info(name).plumbing for name in names if name in known)
         plumbing |= self.plan.profile == "smoke" and len(keys) > 0
         marks = [figures.STAND_IN] * stand_in + ["plumbing, never evidence"] * plumbing
-        marks += ["reduced: small net and pool"] * (self.plan.profile == "reduced")
+        marks += [text for profile, text in plans.REDUCED.items() if profile == self.plan.profile]
+        marks += ["bf16"] * any(getattr(self._ran[key].options, "precision", "") == "bf16" for key in keys if key in self._ran)
         marks += self._features(keys, stand_in)
         marks += [f"changed: {', '.join(self.plan.changes)}"] * bool(self.plan.changed)
         caption = self.config["artefacts"][artefact]

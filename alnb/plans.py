@@ -34,10 +34,13 @@ PROFILES = {  # from the quickest to the paper's own; a YAML may name others
     "world": "the embedded stand-in with every arm and seed: hours",
     "frozen": "real photographs through a frozen ImageNet network, a linear head: minutes",
     "reduced": "real data, a small network and pool: hours",
+    "reduced-resnet18": "real data, the paper's network in bf16, a small pool: minutes of a GPU",
+    "paper-bf16": "the paper's protocol in bf16, its main arms: an hour of a GPU",
     "paper": "the paper's protocol on its real data: wants a GPU",
 }
 LAPTOP = "laptop"
-FROM_RECORDS = ("world", "frozen", "reduced", "paper")  # profiles that draw what records hold and compute only the rest
+REDUCED = {"reduced": "reduced: small net and pool", "reduced-resnet18": "reduced: small pool"}  # what their figures say
+FROM_RECORDS = tuple(PROFILES)[2:]  # profiles that draw what records hold and compute only the rest
 BRIEF = 60  # characters of a changed value in a title
 FOLDER = REPOSITORY / "notebooks"
 CONFIG = REPOSITORY / "nbconfig"

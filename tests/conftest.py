@@ -18,6 +18,7 @@ from alnb import REPOSITORY
 from alnb.machine import cores
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("ALNB_DEVICE", "cpu")  # results are held against a CPU's; ALNB_DEVICE=cuda asks for a GPU's
 MOST = 8  # workers: each imports torch
 LOCK = Path(tempfile.gettempdir()) / f"alnb-tests-{getattr(os, 'getuid', int)()}.lock"
 
