@@ -27,6 +27,7 @@ NUMBERS = [
     "power",
     "power_half",
 ]
+WORDS = {"kind": ("primary", "secondary"), "direction": ("higher", "lower", "equal")}
 OPTIONAL = ["power", "power_half"]  # columns that a file may leave out
 PILOT_SEEDS = 5  # behind every pilot_half_width
 
@@ -61,6 +62,10 @@ def read(notebook: str):
         raise BadRequest(f"data/claims/{notebook}.csv has the columns {list(frame.columns)}; accepted: {COLUMNS}")
     for name in NUMBERS:
         frame[name] = numbers(frame[name], f"data/claims/{notebook}.csv: {name}", empty=True)
+    for name, known in WORDS.items():
+        for place, word in zip(frame["id"], frame[name]):
+            if word not in known:
+                raise BadRequest(f"data/claims/{notebook}.csv: {place}: {name} {word!r}; accepted: {', '.join(known)}")
     return frame[COLUMNS]
 
 

@@ -232,21 +232,34 @@ def test_a_table(tmp_path, monkeypatch, folder, source, what):
     refused(claims.read if folder == "claims" else published.published, source)
 
 
-@pytest.mark.parametrize(("folder", "source", "column"), [("claims", NAME, "band"), ("published", "dral", "value")])
-@pytest.mark.parametrize("number", NUMBERS)
-def test_a_number_of_a_table(tmp_path, monkeypatch, folder, source, column, number):
+def in_a_cell(column, value):
+    """A change of a table: `value` in that column of its third row."""
+
     def change(text):
         import csv
         import io
 
         rows = list(csv.reader(io.StringIO(text)))
-        rows[3][rows[0].index(column)] = number
+        rows[3][rows[0].index(column)] = value
         written = io.StringIO()
         csv.writer(written, lineterminator="\n").writerows(rows)
         return written.getvalue()
 
-    put(tmp_path, monkeypatch, folder, source, change)
+    return change
+
+
+@pytest.mark.parametrize(("folder", "source", "column"), [("claims", NAME, "band"), ("published", "dral", "value")])
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_number_of_a_table(tmp_path, monkeypatch, folder, source, column, number):
+    put(tmp_path, monkeypatch, folder, source, in_a_cell(column, number))
     refused(claims.read if folder == "claims" else published.published, source)
+
+
+@pytest.mark.parametrize(("column", "word"), [("kind", "first"), ("kind", ""), ("direction", "up"), ("direction", "Higher")])
+def test_a_word_of_a_claim(tmp_path, monkeypatch, column, word):
+    """Any other direction would be a claim that nothing can reverse."""
+    put(tmp_path, monkeypatch, "claims", NAME, in_a_cell(column, word))
+    refused(claims.read, NAME)
 
 
 @pytest.mark.parametrize(("folder", "source"), [("claims", NAME), ("published", "dral")])
