@@ -4,7 +4,7 @@ Which runs these are is in <study>.yaml beside it: parameters of the `grid` of t
 asked for is in <study>.selections.json.xz. To write a study's anew after a change of results (and of its revision):
 ALNB_GOLDEN=write python -m pytest tests/test_golden.py
 
-On a GPU (ALNB_DEVICE=cuda) the runs have to end with the rows of these kinds and numbers, not with these values: after a few steps of a
+On a GPU (ALNB_DEVICE=cuda) the runs have to end with rows of these kinds, not with these values: after a few steps of a
 small network its rounding has become 2 to 18 points (H200).
 """
 
