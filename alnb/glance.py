@@ -13,8 +13,8 @@ MORE = ("place", "band", "published_effect", "power", "power_half", "note")  # f
 
 
 def glance(ledgers: list[tuple[str, list[dict]]]) -> list[dict]:
-    """One entry a claim, primary ones first: id, quote, contrast, metric, kind, more (name, text), cells (one of `SETTINGS` each,
-    None where the claim says nothing of it).
+    """One entry a claim, primary ones first: id, quote, contrast, metric, kind, caveat (its note's beginning), more (name, text),
+    cells (one of `SETTINGS` each, None where the claim says nothing of it).
 
     ledgers: (profile, rows of its ledger as texts), the nearest to the paper first. A cell is of the first profile that
     ran the claim there on as many seeds as it planned, else on fewer.
@@ -31,6 +31,7 @@ def glance(ledgers: list[tuple[str, list[dict]]]) -> list[dict]:
         more = [(field.replace("_", " "), about[field]) for field in MORE if about.get(field)]
         contrast = " − ".join(filter(None, [about.get("method"), about.get("comparator")]))
         told = {field: about.get(field, "") for field in ("quote", "race", "metric", "kind")}
+        told["caveat"] = about.get("note", "").partition("; ")[0]
         entries.append({"id": name, **told, "contrast": contrast, "more": more, "cells": cells})
     return sorted(entries, key=lambda entry: entry["kind"] != "primary")
 
@@ -45,7 +46,8 @@ def _cell(found: list[tuple[str, dict]]) -> dict | None:
     said = row.get("verdict", "")
     verdict = said.removesuffix(INTERIM)
     return {"verdict": verdict, "interim": said != verdict, "class": verdict.replace(" ", "-"), "profile": profile,
-            "text": "" if verdict == NOT_RUN else _difference(row), "dataset": row.get("dataset", "")}  # fmt: skip
+            "text": "" if verdict == NOT_RUN else _difference(row), "dataset": row.get("dataset", ""),
+            "low": _number(row.get("low")), "high": _number(row.get("high"))}  # fmt: skip
 
 
 def _difference(row: dict) -> str:

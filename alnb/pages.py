@@ -140,9 +140,10 @@ def findings() -> tuple[str, list[str]]:
         lines += ["; ".join(said) + ".", "", "| claim | contrast | " + " | ".join(SETTINGS) + " |", "|---" * 6 + "|"]
         for entry in entries:
             contrast = ", ".join(filter(None, [entry["contrast"], entry["race"]]))
-            cells = [_plain(entry["quote"]), contrast, *map(_cell, entry["cells"])]
+            said = _plain(entry["quote"]) + f"<br>*{_plain(entry['caveat'])}*" * bool(entry["caveat"])
+            cells = [said, contrast, *map(_cell, entry["cells"])]
             lines.append(f"| {' | '.join(cells)} |")
-        lines += ["", *_lost(entries)]
+        lines += ["", *_lost(name, entries)]
     lines += [f"Evidence {evidence()}."]
     return "\n".join(lines).rstrip() + "\n", [_line(entry, name) for name, entry in leading(ledgers_of, LINES)]
 
@@ -180,14 +181,27 @@ def _cell(cell: dict | None) -> str:
     return f"**{cell['verdict']}**{INTERIM * cell['interim']}{where}"
 
 
-def _lost(entries: list[dict]) -> list[str]:
-    """Where the method loses to what it is held against."""
-    found = [(entry, cell) for entry in entries for cell in entry["cells"][:2] if cell and cell["verdict"] == "reversed"]
+def _lost(name: str, entries: list[dict]) -> list[str]:
+    """Where the method loses to what it is held against, whatever is claimed of it: its interval lies on the worse side of 0."""
+    found = [(entry, cell) for entry in entries for cell in entry["cells"][:2] if cell and _loses(name, entry, cell)]
     lines = [
-        f"- {entry['contrast']}: {cell['text']}, on {cell['dataset']} ({cell['profile']})" + INTERIM * cell["interim"]
+        f"- {entry['contrast']}, {entry['metric']}: {cell['text']}, on {cell['dataset']} ({cell['profile']})"
+        + INTERIM * cell["interim"]
         for entry, cell in found
     ]
     return ["Where it loses:", "", *lines, ""] if lines else []
+
+
+def _loses(name: str, entry: dict, cell: dict) -> bool:
+    """By the metric's own better side; where the metric has none ("mistakes found"), where the claim is reversed."""
+    if cell["low"] is None or cell["high"] is None:
+        return False
+    own, _, what = entry["metric"].rpartition(".")
+    metrics = plans.method(name).STUDY.metrics(cell["dataset"])
+    metric = next((one for one in metrics if one.name == own), None) if own else metrics[0]
+    if what not in ("aubc", "final") or metric is None:
+        return cell["verdict"] == "reversed"
+    return cell["low"] > 0 if metric.better == "lower" else cell["high"] < 0
 
 
 SAID = {
@@ -198,6 +212,7 @@ SAID = {
 def _line(entry: dict, name: str) -> str:
     cell = entry["cells"][0]
     where = f"{cell['text']}, {cell['dataset']} at `{cell['profile']}`"
+    where += f" ({entry['caveat']})" * (f"`{cell['profile']}`" in entry["caveat"])  # what that profile cannot show
     return f"- `{name[:2]}` “{entry['quote']}” ({entry['contrast']}): **{SAID.get(cell['verdict'], cell['verdict'])}**, {where}."
 
 

@@ -29,7 +29,7 @@ def test_findings_are_made_from_the_records_that_are_kept():
 def ledger_of(folder, name, rows):
     """A ledger as `nb.save` leaves it: (id, verdict, difference, low, high) and what more a row says."""
     about = {"setting": "real data", "method": "margin", "comparator": "random", "kind": "primary", "metric": "aubc",
-             "seeds": 10, "planned": 10, "dataset": "cifar-10"}  # fmt: skip
+             "seeds": 10, "planned": 10, "dataset": "cifar-10", "note": ""}  # fmt: skip
     rows = [
         about | {"id": id_, "quote": f"claim {id_}", "verdict": verdict, "difference": mean, "low": low, "high": high} | more
         for id_, verdict, mean, low, high, more in rows
@@ -53,6 +53,8 @@ def test_findings_read_the_ledgers_and_readme_takes_claims_in_their_order_whatev
             ("a", "holds", 0.5, 0.4, 0.6, {}), ("b", "reversed", -2, -2.1, -1.9, {}), ("c", "cannot be told", 0.1, -1, 1.2, {}),
             ("d", "holds (interim)", 3, 2, 4, {}), ("e", "holds", 9, 8, 10, {"kind": "secondary"}),
             ("f", "holds", 9, 8, 10, {"metric": "mistakes"}), ("g", "not run", "", "", "", {}),
+            ("h", "holds", -5, -6, -4, {"kind": "secondary", "note": "rival: on purpose; more"}),
+            ("i", "reversed", 7, 6, 8, {"kind": "secondary"}),
         ]),
         ledger_of(tmp_path / "frozen", two, [("g", "equivalent", 0.01, -0.1, 0.1, {})]),
     ]  # fmt: skip
@@ -60,7 +62,9 @@ def test_findings_read_the_ledgers_and_readme_takes_claims_in_their_order_whatev
     page, lines = pages.findings()
     assert [re.search("“(.*?)”", line)[1] for line in lines] == ["claim c", "claim b", "claim a", "claim g"]
     assert ["**cannot be told**" in lines[0], "the opposite does" in lines[1], "alike" in lines[3]] == [True] * 3
-    assert "Where it loses:\n\n- margin − random: -2.00 (-2.10 to -1.90), 10 seeds" in page
-    assert page.count("| claim ") == 2 + 8
+    lost = page.split("Where it loses:")[1].split("#")[0]  # one that is claimed to lose, none whose loss is claimed and not found
+    assert re.findall("^- margin − random, aubc: (.*?) ", lost, re.M) == ["-2.00", "-5.00"]
+    assert "claim h<br>*rival: on purpose*" in page
+    assert page.count("| claim ") == 2 + 10
     entries = {name: pages.glance(pages.ledgers(name)) for name in (one, two)}
     assert [(name, entry["id"]) for name, entry in pages.leading(entries, 2)] == [(one, "c"), (two, "g")]

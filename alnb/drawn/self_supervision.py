@@ -280,7 +280,7 @@ def fig_5_6(results) -> Drawing | None:
     right.legend(fontsize=8)
     bars = "no bars, one seed has no interval" if found["low"].isna().all() else "bars from 95 % t intervals"
     figures.note(fig, f"Paired by seed, {figures.seeds(rows)}; {bars}. Shaded: budgets that ran; a point outside: no crossing "
-                      "there.")  # fmt: skip
+                      f"there. {' '.join(_correlations(found, arms))}")  # fmt: skip
     told = [f"{r.method}, {r.dataset}, {r.classes} classes: {_where(r.budget, least, most)}"
             + ("" if math.isnan(r.low) else f", {_where(r.low, least, most)} to {_where(r.high, least, most)}")
             for r in found.itertuples()]  # fmt: skip
@@ -296,10 +296,12 @@ def _correlations(found, arms) -> list[str]:
     r = 0.99, of three."""
     told, found = [], found[~found["dataset"].str.endswith(NULL)]
     for arm in arms:
-        part = found[(found["method"] == arm) & (found["budget"] > 0) & found["budget"].map(math.isfinite)]
+        own = found[found["method"] == arm]
+        part = own[(own["budget"] > 0) & own["budget"].map(math.isfinite)]
         if len(part) > 2:
             r, p = correlation(list(part["classes"]), list(part["budget"]))
-            told.append(f"{arm}: r = {r:.2f} of {len(part)} crossings, p = {p:.2f}.")
+            left = f" ({len(own) - len(part)} outside of the budgets left out)" * (len(own) > len(part))
+            told.append(f"{arm}: r = {r:.2f} of {len(part)} crossings{left}, p = {p:.2f}.")
     return told or ["Fewer than three crossings lie within the budgets, so no correlation."]
 
 
