@@ -9,6 +9,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 UV = $(BIN)/uv pip install --quiet --python $(BIN)/python
 LOCK = $(if $(CPU),$(VENV)/cpu.lock,requirements.lock)
+FOLDERS = ALNB_STORE ALNB_FIGURES ALNB_EXECUTED ALNB_DATA
 TORCH_CPU = https://download.pytorch.org/whl/cpu
 
 .PHONY: reproduce test bench lab setup lock clean
@@ -22,8 +23,8 @@ test: setup
 bench: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m bench -p no:cacheprovider
 
-lab: setup
-	$(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.news_url=None $(if $(filter 0,$(shell id -u)),--allow-root)
+lab: setup  # a kernel works in notebooks/: folders that the environment names are made absolute here
+	$(foreach folder,$(FOLDERS),$(if $($(folder)),$(folder)='$(abspath $($(folder)))')) $(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.news_url=None $(if $(filter 0,$(shell id -u)),--allow-root)
 
 setup: $(VENV)/.ready
 

@@ -127,6 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
         top = parser()
+        for argument in sys.argv[1:] if arguments is None else arguments:
+            _check_argument(argument)
         options = top.parse_args(arguments)
         if not options.command:
             top.print_help(sys.stderr)
@@ -135,7 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BadRequest as error:
-        print(f"alnb: {error}", file=sys.stderr)
+        lines = str(error).split("\n")  # several: a folder's tree
+        shown = (line if len(line) <= LONGEST else f"{line[:400]} ... {line[-200:]}" for line in lines)
+        print("alnb: " + "\n".join(shown), file=sys.stderr)
         return BAD
     except KeyboardInterrupt:
         print("alnb: interrupted; what was finished is kept", file=sys.stderr)
@@ -147,6 +151,15 @@ def main(arguments: list[str] | None = None) -> int:
         _unheard()
         print(f"alnb: {error.strerror or error}" + f": {error.filename}" * bool(error.filename), file=sys.stderr)
         return FAILED
+
+
+LONGEST = 650  # characters of a line of a refusal: a name need not stand there whole
+
+
+def _check_argument(text: str) -> None:
+    """BadRequest for what would tear a line of what is said about it."""
+    if not text.isprintable():
+        raise BadRequest(f"an argument holds a line break or another mark that cannot be seen: {text!r:.80}")
 
 
 def _unheard() -> None:
@@ -172,13 +185,16 @@ def _plan(options):
 
 
 def _check_executor(options) -> None:
-    from alnb.executor import check_cluster, default_workers
+    from alnb.executor import MOST_WORKERS, check_cluster, default_workers
+    from alnb.machine import check_device
 
-    if options.workers is not None and options.workers < 1:
-        raise BadRequest(f"--workers {options.workers}: expected at least 1")
-    if options.cluster is not None:
-        check_cluster(options.cluster)
+    if options.workers is not None and not 1 <= options.workers <= MOST_WORKERS:
+        raise BadRequest(f"--workers {options.workers}: expected 1 to {MOST_WORKERS:,}")
+    address = os.environ.get("ALNB_CLUSTER") if options.cluster is None else options.cluster
+    if address is not None and (address or options.cluster is not None):
+        check_cluster(address)
     default_workers()
+    check_device()
 
 
 def run(options) -> int:
@@ -227,7 +243,8 @@ def compute(options) -> int:
     if outcome.waiting:
         print(f"{len(outcome.waiting)} of the runs wait for a person's answers: nb.annotate(race) in the notebook asks")
     for failed, why in outcome.told().items():
-        print(f"alnb: failed: {failed}: {why}\n{(store.read(failed).error or {}).get('error', '')}", file=sys.stderr)
+        above = (store.read(failed).error or {}).get("error", "").rstrip().splitlines()[:-1]  # the last line says why again
+        print("\n".join([f"alnb: failed: {failed}: {why}", *above]), file=sys.stderr)
     if options.selections is not None:
         _print_metrics(store.frame(runs))
     differ = _compare(runs, store) if options.recompute else OK

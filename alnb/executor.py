@@ -21,7 +21,7 @@ from typing import Any
 
 from alnb import records
 from alnb.errors import BadRequest
-from alnb.machine import cores, has_gpu, versions
+from alnb.machine import check_device, cores, has_gpu, versions
 from alnb.runs import WAIT, Run, State, asks_a_person, study, truth, with_needs
 from alnb.store import Busy, Progress, Store
 from alnb.worker import execute
@@ -129,11 +129,14 @@ def _connect(address: str) -> Executor:
     return client.get_executor(pure=False)
 
 
+MOST_WORKERS = 1024
+
+
 def default_workers() -> int:
     """$ALNB_WORKERS, else the cores this process may use; 1 on a machine with a GPU (its one process feeds it)."""
     if given := os.environ.get("ALNB_WORKERS"):
-        if not given.isdecimal() or int(given) < 1:
-            raise BadRequest(f"ALNB_WORKERS={given}: expected a whole number from 1")
+        if not given.isdecimal() or not 1 <= int(given[:9]) <= MOST_WORKERS:
+            raise BadRequest(f"ALNB_WORKERS={given}: expected a whole number from 1 to {MOST_WORKERS:,}")
         return int(given)
     return 1 if has_gpu() else cores()
 
@@ -187,6 +190,7 @@ def drive(
     BadRequest. A run whose study asks question by question is parked for alnb/conversation.py. A step that raises is reported
     and its run left; the others go on. An interrupt stops all within seconds and keeps what is finished.
     """
+    check_device()
     driver = _Driver(list(runs), store, workers or default_workers(), cluster, oracle or truth, on_step, say)
     try:
         driver.prepare()
@@ -226,7 +230,7 @@ class _Driver:
                 study(run.study).prepare(run, self.say)
             except BadRequest as error:
                 if str(error) not in self.outcome.failed.values():
-                    self.say(f"{run}: failed: {error}")
+                    self.say(f"{run}: failed")
                 self.outcome.failed[run] = str(error)
                 del self.queue[run]
 
@@ -379,7 +383,7 @@ class _Driver:
 
     def _fail(self, run: Run, what: str) -> None:
         self.outcome.failed[run] = what
-        self.say(f"{run}: failed: {what}")
+        self.say(f"{run}: failed")  # why is for the caller to say, who says it of all that failed alike
         self._leave(run)
 
     def _park(self, run: Run) -> None:

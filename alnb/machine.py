@@ -5,6 +5,9 @@ from __future__ import annotations
 import functools
 import math
 import os
+import re
+
+from alnb.errors import BadRequest
 
 FOLDERS = ("ALNB_STORE", "ALNB_FIGURES", "ALNB_EXECUTED", "ALNB_DATA")  # variables that name one
 
@@ -80,6 +83,15 @@ def cpu_type() -> str:
     except (OSError, StopIteration):
         model = platform.processor() or platform.machine()
     return f"{model} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def check_device() -> None:
+    """BadRequest for an ALNB_DEVICE that is none, or a GPU where this process is given none; without importing torch."""
+    given = os.environ.get("ALNB_DEVICE") or "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", given):
+        raise BadRequest(f"ALNB_DEVICE={given}: expected cpu, cuda or cuda:N")
+    if given != "cpu" and not has_gpu():
+        raise BadRequest(f"ALNB_DEVICE={given}: this process is given no GPU")
 
 
 def device() -> str:

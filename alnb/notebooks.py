@@ -234,10 +234,12 @@ class Notebook:
         return outcome
 
     def _show_failure(self, run: Run, why: str) -> None:
+        """One of those that failed alike: why, and how it came to that, whose last line says the same."""
         error = self.store.read(run).error or {}
         print(f"FAILED {run}: {why}")
-        if text := error.get("error", ""):
-            print("    " + text.rstrip().replace("\n", "\n    "))
+        above = error.get("error", "").rstrip().splitlines()[:-1]
+        if above:
+            print("    " + "\n    ".join(above))
         if log := error.get("log", ""):
             print("    it printed: " + log.rstrip().replace("\n", "\n    "))
 

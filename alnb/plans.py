@@ -16,7 +16,6 @@ import json
 import os
 import re
 import reprlib
-import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from alnb.errors import BadRequest
 from alnb.races import WORDS
 from alnb.runs import TRUTH, WAIT, Run, canonical, coerce, study, truth, with_needs
 from alnb.store import Store
+from alnb.values import load_yaml, parse_value
 
 PROFILES = {  # from the quickest to the paper's own; a YAML may name others
     "smoke": "seconds, tests the machinery; never evidence",
@@ -149,14 +149,12 @@ def _changed(name: str, base: dict[str, Any], values: dict[str, Any], where: str
 @functools.cache
 def config(name: str) -> dict:
     """nbconfig/<name>.yaml: title, source, method, profiles (name -> overrides), artefacts (id -> caption)."""
-    import yaml
-
     path = CONFIG / f"{name}.yaml"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadRequest(f"{path} is missing: every notebook has one") from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadRequest(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
     expected = {"title": str, "source": str, "method": str, "profiles": dict, "artefacts": dict}
     if not isinstance(content, dict):
@@ -203,45 +201,6 @@ def parse_override(name: str, key: str, text: str) -> Any:
     if entry:  # seeds and settings of a race are literals, the words of WORDS have their own types
         kind = {"seeds": None}.get(entry, WORDS.get(entry))
     return parse_value(text, kind)
-
-
-def parse_value(text: str, kind: Any) -> Any:
-    """`text` as `kind`: a text to the letter, a list cut at the commas outside of brackets and quotes, else a literal; what
-    is none stays text, for the type to refuse. No YAML: there 5e-4 is a text and 012 is ten."""
-    text = text.strip() if kind is not str else text
-    if kind is str:
-        return text
-    if typing.get_origin(kind) is list:
-        (inner,) = typing.get_args(kind)
-        items = [_unquoted(item, inner) for item in _split(text)] if re.fullmatch(r"\[.*\]", text, re.DOTALL) else None
-        return text if items is None else items
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
-
-
-def _unquoted(item: str, kind: Any) -> Any:
-    quoted = len(item) > 1 and item[0] == item[-1] and item[0] in "\"'"
-    return item[1:-1] if quoted and kind is str else parse_value(item, kind)
-
-
-def _split(text: str) -> list[str]:
-    """The items of "[a, b(c=1, d=[2]), 'e, f']"."""
-    items, depth, quote, item = [], 0, "", ""
-    for mark in text[1:-1]:
-        if quote:
-            quote = "" if mark == quote else quote
-        elif mark in "\"'":
-            quote = mark
-        depth += (mark in "([{") - (mark in ")]}") if not quote else 0
-        if mark == "," and not depth and not quote:
-            items, item = [*items, item.strip()], ""
-        else:
-            item += mark
-    return [*items, item.strip()] if item.strip() else items  # a comma may stand behind the last
 
 
 @dataclass(frozen=True)

@@ -345,6 +345,9 @@ def import_file(source: Path, where: Path | None = None) -> int:
         except BadRequest as error:
             raise BadRequest(f"{source}: {error}") from None
     asked = selections.of_study(source.parent, source.stem)
+    for key in asked.keys() & theirs.keys():
+        if wrong := _another(theirs[key], asked[key]):
+            raise BadRequest(f"{source}: the selection of {key} is not that of its record: {wrong}")
     with _locked(where):
         ours, chosen = _whole_lines(where / source.name), selections.of_study(where, source.stem)
         new = [key for key in theirs if key not in ours]
@@ -354,6 +357,21 @@ def import_file(source: Path, where: Path | None = None) -> int:
                 selections.write(selections.path_of(where, source.stem), chosen | more)
             _write(where / source.name, ours | {key: theirs[key] for key in new})
     return len(new)
+
+
+def _another(lines: list[dict], selection: dict) -> str:
+    """Why a selection is not that of the record with these lines; empty if it can be."""
+    from alnb import datasets
+
+    about = next(line for line in lines if line["kind"] == "run")
+    for name in ("dataset", "seed"):
+        if selection[name] != about[name]:
+            return f"{name} {selection[name]!r}, not {about[name]!r}"
+    with suppress(BadRequest):  # a study with data of its own
+        most, places = datasets.info(about["dataset"]).train, selection["labelled"]
+        last = max((max(one) if isinstance(one, list) else one for one in places), default=0)
+        return f"position {last} of {most:,}" if most and last >= most else ""
+    return ""
 
 
 def compare(run: Run, store: Store, where: Path | None = None) -> str | None:

@@ -181,6 +181,20 @@ def test_scores_that_are_all_equal_are_said(cell, capsys):
     assert "mine: in" not in said
 
 
+def test_an_error_of_a_strategy_says_its_sentence_once(cell, capsys):
+    nb, _ = cell
+
+    @acquisition.score("faulty", needs=())
+    def faulty(view):
+        raise ValueError("the moon is full")
+
+    nb.run(ch3.grid({"dataset": "digits", "seeds": 2, "arms": ["random", "faulty"]}, **TINY), workers=1)
+    out, err = capsys.readouterr()
+    assert (out + err).count("the moon is full") == 2  # in the line that says it, and as it stands in the cell
+    assert "ValueError: the moon is full (and 1 more)" in out
+    assert 'raise ValueError("the moon is full")' in out
+
+
 @pytest.mark.parametrize(("race", "dataset"), [("", "points-arms"), ("null", "points-islands-null")])
 def test_ones_own_strategy_is_raced_beside_random_in_one_call(cell, monkeypatch, race, dataset):
     """In a race that is like another too, which is not run for it."""

@@ -7,7 +7,8 @@ import pytest
 from alnb import claims, plans, races
 from alnb.errors import BadRequest
 from alnb.methods.doubt import CONFIDENCES
-from alnb.plans import parse_parameters, parse_value
+from alnb.plans import parse_parameters
+from alnb.values import load_yaml, parse_value
 
 NAMES = plans.names()
 FIRST = "01_label_dispersion"
@@ -141,6 +142,15 @@ def test_what_cannot_be_is_refused_in_one_line(override, says):
 )  # fmt: skip
 def test_a_value_of_the_command_line_is_read_by_its_declared_type(text, kind, value):
     assert parse_value(text, kind) == value
+
+
+def test_nbconfig_reads_the_numbers_of_python_and_leaves_the_rest_to_its_type():
+    """Not YAML 1.1, where 5e-4 is a text, and 012, 1:30, yes and a date are not."""
+    assert load_yaml("[5e-4, 1., .5, -3, 0, 1e3]") == [5e-4, 1.0, 0.5, -3, 0, 1e3]
+    assert load_yaml("[true, false, null, ~, '3']") == [True, False, None, None, "3"]
+    texts = ["012", "1:30", "0x10", "1_000", "yes", "off", "2001-12-14", ".inf", "0b1", "+.e1"]
+    assert load_yaml(f"[{', '.join(texts)}]") == texts
+    assert load_yaml("a: &a {x: 1}\nb: {<<: *a, y: 2}") == {"a": {"x": 1}, "b": {"x": 1, "y": 2}}
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,26 @@ def test_an_import_adds_what_is_new_once(kept, tmp_path):
     assert all(records.steps(run, ours) for run in runs)
 
 
+@pytest.mark.parametrize("change", [{"dataset": "nothing"}, {"seed": 77}])
+def test_a_selection_of_another_run_is_refused_and_nothing_is_taken(kept, tmp_path, change):
+    _, _, where = kept
+    path = selections.path_of(where, STUDY)
+    known = selections.read(path)
+    first = next(iter(known))
+    selections.write(path, known | {first: known[first] | change})
+    with pytest.raises(BadRequest, match=f"selection of {first} is not that of its record: {next(iter(change))}"):
+        records.import_file(where / f"{STUDY}.csv", tmp_path / "ours")
+    assert not list((tmp_path / "ours").glob("*.csv*"))
+
+
+def test_a_selection_beyond_the_training_set_is_another():
+    lines = [{"kind": "run", "dataset": "digits", "seed": 0}]
+    asked = {"dataset": "digits", "seed": 0, "labelled": [3, 1296]}
+    assert records._another(lines, asked) == ""
+    assert records._another(lines, asked | {"labelled": [3, 1297]}) == "position 1297 of 1,297"
+    assert records._another(lines, asked | {"labelled": [[3, 5000]]}) == "position 5000 of 1,297"
+
+
 def test_a_result_that_changed_is_told(kept, tmp_path):
     _, runs, where = kept
     changed = Store(tmp_path / "changed")
