@@ -144,7 +144,8 @@ def export(runs: Iterable[Run], store: Store, where: Path | None = None, weights
     """Add every finished run to its study's records, and mend what is damaged there. A record with other results is left
     as it is, unless `replace`. One process at a time.
 
-    A run that chose samples also leaves its selection: what it labelled, in order, in <study>.selections.json.xz.
+    A run that chose samples also leaves its selection: what it labelled, in order, in <study>.selections.json.xz, unless its
+    study keeps none.
     weights: also keep what the last step of a run left for others to start from, where it is no more than LARGEST.
     BadRequest, and nothing written, for a file with lines that cannot be read.
     """
@@ -181,7 +182,7 @@ def _export(study: str, members: list[Run], store: Store, where: Path, weights: 
             told.replaced += bool(known)
             told.added += not known
             lines[key] = [_about(run, progress.steps, rows) | ({"weights": hashes} if hashes else {}), *rows]
-            if selection := selections.of_run(run, progress.steps):
+            if study_of(study).selections and (selection := selections.of_run(run, progress.steps)):
                 chosen[key] = selection
     if lines:
         _write(path, lines)

@@ -232,6 +232,7 @@ def network(run: Run) -> str:
 STUDY = Study(
     "self_supervision", 1, step, Settings, cycle.steps, seconds, Classes.metrics,
     lambda dataset: {**Classes.offers, **DECISIONS}, check, network, prepare=features.prepare,
+    selections=False,
 )  # fmt: skip
 
 # --- the grid ---------------------------------------------------------------------------------------------------------------
