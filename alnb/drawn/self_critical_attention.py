@@ -9,7 +9,7 @@ import math
 
 from alnb import figures, statistics
 from alnb.acquisition import parse_arm, write_arm
-from alnb.drawn import standard
+from alnb.drawn import seed_pairs, standard
 from alnb.figures import PALETTE, Drawing
 from alnb.intervals import difference
 from alnb.methods.scal_runs import ARMS, BEFORE, plain_arm
@@ -98,9 +98,9 @@ def table_5(results, printed, race: str = "market") -> Drawing | None:
     shown = table[["arm", "seeds", "over"]].copy()
     for metric in SHOWN:
         shown[f"{metric}, printed"] = table[f"{metric} printed"]
-        shown[f"{metric}, here"] = [_with_sd(m, s) for m, s in zip(table[metric], table[f"{metric} sd"])]
+        shown[f"{metric}, here"] = [seed_pairs.with_sd(m, s) for m, s in zip(table[metric], table[f"{metric} sd"])]
         shown[f"gain, printed{' ' * SHOWN.index(metric)}"] = table[f"{metric} gain printed"]
-        shown[f"gain, here{' ' * SHOWN.index(metric)}"] = [_with_interval(*values) for values in zip(
+        shown[f"gain, here{' ' * SHOWN.index(metric)}"] = [seed_pairs.told(*values) for values in zip(
             table[f"{metric} gain"], table[f"{metric} gain low"], table[f"{metric} gain high"])]  # fmt: skip
     fig = figures.table(shown, decimals=1)
     figures.note(fig, f"%. Here: mean and deviation over {figures.seeds(rows)}; gain over the arm in `over`, paired by seed "
@@ -120,24 +120,14 @@ def _before(arm: str) -> list[str]:
 
 def _said(one) -> str:
     """A row of Table 5 in words, by mAP."""
-    ours, printed = _with_sd(one["mAP"], one["mAP sd"]), one["mAP printed"]
+    ours, printed = seed_pairs.with_sd(one["mAP"], one["mAP sd"]), one["mAP printed"]
     text = f"{one['arm']}: mAP {ours}" + (f" ({printed:.1f} printed)" if printed == printed else "")
     if not one["over"]:
         return text
     gain, printed = [one[f"mAP gain{part}"] for part in ("", " low", " high")], one["mAP gain printed"]
-    return f"{text}, {_with_interval(*gain)} on {one['over']}" + (
+    return f"{text}, {seed_pairs.told(*gain)} on {one['over']}" + (
         f" (printed {printed:+.1f})" if printed == printed else ""
     )
-
-
-def _with_sd(mean, sd) -> str:
-    return f"{mean:.1f}" + (f" ± {sd:.1f}" if sd == sd else "")
-
-
-def _with_interval(mean, low, high) -> str:
-    if mean != mean:
-        return ""
-    return f"{mean:+.1f}" + (f" ({low:+.1f} to {high:+.1f})" if low == low else "")
 
 
 # --- Fig. 4 -------------------------------------------------------------------------------------------------------------------
