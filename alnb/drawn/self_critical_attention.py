@@ -198,9 +198,9 @@ def _inside(results, race, arms) -> str:
     there = [arm for arm in arms if arm in means.index]
     share = lambda some, what: ", ".join(f"{arm} {means.loc[arm, what]:.1f} %" for arm in some)
     places, channels = ([arm for arm in there if plain_arm(arm).startswith(kind)] for kind in ("spatial", "channel"))
-    parts = [f"of the attention: {share(places, 'person')} (the same everywhere: {means['area'].mean():.1f} %, as much as the person "
-             "is of a box)"] * bool(places)  # fmt: skip
-    untouched = f"{share([PLAIN], 'person')}" if PLAIN in means.index else f"{PLAIN} did not run"
+    even = f"{means['area'].mean():.1f} %, as much as the person is of a box"
+    parts = [f"of the attention: {share(places, 'person')} (the same everywhere: {even})"] * bool(places)
+    untouched = share([PLAIN], "person") if PLAIN in means.index else f"{PLAIN} did not run"
     parts += [f"of the size of the signal: {share(channels, 'person')} (without attention: {untouched})"] * bool(channels)
     text = f"On the person falls, mean of the sites and all seeds, {'; '.join(parts)}."
     if "own" not in means or means.loc[there, "own"].isna().all():
@@ -245,7 +245,7 @@ def critic(results, race: str = "market") -> Drawing | None:
     table = pandas.DataFrame(found)
     axes[1].axvline(0, color=PALETTE[0], lw=1)
     axes[1].set(xlabel="rank correlation with V", yticks=range(len(SHARES)), yticklabels=SHARES.values(),
-                ylim=(len(SHARES) - 0.5, -0.5), xlim=(-1, 1))  # fmt: skip
+                ylim=(len(SHARES) - 0.5, -0.5), xlim=(-1.03, 1.03))  # fmt: skip
     several = bool(table["seeds"].max() > 1)
     figures.note(fig, f"Left: seed {int(seed)}. Right: {figures.seeds(rows)}{', bar: 95 % t interval' * several}. "
                       "Area alone: V against the person's share of the box, with no attention at all. "

@@ -61,7 +61,8 @@ def frame():
                 rho = {"rho_person": 0.3 + 0.2 * seed, "rho_accessory": 0.1, "rho_lift": None, "rho_area": 0.25}
                 rows.append(about | {"kind": "critic", "V": 1.0, "V_sd": 0.1, **rho})
                 rows += [
-                    about | {"kind": "quality", "image": i, "V": 1 + 0.1 * i, "person": 20.0 + (-1) ** seed * i, "area": 20.0 + i % 2}
+                    about
+                    | {"kind": "quality", "image": i, "V": 1 + 0.1 * i, "person": 20.0 + (-1) ** seed * i, "area": 20.0 + i % 2}
                     for i in range(5)
                 ]
                 collapsed = 0.01 if "permuted" in method else 0.5

@@ -476,10 +476,11 @@ def test_what_V_knows_given_the_area_is_a_run_of_its_own_images():
     from alnb.metrics.attention import partial_spearman
 
     about = {"race": "market", "dataset": DATA, "world": True, "kind": "quality"}
-    drawn = {(method, seed): torch.rand(3, 20) for method, seed in (("spatial_critic", 0), ("spatial_critic", 1), ("channel_critic", 0))}
+    drawn = {run: torch.rand(3, 20) for run in (("spatial_critic", 0), ("spatial_critic", 1), ("channel_critic", 0))}
     rows = [about | {"method": method, "seed": seed, "image": i, "V": V, "person": person, "area": area}
             for (method, seed), images in drawn.items() for i, (V, person, area) in enumerate(images.T.tolist())]  # fmt: skip
-    values = audits.given_area(pandas.DataFrame(rows + [about | {"kind": "critic", "method": "spatial_critic", "seed": 0}]))
+    rows.append(about | {"kind": "critic", "method": "spatial_critic", "seed": 0})
+    values = audits.given_area(pandas.DataFrame(rows))
     assert values.droplevel(["race", "dataset", "world"]).to_dict() == pytest.approx(
         {run: partial_spearman(*images) for run, images in drawn.items()}
     )
