@@ -114,10 +114,11 @@ def _rivals(results, race: str, printed) -> Drawing | None:
         if kind == "pairs" or boxes:
             shown[f"here, {word}"] = cells(kind, 1)
             shown["seeds" + " " * number] = [n or "" for n in table[f"seeds, {kind}"]]
-            for metric in PAIRED if baseline in (boxes if number else ours) else ():
+            for metric in PAIRED:
                 name = f"{metric}, {kind}, less {baseline}"
                 values = zip(*(table[column] for column in (name, f"{name}, low", f"{name}, high")))
-                shown[f"{metric} less {baseline}" + " " * number] = [seed_pairs.told(*each) for each in values]
+                if any(gaps := [seed_pairs.told(*each) for each in values]):
+                    shown[f"{metric} less {baseline}" + " " * number] = gaps
     fig = figures.table(shown)
     where = standard.datasets_of(own)
     paired = f" less {baseline}: on the seeds that both have, 95 % t interval, of the same budget." * (baseline in ours)

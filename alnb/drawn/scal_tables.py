@@ -196,7 +196,8 @@ def _drawing(found, tests, what: str, note: str) -> Drawing:
         columns["here" + " " * names.index(name)] = [seed_pairs.with_sd(*values) for values in ours]
         if f"{name}, gain" in table:
             gaps = zip(*(table[f"{name}, gain{end}"] for end in ("", ", low", ", high")))
-            columns["gain" + " " * names.index(name)] = [seed_pairs.told(*gap) for gap in gaps]
+            if any(gains := [seed_pairs.told(*gap) for gap in gaps]):
+                columns["gain" + " " * names.index(name)] = gains
     fig = figures.table(pandas.DataFrame(columns), decimals=1)
     where = standard.datasets_of(tests)
     figures.note(fig, f"%. First what is printed, then here: mean and deviation over {figures.seeds(tests)}, on {where}. {note}")
