@@ -306,14 +306,14 @@ def test_what_cannot_be_asked_is_refused(store):
 
 
 def test_an_answer_costs_the_same_after_many(store):
-    run = toy_talk.run(annotator="ann", rounds=2, questions=400)
+    run = toy_talk.run(annotator="ann", rounds=2, questions=1000)
     talk, sizes = Conversation(run, store), []
     path = store.folder(run) / "0000.asked.jsonl"
-    for _ in range(400):
+    for _ in range(1000):
         before = path.stat().st_size if path.exists() else 0
         go_on(talk, at_most=1)
         sizes.append(path.stat().st_size - before)
-    assert max(sizes) < 1.2 * min(sizes)  # one line each: nothing is written again
+    assert max(sizes) < 1.2 * min(sizes[:10])  # one line each: nothing is written again
     assert talk.wait() == "asking"
-    assert talk.finished == 400
+    assert talk.finished == 1000
     talk.close()

@@ -132,13 +132,20 @@ def vanishing(frame):
     return (decades.xs(1, level="site") - decades.xs(rows["site"].max(), level="site")).rename("vanishing")
 
 
-def beyond_area(frame):
-    """For `claims.ledger` ("critic.beyond_area"): how much better V ranks images by the share of attention on the person than
-    by the person's share of the box, which needs no attention: Spearman's rho with the first less that with the second."""
-    rows = frame[frame["kind"] == "critic"]
-    values = rows.assign(beyond=rows["rho_person"] - rows["rho_area"])
-    return values.set_index(["race", "dataset", "world", "method", "seed"])["beyond"].rename("beyond_area")
+def given_area(frame):
+    """For `claims.ledger` ("quality.given_area"): whether V ranks images by the share of their attention on the person, given the
+    person's share of the box, which needs no attention: the partial rank correlation over a run's images. A difference of two
+    correlations with V is no test of it: where attention follows the area, both may be large and V know nothing else."""
+    rows = frame[frame["kind"] == "quality"]
+    run = rows.groupby(["race", "dataset", "world", "method", "seed"])
+    return run[["V", "person", "area"]].apply(_given_area).rename("given_area")
+
+
+def _given_area(images) -> float:
+    from alnb.metrics.attention import partial_spearman
+
+    return partial_spearman(*(images[name].to_numpy(float) for name in ("V", "person", "area")))
 
 
 REPEATED = ("label_smoothing", "label_smoothing(again=1)")  # the A/A arm of `claims.ledger`
-SPECIAL = {"gradient.vanishing": vanishing, "critic.beyond_area": beyond_area}
+SPECIAL = {"gradient.vanishing": vanishing, "quality.given_area": given_area}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from alnb import figures, published, statistics
 from alnb.audits.dral import RANKS
-from alnb.drawn import standard
+from alnb.drawn import seed_pairs, standard
 from alnb.figures import Drawing
 from alnb.methods.dral_runs import BOUND_BY, COST, WHOLE, beside
 
 PRINTED = {"market": "market-1501", "duke": "dukemtmc-reid", "cuhk01": "cuhk01"}  # what a race stands beside
 AGENT, NOTHING = "dral", "no runs at this profile"
 METRICS = ("mAP", *RANKS)
+PAIRED = ("mAP", "rank 1")  # of which differences are shown
 EQUAL = f"{statistics.CEILING}, an arm's updates"  # the control of the upper bound
 NAMES = {"qiu": "least_confidence", "gd": "graph_density"}  # the paper's names of strategies that have another here
 STYLES = {"unlabelled": "quoted", "active": "active", "ours": "this paper"}
@@ -69,7 +70,8 @@ def table_4(results, printed) -> Drawing | None:
 def _rivals(results, race: str, printed) -> Drawing | None:
     """A table of rivals, line by line as printed (quoted: others' numbers, never run here), then what the paper lacks. Ours
     twice: with the same number of pairs for all, the main comparison, and with the paper's budget of its rivals, every pair of
-    a share of the boxes. printed: its rows of `published.published`."""
+    a share of the boxes; each with what it has over Random of the same budget on the seeds that both have. printed: its rows
+    of `published.published`."""
     import pandas
 
     own, whole = evaluated(results, race), evaluated(results, beside(race, WHOLE))
@@ -87,7 +89,7 @@ def _rivals(results, race: str, printed) -> Drawing | None:
         lines.append((style, name, arm, rows.set_index("metric")["value"]))
     there = {arm for _, _, arm, _ in lines}
     lines += [("not printed", "", arm, {}) for arm in dict.fromkeys([*ours, *boxes]) if arm not in there]
-    found = []
+    found, baseline = [], statistics.BASELINES[0]
     for style, name, arm, theirs in lines:
         one = {"style": style, "printed as": name, "arm": arm if arm in ours or arm in boxes else ""}
         one |= {f"{metric}, printed": theirs.get(metric) for metric in METRICS}
@@ -97,6 +99,8 @@ def _rivals(results, race: str, printed) -> Drawing | None:
             for metric in METRICS:
                 one[f"{metric}, {budget}"] = None if rows is None else rows[metric].mean()
                 one[f"{metric}, {budget}, sd"] = None if rows is None else rows[metric].std()
+                gap = seed_pairs.less(rows, None if arm == baseline else ends.get(baseline), metric)
+                one |= seed_pairs.columns(f"{metric}, {budget}, less {baseline}", gap)
         found.append(one)
     table = pandas.DataFrame(found)
     cells = lambda kind, n: [
@@ -105,19 +109,30 @@ def _rivals(results, race: str, printed) -> Drawing | None:
     ]
     shown = table[["style", "printed as", "arm"]].copy()
     shown["printed: mAP, R-1, R-5, R-10"] = cells("printed", 2)
-    shown["here, equal pairs"] = cells("pairs", 1)
-    shown["seeds"] = [n or "" for n in table["seeds, pairs"]]
-    if boxes:
-        shown["here, whole boxes"] = cells("boxes", 1)
-        shown["seeds "] = [n or "" for n in table["seeds, boxes"]]
+    budgets = {"pairs": "equal pairs", "boxes": "whole boxes"}
+    for number, (kind, word) in enumerate(budgets.items()):
+        if kind == "pairs" or boxes:
+            shown[f"here, {word}"] = cells(kind, 1)
+            shown["seeds" + " " * number] = [n or "" for n in table[f"seeds, {kind}"]]
+            for metric in PAIRED:
+                name = f"{metric}, {kind}, less {baseline}"
+                values = zip(*(table[column] for column in (name, f"{name}, low", f"{name}, high")))
+                if any(gaps := [seed_pairs.told(*each) for each in values]):
+                    shown[f"{metric} less {baseline}" + " " * number] = gaps
     fig = figures.table(shown)
     where = standard.datasets_of(own)
-    figures.note(fig, f"Here: per cent, means over the seeds, on {where}; equal pairs: {asked:,} answers for every arm "
-                 f"(bounds: all){of_boxes}. quoted: others' numbers, with labels of another kind.")  # fmt: skip
+    paired = f" less {baseline}: on the seeds that both have, 95 % t interval, of the same budget." * (baseline in ours)
+    figures.note(fig, f"Here: per cent, means over an arm's own seeds, on {where}; equal pairs: {asked:,} answers for every arm "
+                 f"(bounds: all){of_boxes}.{paired} quoted: others' numbers, with labels of another kind.")  # fmt: skip
     said = []
     for r in found:
-        parts = [f"{word} mAP {r[f'mAP, {kind}']:.1f}, rank 1 {r[f'rank 1, {kind}']:.1f}"
-                 for kind, word in (("pairs", "equal pairs"), ("boxes", "whole boxes")) if r[f"seeds, {kind}"]]  # fmt: skip
+        parts = []
+        for kind, word in budgets.items():
+            if r[f"seeds, {kind}"]:
+                name = f"mAP, {kind}, less {baseline}"
+                gap = seed_pairs.told(*(r[column] for column in (name, f"{name}, low", f"{name}, high")))
+                parts.append(f"{word} mAP {r[f'mAP, {kind}']:.1f}, rank 1 {r[f'rank 1, {kind}']:.1f}"
+                             + f", mAP {gap} less {baseline}" * bool(gap))  # fmt: skip
         if parts and r["mAP, printed"] is not None:
             parts.append(f"printed {r['mAP, printed']:g} and {r['rank 1, printed']:g}")
         said += [f"{r['arm']}: {'; '.join(parts)}"] if parts else []
@@ -167,20 +182,23 @@ def _lines(results, race: str):
 
 
 def table_5(results, printed) -> Drawing | None:
-    """Table 5: the source model as it is, DRAL by questions a query, all labels; printed and ours. printed: its rows of
-    `published.published`. No difference is given: data and network are another's, unless this is the profile `paper`."""
+    """Table 5: the source model as it is, DRAL by questions a query, all labels; printed and ours, and what ours have over the
+    source model of the same seed. printed: its rows of `published.published`. No difference to the printed is given: data and
+    network are another's, unless this is the profile `paper`."""
     import pandas
 
     found, used = [], []
     for race, dataset in PRINTED.items():
-        for name, k, rows in _lines(results, race):
+        for name, k, rows in (lines := list(_lines(results, race))):
             used.append(rows)
+            source = None if name == "source_only" else lines[0][2]
             place = {"method": name, "k_max": str(k) if name == AGENT else None}
             one = {"stands beside": dataset, "ran on": rows["dataset"].iloc[0], "method": name + f", K = {k}" * (name == AGENT),
                    "answers": int(rows["labelled"].iloc[0]), "seeds": rows["seed"].nunique()}  # fmt: skip
             for metric in METRICS:
                 theirs = _printed(printed, dataset, metric, **place)
                 one |= {f"{metric}, printed": theirs, metric: rows[metric].mean(), f"{metric}, sd": rows[metric].std()}
+                one |= seed_pairs.columns(f"{metric}, less source_only", seed_pairs.less(rows, source, metric))
             found.append(one)
     if not found:
         return standard.left_out(", ".join(PRINTED), NOTHING)
@@ -189,12 +207,20 @@ def table_5(results, printed) -> Drawing | None:
     for metric in METRICS:
         pairs = zip(table[f"{metric}, printed"], table[metric])
         shown[f"{metric}: printed | ours"] = [(f"{a:g}" if a == a else "-") + f" | {b:.1f}" for a, b in pairs]
+    for metric in PAIRED:
+        name = f"{metric}, less source_only"
+        values = zip(*(table[column] for column in (name, f"{name}, low", f"{name}, high")))
+        shown[f"{metric} less source_only"] = [seed_pairs.told(*each) for each in values]
     fig = figures.table(shown)
-    figures.note(fig, "ours: mean over the seeds, per cent. source_only: the printed Baseline; all_data: UpperBound; "
+    figures.note(fig, "ours: mean over an arm's own seeds, per cent; less source_only: on the seeds that both have, 95 % t "
+                 "interval. source_only: the printed Baseline; all_data: UpperBound; "
                  f"{EQUAL}: its control, no bound; triplet alone: by the one loss that an arm has.")  # fmt: skip
     parts = []
     for r in found:
         beside = f", printed {r['mAP, printed']:g} and {r['rank 1, printed']:g} for {r['stands beside']}"
         beside *= r["mAP, printed"] == r["mAP, printed"]
-        parts.append(f"{r['method']} ({r['answers']} answers) mAP {r['mAP']:.1f}, rank 1 {r['rank 1']:.1f}{beside}")
+        name = "mAP, less source_only"
+        gap = seed_pairs.told(r[name], r[f"{name}, low"], r[f"{name}, high"])
+        gap = f", mAP {gap} less source_only" * bool(gap)
+        parts.append(f"{r['method']} ({r['answers']} answers) mAP {r['mAP']:.1f}, rank 1 {r['rank 1']:.1f}{gap}{beside}")
     return Drawing(fig, table, f"Table 5 beside these runs on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)

@@ -9,7 +9,8 @@ import math
 
 from alnb import figures, statistics
 from alnb.acquisition import parse_arm, write_arm
-from alnb.drawn import standard
+from alnb.audits import scal as audits
+from alnb.drawn import seed_pairs, standard
 from alnb.figures import PALETTE, Drawing
 from alnb.intervals import difference
 from alnb.methods.scal_runs import ARMS, BEFORE, plain_arm
@@ -24,7 +25,7 @@ SHARES = {
     "rho_accessory": "accessories",
     "rho_lift": "person, over its area",
     "rho_area": "area alone",
-    "beyond_area": "person less area alone",
+    "given_area": "person, given its area",
 }
 
 # --- the data -----------------------------------------------------------------------------------------------------------------
@@ -98,9 +99,9 @@ def table_5(results, printed, race: str = "market") -> Drawing | None:
     shown = table[["arm", "seeds", "over"]].copy()
     for metric in SHOWN:
         shown[f"{metric}, printed"] = table[f"{metric} printed"]
-        shown[f"{metric}, here"] = [_with_sd(m, s) for m, s in zip(table[metric], table[f"{metric} sd"])]
+        shown[f"{metric}, here"] = [seed_pairs.with_sd(m, s) for m, s in zip(table[metric], table[f"{metric} sd"])]
         shown[f"gain, printed{' ' * SHOWN.index(metric)}"] = table[f"{metric} gain printed"]
-        shown[f"gain, here{' ' * SHOWN.index(metric)}"] = [_with_interval(*values) for values in zip(
+        shown[f"gain, here{' ' * SHOWN.index(metric)}"] = [seed_pairs.told(*values) for values in zip(
             table[f"{metric} gain"], table[f"{metric} gain low"], table[f"{metric} gain high"])]  # fmt: skip
     fig = figures.table(shown, decimals=1)
     figures.note(fig, f"%. Here: mean and deviation over {figures.seeds(rows)}; gain over the arm in `over`, paired by seed "
@@ -120,24 +121,14 @@ def _before(arm: str) -> list[str]:
 
 def _said(one) -> str:
     """A row of Table 5 in words, by mAP."""
-    ours, printed = _with_sd(one["mAP"], one["mAP sd"]), one["mAP printed"]
+    ours, printed = seed_pairs.with_sd(one["mAP"], one["mAP sd"]), one["mAP printed"]
     text = f"{one['arm']}: mAP {ours}" + (f" ({printed:.1f} printed)" if printed == printed else "")
     if not one["over"]:
         return text
     gain, printed = [one[f"mAP gain{part}"] for part in ("", " low", " high")], one["mAP gain printed"]
-    return f"{text}, {_with_interval(*gain)} on {one['over']}" + (
+    return f"{text}, {seed_pairs.told(*gain)} on {one['over']}" + (
         f" (printed {printed:+.1f})" if printed == printed else ""
     )
-
-
-def _with_sd(mean, sd) -> str:
-    return f"{mean:.1f}" + (f" ± {sd:.1f}" if sd == sd else "")
-
-
-def _with_interval(mean, low, high) -> str:
-    if mean != mean:
-        return ""
-    return f"{mean:+.1f}" + (f" ({low:+.1f} to {high:+.1f})" if low == low else "")
 
 
 # --- Fig. 4 -------------------------------------------------------------------------------------------------------------------
@@ -192,24 +183,29 @@ def fig_4(results, data=None, race: str = "market") -> Drawing | None:
     return Drawing(fig, rows.drop(columns=[c for c in rows if rows[c].isna().all()]), alt.strip(), rows)
 
 
+PLAIN = "label_smoothing"  # the same training without attention, whose features a channel arm's signal stands beside
+
+
 def _inside(results, race, arms) -> str:
-    """How much of the attention of each arm falls on the person, in words; nothing where no mask is known."""
+    """How much of the attention of each arm falls on the person, in words, beside what would without any skill: of a map of
+    places, the person's share of the box; of a channel arm, whose map is the size of its features, that of features which
+    no attention has touched. Nothing where no mask is known."""
     rows = _kind(results, race, "attention")
     if rows is None:
         return ""
     columns = [name for name in ("person", "area", "own") if name in rows]
-    means = rows[rows["method"].isin(arms)].groupby("method", sort=False)[columns].mean()
+    means = rows[rows["method"].isin([*arms, PLAIN])].groupby("method", sort=False)[columns].mean()
     there = [arm for arm in arms if arm in means.index]
-    parts = [f"{arm} {means.loc[arm, 'person']:.1f} %" for arm in there]
-    where, box = (
-        "Of the attention, mean of the sites and all seeds, falls on the person",
-        f"{means['area'].mean():.1f} % of a box",
-    )
-    text = f"{where}: {', '.join(parts)}; the person is {box}."
-    if "own" not in means or means["own"].isna().all():
+    share = lambda some, what: ", ".join(f"{arm} {means.loc[arm, what]:.1f} %" for arm in some)
+    places, channels = ([arm for arm in there if plain_arm(arm).startswith(kind)] for kind in ("spatial", "channel"))
+    even = f"{means['area'].mean():.1f} %, as much as the person is of a box"
+    parts = [f"of the attention: {share(places, 'person')} (the same everywhere: {even})"] * bool(places)
+    untouched = share([PLAIN], "person") if PLAIN in means.index else f"{PLAIN} did not run"
+    parts += [f"of the size of the signal: {share(channels, 'person')} (without attention: {untouched})"] * bool(channels)
+    text = f"On the person falls, mean of the sites and all seeds, {'; '.join(parts)}."
+    if "own" not in means or means.loc[there, "own"].isna().all():
         return text
-    own = [f"{arm} {means.loc[arm, 'own']:.1f} %" for arm in there]
-    return f"{text} Of A's variance is the image's own, not the same for all: {', '.join(own)}."
+    return f"{text} Of A's variance is the image's own, not the same for all: {share(there, 'own')}."
 
 
 # --- does V measure the quality of attention? -----------------------------------------------------------------------------------
@@ -218,13 +214,14 @@ def _inside(results, race, arms) -> str:
 def critic(results, race: str = "market") -> Drawing | None:
     """V of test images against the share of their attention that falls on the person, one seed; and Spearman's rank
     correlation of V with that share, with that on accessories, and with what could explain it, over the seeds. Last what
-    the ledger tests: how much more V follows the attention than the area."""
+    the ledger tests: what is left of the first once the area is known."""
     import pandas
 
     rows, images = _kind(results, race, "critic"), _kind(results, race, "quality")
     if rows is None:
         return standard.left_out(race, "no critic ran on a world, which knows where its people are")
-    rows = rows.assign(beyond_area=rows["rho_person"] - rows["rho_area"])
+    given = audits.given_area(images).reset_index()[["method", "seed", "given_area"]]
+    rows = rows.merge(given, on=["method", "seed"], how="left")
     arms = _in_order(rows["method"].unique())
     fig, axes = figures.subplots(1, 2, figsize=(9.4, 3.8), width_ratios=[1, 1.2])
     looks, found = figures.looks(arms), []
@@ -246,14 +243,13 @@ def critic(results, race: str = "market") -> Drawing | None:
     axes[0].set(xlabel="attention on the person, %", ylabel="V, mean of the sites")
     axes[0].legend(fontsize=8, markerscale=2)
     table = pandas.DataFrame(found)
-    wide = max(1.0, 1.05 * table["rho"].abs().max())  # a difference of two correlations may reach 2
     axes[1].axvline(0, color=PALETTE[0], lw=1)
     axes[1].set(xlabel="rank correlation with V", yticks=range(len(SHARES)), yticklabels=SHARES.values(),
-                ylim=(len(SHARES) - 0.5, -0.5), xlim=(-wide, wide))  # fmt: skip
+                ylim=(len(SHARES) - 0.5, -0.5), xlim=(-1.03, 1.03))  # fmt: skip
     several = bool(table["seeds"].max() > 1)
     figures.note(fig, f"Left: seed {int(seed)}. Right: {figures.seeds(rows)}{', bar: 95 % t interval' * several}. "
                       "Area alone: V against the person's share of the box, with no attention at all. "
-                      "Last: the difference of the two, which is what the ledger tests.")  # fmt: skip
+                      "Last: partial, which is what the ledger tests: 0 where V follows the area alone.")  # fmt: skip
     parts = [
         f"{arm}: {', '.join(map(_rho, table[table['method'] == arm].dropna(subset='rho').itertuples()))}"
         for arm in arms

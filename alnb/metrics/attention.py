@@ -25,10 +25,21 @@ def spearman(a, b) -> float:
     """The rank correlation of two (n,), equals at their mean rank; NaN where one of them does not vary."""
     import numpy as np
 
-    def ranks(values):
-        values = np.round(values.double().cpu().numpy(), 9)
-        _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-        return (np.cumsum(counts) - (counts - 1) / 2)[place]
-
-    a, b = ranks(a), ranks(b)
+    a, b = _ranks(a), _ranks(b)
     return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else math.nan
+
+
+def partial_spearman(a, b, given) -> float:
+    """The rank correlation of a and b (n,) that is left once the ranks of `given` (n,) are known: that of what a line through
+    the ranks of `given` leaves of the two. NaN where nothing is left of one of them. Kendall 1942, of Spearman's rho."""
+    ab, ac, bc = spearman(a, b), spearman(a, given), spearman(b, given)
+    left = (1 - ac**2) * (1 - bc**2)
+    return (ab - ac * bc) / math.sqrt(left) if left > 1e-12 else math.nan
+
+
+def _ranks(values):
+    import numpy as np
+
+    values = np.round(values.double().cpu().numpy() if hasattr(values, "cpu") else np.asarray(values, float), 9)
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]

@@ -97,7 +97,8 @@ def test_table_5_is_in_the_papers_order_and_beside_its_numbers(capsys):
     assert one.data["mAP, printed"].tolist() == [18.96, 52.5, 66.26, 73.25]
     assert one.data["mAP"].tolist() == [10.5, 12.5, 20.5, 30.0]
     assert one.data["rank 5, printed"].tolist() == [62.32, 89.9, 94.27, 95.25]
-    assert "dral, K = 3 (30 answers) mAP 12.5, rank 1 17.0, printed 52.5 and 75.48 for market-1501" in one.alt
+    said = "dral, K = 3 (30 answers) mAP 12.5, rank 1 17.0, mAP +2.0 less source_only, printed 52.5 and 75.48 for market-1501"
+    assert said in one.alt
     assert reid_tables.table_5(FRAME[FRAME["method"] == "random"], published.published("dral", "Table 5")) is None
     assert "no runs" in capsys.readouterr().out
 
@@ -108,7 +109,7 @@ def test_table_5_shows_the_upper_bounds_control_and_nothing_else_does():
     one = reid_tables.table_5(both, published.published("dral", "Table 5"))
     assert one.data["method"].tolist()[-2:] == ["all_data", "all_data, an arm's updates"]
     assert (one.data["mAP"].tolist()[-2:], one.data["answers"].tolist()[-2:]) == ([30.0, 12.0], [1000, 1000])
-    assert "all_data, an arm's updates (1000 answers) mAP 12.0, rank 1 40.0" in one.alt
+    assert "all_data, an arm's updates (1000 answers) mAP 12.0, rank 1 40.0, mAP +1.5" in one.alt
     assert "all labels: 30.0." in drawn.cost(both, "market").alt
 
 
@@ -152,12 +153,36 @@ def test_the_rivals_stand_as_printed_with_both_budgets_and_what_the_paper_lacks_
     assert ours["mAP, boxes"].dropna().to_dict() == {"random": 17.0}
     assert ours["rank 1, printed"]["dral"] == 84.2
     said = one.alt
-    assert "dral: equal pairs mAP 20.5, rank 1 25.0; printed 66.26 and 84.2" in said
+    assert "dral: equal pairs mAP 20.5, rank 1 25.0, mAP +4.0 less random; printed 66.26 and 84.2" in said
     assert "random: equal pairs mAP 16.5, rank 1 21.0; whole boxes mAP 17.0, rank 1 21.0; printed 35.15 and 58.02" in said
     assert "GD, HVIL" in said
     assert "100 answers for every arm" in figure_text(one)
     assert reid_tables.table_3(frame_, published.published("dral", "Table 3")) is None
     assert "duke: no runs" in capsys.readouterr().out
+
+
+def test_an_arm_is_less_random_on_the_seeds_that_both_have():
+    """DRAL has seed 1 and 2 more than half of Random, at each of which it is better by 4 and 6; its own mean is worse."""
+    ran = frame(range(3))
+    own, end = (ran["method"] == "dral") & (ran["race"] == "market") & (ran["kind"] == "test"), ran["cycle"] == 2
+    ran.loc[own & end & (ran["seed"] == 1), "mAP"] += 2
+    ran.loc[(ran["method"] == "random") & (ran["kind"] == "test") & (ran["seed"] == 2), "mAP"] += 30
+    ran = ran[~(own & (ran["seed"] == 2))]
+    table = reid_tables.table_2(ran, published.published("dral", "Table 2")).data.set_index("arm")
+    assert table.loc["dral", "mAP, pairs"] < table.loc["random", "mAP, pairs"]
+    name = "mAP, pairs, less random"
+    assert table.loc["dral", [name, f"{name}, n"]].tolist() == [5, 2]
+    assert table.loc["dral", f"{name}, low"] == pytest.approx(5 - 12.7062)  # gaps 4 and 6: deviation sqrt(2), over sqrt(2)
+    assert table.loc["all_data", f"{name}, n"] == 3
+    assert table.loc["random", f"{name}, n"] == 0
+    one = reid_tables.table_5(ran, published.published("dral", "Table 5"))
+    over = one.data.set_index("method")
+    name = "mAP, less source_only"
+    assert over.loc["dral, K = 10", [name, f"{name}, n"]].tolist() == [11, 2]  # 10 and 12
+    assert over.loc["dral, K = 3", f"{name}, n"] == over.loc["all_data", f"{name}, n"] == 2  # dral's source has no more
+    assert over.loc["source_only", f"{name}, n"] == 0
+    assert "dral, K = 10 (100 answers) mAP 21.5, rank 1 25.0, mAP +11.0 (-1.7 to +23.7) less source_only" in one.alt
+    assert "on the seeds that both have" in figure_text(one)
 
 
 def test_the_rewards_are_means_of_fifths_of_a_block(capsys):

@@ -1,5 +1,7 @@
 """Tables 1 to 4 and 6 of SCAL, on frames made up by hand."""
 
+import math
+
 import pandas
 import pytest
 from matplotlib.pyplot import close
@@ -84,6 +86,12 @@ def test_table_6_goes_both_ways_and_knows_the_restyled_source():
     assert table.loc["SCAL (channel), restyled source", ["M→D rank 1, printed", "M→D rank 1, here"]].tolist() == [48.4, 27]
     assert table.loc["spatial_critic(value='joint')", "M→D mAP, here"] == 7  # an arm of one's own is a row of its own
     assert table["D→M mAP, n"].sum() == 0
+    assert table.loc["no attention", "over"] == ""
+    assert table.loc["SCAL (channel)", ["over", "M→D mAP, gain", "M→D mAP, gain, n"]].tolist() == ["no attention", 2, 2]
+    restyled = table.loc["SCAL (channel), restyled source"]  # seed 0 alone: 17 - 11, not 17 less the mean of two seeds
+    assert restyled[["over", "M→D mAP, gain", "M→D mAP, gain, n"]].tolist() == ["SCAL (channel)", 6, 1]
+    assert math.isnan(restyled["M→D mAP, gain, low"])
+    assert "SCAL (channel): M→D mAP 13.0 ± 2.8, +2.0 (-10.7 to +14.7) on no attention (printed 16.4)" in one.alt
     assert "the colours of the target's cameras" in one.figure.get_supxlabel().replace("\n", " ")
 
 

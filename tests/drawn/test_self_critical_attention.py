@@ -5,6 +5,7 @@ import pytest
 from matplotlib.pyplot import close
 
 from alnb import published
+from alnb.audits import scal as audits
 from alnb.datasets import reid
 from alnb.drawn import self_critical_attention as drawn
 
@@ -60,7 +61,8 @@ def frame():
                 rho = {"rho_person": 0.3 + 0.2 * seed, "rho_accessory": 0.1, "rho_lift": None, "rho_area": 0.25}
                 rows.append(about | {"kind": "critic", "V": 1.0, "V_sd": 0.1, **rho})
                 rows += [
-                    about | {"kind": "quality", "image": i, "V": 1 + 0.1 * i, "person": 20.0 + i, "area": 27.0}
+                    about
+                    | {"kind": "quality", "image": i, "V": 1 + 0.1 * i, "person": 20.0 + (-1) ** seed * i, "area": 20.0 + i % 2}
                     for i in range(5)
                 ]
                 collapsed = 0.01 if "permuted" in method else 0.5
@@ -123,11 +125,28 @@ def test_fig_4_shows_both_attentions_of_each_pair_and_says_where_they_are():
     for images in (data, None):
         one = drawn.fig_4(FRAME, images)
         assert len(one.figure.axes) == 3 * 6
-        assert "spatial 30.0 %, spatial_critic 32.0 %; the person is 27.0 % of a box" in one.alt
+        assert "of the attention: spatial 30.0 %, spatial_critic 32.0 % (the same everywhere: 27.0 %, as much as" in one.alt
         assert "not the same for all: spatial 4.0 %, spatial_critic 5.0 %" in one.alt
         assert [len(ax.images) for ax in one.figure.axes[:3]] == ([1, 2, 2] if images else [0, 1, 1])
     (map_,) = one.figure.axes[1].images
     assert map_.get_array()[0, :3].tolist() == pytest.approx([0, 1 / 99, 2 / 99])
+
+
+def test_a_channel_arms_signal_stands_beside_features_that_no_attention_touched():
+    parts = [FRAME]
+    for arm, like, person in (("channel", "spatial", 44.0), ("channel_critic", "spatial_critic", 45.0)):
+        part = FRAME[(FRAME["method"] == like) & FRAME["kind"].isin(["attention", "example"])]
+        parts.append(part.assign(method=arm, person=person))
+    both = pandas.concat(parts)
+    said = "of the size of the signal: channel 44.0 %, channel_critic 45.0 % (without attention: "
+    assert f"{said}label_smoothing did not run)" in drawn.fig_4(both).alt
+    plain = FRAME[(FRAME["method"] == "spatial") & (FRAME["kind"] == "attention")]
+    plain = plain.assign(method="label_smoothing", person=43.0, own=None)
+    one = drawn.fig_4(pandas.concat([both, plain]))
+    assert f"{said}label_smoothing 43.0 %)" in one.alt
+    assert "of the attention: spatial 30.0 %, spatial_critic 32.0 % (the same everywhere: 27.0 %" in one.alt
+    assert "label_smoothing nan" not in one.alt  # it has no A
+    assert "of the attention" not in drawn.fig_4(pandas.concat([parts[1], parts[2], plain])).alt
 
 
 def test_the_critic_is_correlated_over_the_seeds():
@@ -136,7 +155,9 @@ def test_the_critic_is_correlated_over_the_seeds():
     assert table.loc[("spatial_critic", "person"), "rho"] == pytest.approx(0.4)
     assert table.loc[("spatial_critic", "person, over its area"), "seeds"] == 0  # V or the share did not vary
     assert "spatial_critic: person +0.40 (-0.87 to +1.67), accessories +0.10" in one.alt
-    assert table.loc[("spatial_critic", "person less area alone"), "rho"] == pytest.approx(0.4 - 0.25)
+    own = [audits.given_area(FRAME).xs(("spatial_critic", seed), level=["method", "seed"]).iloc[0] for seed in (0, 1)]
+    assert own == pytest.approx([1, -1])
+    assert table.loc[("spatial_critic", "person, given its area"), "rho"] == pytest.approx(0, abs=1e-9)
     assert [t.get_text() for t in one.figure.axes[1].get_yticklabels()] == list(drawn.SHARES.values())
     assert "spatial_permuted: person +0.30, " in one.alt  # one seed, no interval
 

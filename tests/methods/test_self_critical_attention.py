@@ -469,16 +469,20 @@ def test_what_vanishes_is_told_in_decades():
     assert decades == pytest.approx(-2.0)  # -2.5 to -0.5
 
 
-def test_what_V_knows_beyond_the_area_is_a_difference_of_its_two_correlations():
+def test_what_V_knows_given_the_area_is_a_run_of_its_own_images():
     import pandas
+    import torch
 
-    about = {"race": "market", "dataset": DATA, "world": True}
-    rho = {("spatial_critic", 0): (0.5, 0.2), ("spatial_critic", 1): (0.1, 0.4), ("spatial_permuted", 0): (0.3, 0.3)}
-    rows = [about | {"kind": kind, "method": method, "seed": seed, "rho_person": person + (kind != "critic"), "rho_area": area}
-            for (method, seed), (person, area) in rho.items() for kind in ("critic", "critic site")]  # fmt: skip
-    values = audits.beyond_area(pandas.DataFrame(rows))
+    from alnb.metrics.attention import partial_spearman
+
+    about = {"race": "market", "dataset": DATA, "world": True, "kind": "quality"}
+    drawn = {run: torch.rand(3, 20) for run in (("spatial_critic", 0), ("spatial_critic", 1), ("channel_critic", 0))}
+    rows = [about | {"method": method, "seed": seed, "image": i, "V": V, "person": person, "area": area}
+            for (method, seed), images in drawn.items() for i, (V, person, area) in enumerate(images.T.tolist())]  # fmt: skip
+    rows.append(about | {"kind": "critic", "method": "spatial_critic", "seed": 0})
+    values = audits.given_area(pandas.DataFrame(rows))
     assert values.droplevel(["race", "dataset", "world"]).to_dict() == pytest.approx(
-        {("spatial_critic", 0): 0.3, ("spatial_critic", 1): -0.3, ("spatial_permuted", 0): 0.0}
+        {run: partial_spearman(*images) for run, images in drawn.items()}
     )
 
 
@@ -499,7 +503,7 @@ def test_a_profile_runs_every_seed_that_a_claim_plans(profile):
     assert real or all(("market", arm) in seeds for arm in audits.REPEATED)
     for claim in claims.read(NOTEBOOK).itertuples():
         planned = claim.planned_seeds if real else claim.planned_world_seeds
-        if claim.metric.startswith(("critic.", "attention.")):
+        if claim.metric.startswith(("critic.", "quality.", "attention.")):
             assert math.isnan(claim.planned_seeds), claim.id
         if math.isnan(planned):
             continue
@@ -516,7 +520,7 @@ def test_that_V_measures_quality_has_a_rival_and_a_placebo_in_the_ledger():
 
     table = claims.read(NOTEBOOK)
     said = table[table["quote"].str.contains("quantify the quality")]
-    assert (said["metric"] == "critic.beyond_area").all()
+    assert (said["metric"] == "quality.given_area").all()
     assert said["metric"].isin(audits.SPECIAL).all()
     assert dict(zip(said["method"], said["placebo"])) == {
         "spatial_critic": "spatial_permuted", "channel_critic": "channel_permuted"}  # fmt: skip
