@@ -50,18 +50,22 @@ def entropy_cb(view, budget, rng, *, lam: float = 0.6):
     "vaal_cb",
     needs=("images", "labelled_images", "log_probabilities", "labelled_targets"),
     source="thesis eq. 4.9",
+    parted="steps",
 )
 def vaal_cb(
-    view, budget, rng, *, lam: float = 0.15, steps: int = 150, batch: int = 32, width: int = 16, latent: int = 32,
+    view, budget, rng, part=None, *, lam: float = 0.15, steps: int = 150, batch: int = 32, width: int = 16, latent: int = 32,
     beta: float = 1.0, adversary: float = 1.0, lr: float = 1e-3, flip: bool = False, quirks: bool = False,
 ):  # fmt: skip
     """(budget,) rows of least z'u + lam ||Omega - P'z||_1 with u = D(mu(x)) in [0, 1], how sure VAAL's discriminator is that
     an image is labelled: the least sure first. Options beside lam: those of `vaal`, which asks for the same at lam = 0.
-    lam: by the paper's rule on a development seed of glyphs-10, as bald_cb's; the chapter gives none."""
+    part: see `select`; the programme is solved after the last. lam: by the paper's rule on a development seed of glyphs-10, as bald_cb's; the chapter gives none."""
     shared, images = view.priority.argsort(), view.images
     candidates = images[shared.to(images.device)].to(view.device)
     options = dict(steps=steps, batch=batch, width=width, latent=latent, beta=beta, adversary=adversary, lr=lr)
-    sure = vaal.certainty(candidates, view.labelled_images.to(view.device), rng, **options, flip=flip, quirks=quirks)
+    labelled = view.labelled_images.to(view.device)
+    sure = vaal.certainty(candidates, labelled, rng, **options, flip=flip, quirks=quirks, part=part)
+    if isinstance(sure, dict):
+        return sure
     return _balanced(sure.double().sigmoid().cpu().numpy(), view, shared, budget, lam)
 
 
