@@ -248,12 +248,13 @@ def test_a_race_on_a_published_list_is_that_pool_and_its_rows_say_so(tmp_path, m
         ("few", "none", 0, 30), ("many", "step", 400, 30)
     }  # fmt: skip
     store = Store(tmp_path / "store")
-    assert not drive(runs[:2], store, workers=1).failed
-    frame = store.frame(runs[:2])
+    listed = [run for run in runs if run.race == "few"]
+    assert not drive(listed, store, workers=1).failed
+    frame = store.frame(listed)
     assert set(frame["split"]) == {split}
     first = frame[frame["kind"] == "balance"].iloc[0]
     assert sum(ch4.counts(first["left"])) == 100
-    asked = [row for step in store.read(runs[0]).steps for row in step["queries"]]
+    asked = [row for step in store.read(listed[0]).steps for row in step["queries"]]
     assert set(asked) <= set(rows[:100])
     for name, value in {"imbalance": 0.1, "tail": "step", "pool": 100}.items():
         with pytest.raises(BadRequest, match=f"severe: split = 'theirs@.*' is the pool: it takes no {name} beside it"):
