@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from alnb.errors import BadRequest
 from alnb.intervals import LEVEL, Difference, difference, holm, holm_intervals, verdict
-from alnb.statistics import BASELINES, Incomplete, endpoint, left_out, metric_of, paired, with_race
+from alnb.statistics import BASELINES, Incomplete, endpoint, left_out, metric_of, on_a_list, paired, with_race
 
 COLUMNS = ["id", "quote", "place", "kind", "metric", "race", "null_race", "method", "comparator", "placebo",
            "direction", "planned_seeds", "planned_world_seeds", "band", "published_effect", "pilot_half_width", "power",
@@ -35,6 +35,8 @@ SETTINGS = ("real data", "world", "null world", "placebo")
 PERMUTED = "placebo"  # as a claim's null_race: no other world, but its own placebo in its own race
 NULL_SCORES = "null scores"  # the setting of such a claim in which it must not hold: placebo - comparator
 INTERIM = " (interim)"  # behind a verdict on fewer seeds than the claim planned: part of the text, so no table loses it
+NO_VERDICT = "no verdict"  # of runs on a published list of samples (`on_a_list`): one comparison, however many seeds
+LISTED = "one published list of samples: its seeds differ by training alone, so no interval"
 _LEDGER = ["id", "setting", "quote", "race", "dataset", "method", "comparator", "metric", "difference", "low", "high",
            "seeds", "planned", "verdict", "excludes_half", "kind", "direction", "sd", "half_width", "level", "p",
            "p_holm", "band", "published_effect", "power", "power_half", "aa_difference", "aa_low", "aa_high", "place",
@@ -107,7 +109,8 @@ def ledger(frame, claims, level: float = LEVEL, last: int | None = None, special
     its race. A claim about uncertainty itself has no null world, since there is doubt in every world: its null is its own
     scores permuted (null_race "placebo"), `NULL_SCORES`, the placebo against the comparator, where it must not hold either.
     A setting that a claim does not name, or for which it plans no seeds, has no row; one without runs is "not run".
-    On fewer seeds than the claim planned a verdict ends in `INTERIM`: "holds (interim)" can still change.
+    On fewer seeds than the claim planned a verdict ends in `INTERIM`: "holds (interim)" can still change. Runs on a published
+    list of samples have `NO_VERDICT`.
 
     The primary claims on real data with their placebos there, those on a world with theirs, and those on nulls are
     a family each for Holm: all of them, also those not run, so that a second Random is no second chance. Secondary
@@ -241,14 +244,15 @@ def _contrast(claim, setting, values, frame, level):
     about = {
         "setting": "real data" if setting == "world" and not is_world else setting, "race": race, "is_world": is_world,
         "dataset": part["dataset"].iloc[0] if len(part) else "", "method": method, "comparator": comparator,
-        "planned": int(planned),
+        "planned": int(planned), "listed": on_a_list(ran),
     }  # fmt: skip
     each = metric.partition("@")[2]
     if not each:
-        return claim | about | {"gap": paired(part, method, comparator, metric, level), "p_holm": math.nan, "at": None}
+        gap = paired(part, method, comparator, metric, level)
+        return claim | about | {"gap": gap.alone() if about["listed"] else gap, "p_holm": math.nan, "at": None}
     gaps = {at: paired(some, method, comparator, metric, level) for at, some in part.groupby(each)} if len(part) else {}
     at, gap = weakest(gaps, claim["direction"], level)
-    return claim | about | {"gap": gap, "p_holm": math.nan, "at": (each, at)}
+    return claim | about | {"gap": gap.alone() if about["listed"] else gap, "p_holm": math.nan, "at": (each, at)}
 
 
 def weakest(gaps: Mapping[float, Difference], direction: str, level: float = LEVEL) -> tuple[float, Difference]:
@@ -274,6 +278,7 @@ def _row(one, values, dropped, level, repeated):
     gap, nan = one["gap"], math.nan
     said = verdict(gap, one["band"], one["direction"]) if gap.n else "not run"
     said += INTERIM * (0 < gap.n < one["planned"])
+    said = NO_VERDICT if gap.n and one["listed"] else said
     part = values[values["race"] == one["race"]]
     each, at = one["at"] or ("", math.nan)
     part = part[part[each] == at] if each in part else part
@@ -281,6 +286,7 @@ def _row(one, values, dropped, level, repeated):
     concerned = [run for run in dropped if run["race"] == one["race"]]
     missing = [left_out(run) for run in concerned if run["method"] in (one["method"], one["comparator"])]
     notes = [one["note"]] * bool(one["note"])
+    notes += [LISTED] * bool(gap.n and one["listed"])
     notes += ["left out, unfinished: " + "; ".join(missing)] * bool(missing)
     claimed = one["setting"] in ("real data", "world")
     low, high = gap.low, gap.high

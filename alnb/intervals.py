@@ -77,6 +77,10 @@ class Difference:
         half = self.sd / math.sqrt(self.n) * float(stdtrit(self.n - 1, (1 + level) / 2)) if self.n > 1 else math.nan
         return replace(self, low=self.mean - half, high=self.mean + half, half_width=half, level=level)
 
+    def alone(self) -> Difference:
+        """The same mean as of one comparison, whatever its n: its values are no sample, so they have no interval."""
+        return replace(self, sd=math.nan, low=math.nan, high=math.nan, half_width=math.nan, p=math.nan)
+
     def __str__(self) -> str:
         if not self.n:
             return "not run"

@@ -103,6 +103,12 @@ def test_rows(frame, metric: str = ""):  # noqa: PT028 no test
 test_rows.__test__ = False  # its name is no test's
 
 
+def on_a_list(frame) -> bool:
+    """Whether some of it is of a published list of samples (PoolSettings.split): one pool and one set of first labels, so
+    that its seeds differ by training alone, are no sample of what happens elsewhere, and have no interval."""
+    return bool(len(frame)) and "split" in frame and bool(frame["split"].fillna("").astype(bool).any())
+
+
 def with_race(frame):
     """The frame with a column `race`, "" where it has none."""
     return frame.assign(race=frame["race"].fillna("") if "race" in frame else "")
@@ -176,6 +182,8 @@ def endpoint(frame, last: int | None = None, value: str = "", x: str = "labelled
                                     "labelled": int(run["labelled"].iloc[-1])}, run))  # fmt: skip
         found += _areas(runs, metric_of(part, value), x)
     result = pd.DataFrame(found, columns=_ENDPOINT)
+    if on_a_list(frame):
+        result["split"] = result["race"].map(rows.groupby("race")["split"].first())
     result.attrs["dropped"] = dropped
     if dropped:
         warnings.warn(
@@ -238,7 +246,8 @@ def paired(frame, method: str, comparator: str = "", value: str = "aubc", level:
     """method - comparator, paired by joining on the seed: never by the order of rows.
 
     frame: results of one race, or their `endpoint`, or any frame with `method, seed` and the column `value`, one row per
-    method and seed. Seeds that only one of the two has are left out. No comparator: `value` itself against 0.
+    method and seed. Seeds that only one of the two has are left out. No comparator: `value` itself against 0. No interval
+    where `on_a_list`.
     resolution: of `value`, default: the column "<value>_resolution" (the finer one, where the arms' differ), else 0.
     """
     frame = _one_race(frame, value)
@@ -249,7 +258,8 @@ def paired(frame, method: str, comparator: str = "", value: str = "aubc", level:
     if resolution is None:
         resolution = min((_resolution(arm, value) for arm in arms if len(arm)), default=0.0)
     ours, *theirs = (arm.set_index("seed")[value].astype(float) for arm in arms)
-    return _gap(ours, theirs[0] if theirs else 0.0, level, resolution)
+    gap = _gap(ours, theirs[0] if theirs else 0.0, level, resolution)
+    return gap.alone() if on_a_list(frame) else gap
 
 
 def _resolution(frame, value) -> float:
@@ -288,6 +298,8 @@ def pairwise(frame, value: str = "aubc", level: float = LEVEL):
     step = _resolution(frame, value)
     cells = {(row, column): _gap(arms[row], arms[column], level, step) for row in methods for column in methods}
     parts = {}
+    if on_a_list(frame):
+        cells = {pair: gap.alone() for pair, gap in cells.items()}
     for what in ("mean", "half_width", "p", "n"):
         square = [[getattr(cells[row, column], what) for column in methods] for row in methods]
         parts[what] = pd.DataFrame(square, index=methods, columns=methods)
@@ -394,6 +406,7 @@ def overview(frame, baseline: str = "", level: float = LEVEL, value: str = ""):
     found, lower = [], (ends["better"] == "lower").any()
     for method, part in ends.groupby("method"):
         area = difference(part["aubc"], level, (), part["aubc_resolution"].min())
+        area = area.alone() if on_a_list(part) else area
         gap = paired(ends, method, baseline or "-", "aubc", level) if method != baseline else difference([])
         gain = (-gap.mean, -gap.high, -gap.low) if lower else (gap.mean, gap.low, gap.high)
         own, took = choices[choices["method"] == method], timings[timings["method"] == method]

@@ -366,7 +366,8 @@ class Store:
 
 
 def frame(pairs):
-    """(run, steps) pairs -> one tidy pandas frame; `world` is True where a stand-in had a part in it."""
+    """(run, steps) pairs -> one tidy pandas frame; `world` is True where a stand-in had a part in it. `split`, a column of
+    frames that have any: the published list of samples that was the pool."""
     import pandas
 
     rows = []
@@ -374,6 +375,8 @@ def frame(pairs):
         about = {"study": run.study, "dataset": run.dataset, "world": is_world(run), "race": run.race}
         about |= {"method": run.arm or run.method.split("@")[0], "seed": run.seed, "key": run.key}
         about |= {"network": study(run.study).network(run)}
+        if split := run.settings.get("split"):
+            about["split"] = split
         for step in steps:
             rows += [about | {"step": step["index"]} | row for row in step["rows"]]
             timings = step["provenance"].get("timings", {})

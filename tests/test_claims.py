@@ -488,3 +488,19 @@ def test_a_number_that_has_ends_has_an_interval_that_keeps_to_them():
     assert row.difference - row.half_width < -1
     few = frame.assign(samples=frame["samples"] - 11 * (frame["low"] > 0.05))  # nine: the figure shows no share of them
     assert trend(few)["trend"].isna().all()
+
+
+def test_a_published_list_of_samples_is_one_comparison_without_interval_or_verdict():
+    frame = noisy(ARMS, 6, np.random.default_rng(1), race="few")
+    asked = [claim(null_race=""), claim("c2", metric="test.accuracy@cycle", kind="secondary", placebo="", null_race="")]
+    plain = ledger(frame, pd.DataFrame(asked))
+    assert plain["verdict"].tolist() == ["holds (interim)"] * 3
+    table = ledger(frame.assign(split="theirs@01234567"), pd.DataFrame(asked))
+    assert table["verdict"].tolist() == ["no verdict"] * 3
+    assert table["difference"].iloc[0] == plain["difference"].iloc[0]
+    assert table[["low", "high", "half_width", "sd", "p"]].isna().all().all()
+    assert table["note"].str.contains("one published list of samples").all()
+    listed = frame.assign(split=np.where(frame["race"] == "few", "theirs@01234567", None))
+    both = pd.concat([listed, noisy(ARMS, 6, np.random.default_rng(2), race="many")])
+    verdicts = ledger(both, pd.DataFrame([asked[0], claim("c3", race="many", null_race="", placebo="")]))["verdict"]
+    assert verdicts.tolist() == ["no verdict", "no verdict", "holds (interim)"]

@@ -716,3 +716,19 @@ def test_seconds_go_on_where_a_run_goes_on():
     )  # fmt: skip
     rows = statistics.test_rows(frame)
     assert statistics._spent(frame, rows, "seconds").tolist() == [1.0, 3.0, 7.0, 15.5, 31.5]
+
+
+def test_seeds_on_a_published_list_of_samples_are_no_sample():
+    frame = noisy({"random": 0, "margin": 2}, 4, np.random.default_rng(0), race="few")
+    listed = frame.assign(split="theirs@01234567")
+    plain, one = (paired(rows, "margin", "random") for rows in (frame, listed))
+    assert (one.mean, one.n, plain.low > 0) == (plain.mean, 4, True)
+    assert math.isnan(one.low)
+    assert math.isnan(one.at(0.99).half_width)
+    assert paired(endpoint(listed), "margin", "random").mean == one.mean
+    assert math.isnan(paired(endpoint(listed), "margin", "random").half_width)
+    assert statistics.pairwise(endpoint(listed))["half_width"].isna().all().all()
+    assert statistics.pairwise(endpoint(listed))["n"].loc["margin", "random"] == 4
+    over = statistics.overview(listed)
+    assert over[["aubc_low", "gain_low"]].isna().all().all()
+    assert "split" not in endpoint(frame)

@@ -14,6 +14,7 @@ import time
 
 from alnb.errors import BadRequest
 
+LARGE = 90_000  # Tiny ImageNet less its first labels
 FEATURES = 512  # as ResNet-18 has
 SHARE = 18  # 45,000 unlabelled, 2,500 asked for: thesis 4.5.1
 SIZES = (2000, 4000, 8000, 16_000)
@@ -34,6 +35,17 @@ def k_center(sizes=SIZES):
     command = [sys.executable, "-m", "alnb.acquisition.cost", *map(str, sizes)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     return pandas.DataFrame(map(json.loads, done.stdout.splitlines()))
+
+
+def extrapolated(rows, column: str, size: int) -> tuple[float, float] | None:
+    """(slope, value) of `column` of `k_center`'s rows at a pool of `size`, on the straight line through their logarithms; None
+    where there are fewer than two, or one is not above 0."""
+    import numpy as np
+
+    if len(rows) < 2 or not (rows[column] > 0).all():
+        return None
+    slope, base = np.polyfit(np.log(rows["pool"]), np.log(rows[column]), 1)
+    return float(slope), float(np.exp(base + slope * np.log(size)))
 
 
 def _measure(size: int) -> dict:

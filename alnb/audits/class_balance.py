@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 from alnb import published
+from alnb.acquisition import cost
+
+HOUR = 3600
 
 
 def mean_gains(frame):
@@ -57,6 +61,22 @@ def shares_of_images(frame):
             yield published.compared(
                 saved, row.value / 100 * images[row.dataset], f"{row.value:g} % of {images[row.dataset]:,.0f}"
             )
+
+
+def infeasible(costs):
+    """A check for `published.audit`: the footnote "Representativeness-based methods are infeasible on large datasets", against
+    what the greedy k-center was measured to cost (`costs`: rows of acquisition.cost.k_center). Taken for infeasible: a choice
+    that takes HOUR seconds of one core at the size of Tiny ImageNet, which is extrapolated; the footnote gives no number."""
+
+    def check(frame):
+        if grown := cost.extrapolated(costs, "seconds", cost.LARGE):
+            slope, seconds = grown
+            yield {"check": f"footnote of sec. 4.5.2: k-center infeasible, seconds of a choice from {cost.LARGE:,}",
+                   "printed": math.nan, "computed": seconds, "agrees": seconds >= HOUR,
+                   "note": f"measured up to {costs['pool'].max():,} made-up samples of {cost.FEATURES} features, beyond as "
+                           f"N^{slope:.1f}; ResNet-101 has 2,048; infeasible would be an hour of one core"}  # fmt: skip
+
+    return check
 
 
 def _cells(frame, table, dataset, method, imbalance=None, cycle_=None) -> list[float]:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from alnb import figures, statistics
 from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
-from alnb.methods.class_balance import counts, l1_score, smallest_lambda
+from alnb.methods.balance_gains import PAIRS
+from alnb.methods.class_balance import counts, l1_floor, l1_score, smallest_lambda
 
 PRINTED = ("random", "entropy", "entropy_cb", "k_center", "k_center_cb", "vaal", "vaal_cb", "core_set")
 LARGE_ARMS = ("random", "entropy", "entropy_cb", "bald", "bald_cb")
@@ -25,7 +26,6 @@ TRADE = (
     "entropy_cb_permuted",
     "balanced_random",
 )
-PAIRS = {"entropy_cb": "entropy", "k_center_cb": "k_center", "vaal_cb": "vaal", "bald_cb": "bald"}
 FACTORS = {"severe": "0.1", "few": "0.3", "even": "1"}  # which imbalance factor of Table 4.1 a race stands beside
 MANY = {"many_severe": "0.1", "many": "0.3", "many_even": "1"}  # of Table 4.2
 LARGE = {"large_severe": "0.1", "large": "0.3", "large_even": "1"}  # of Table 4.3
@@ -80,7 +80,8 @@ def fig_4_10(results) -> Drawing | None:
 
 def _distributions(results, race: str, arms: Sequence[str]) -> Drawing | None:
     """All that is labelled after each cycle, class by class: a row of panels an arm, a column a cycle, mean over the seeds;
-    classes in the order of the pool, most frequent first. Line: equal shares. Above: the L1 score."""
+    classes in the order of the pool, most frequent first. Line: equal shares, and what there is of a class where that is
+    less. Above: the L1 score, and where shares cannot be equal the least there can be (`l1_floor`)."""
     import numpy as np
 
     rows = standard.of_kind(results, race, "balance")
@@ -93,6 +94,7 @@ def _distributions(results, race: str, arms: Sequence[str]) -> Drawing | None:
     size = (1.9 * len(cycles) + 1.2, 1.35 * len(order) + 0.9)
     fig, axes = figures.subplots(len(order), len(cycles), figsize=size, sharex=True, sharey="col", squeeze=False)
     first = rows[rows["cycle"] == cycles[0]].groupby("seed")["left"].first()
+    there, short = _available(rows), {}
     for line, arm in zip(axes, order):
         scores = []
         for ax, cycle in zip(line, cycles):
@@ -103,20 +105,50 @@ def _distributions(results, race: str, arms: Sequence[str]) -> Drawing | None:
                 range(len(mean)), mean, width=1.0 if len(mean) > 20 else 0.8, color=figures.looks([arm])[arm]["color"]
             )
             ax.axhline(mean.mean(), color="0.2", lw=0.8, ls="--")
-            ax.set(xticks=[], title=f"cycle {int(cycle) + 1}: L1 {part['l1_labelled'].mean():.2f}")
+            most = np.mean([there[seed][by] for seed, by in zip(part["seed"], pools)], axis=0)
+            least = np.mean([l1_floor(there[seed], sum(counts(t))) for seed, t in zip(part["seed"], part["labelled_classes"])])
+            if least > 0:
+                at = np.flatnonzero(most < mean.mean())
+                ax.hlines(most[at], at - 0.5, at + 0.5, color="0.2", lw=1.5)
+                short[int(cycle) + 1] = least
+            title = f"cycle {int(cycle) + 1}: L1 {part['l1_labelled'].mean():.2f}"
+            ax.set(xticks=[], title=title + f" (least {least:.2f})" * bool(least > 0))
             ax.title.set_fontsize(9)
             scores.append(f"{part['l1_labelled'].mean():.2f}")
         line[0].set_ylabel(arm, fontsize=9)
         parts.append(f"{arm} {', '.join(scores)}")
     fig.supxlabel("class, the pool's most frequent first", fontsize=9)
-    figures.note(fig, f"All labels after a cycle; mean of {figures.seeds(rows)}. Dashed: as many of each class.")
+    below = f"All labels after a cycle; mean of {figures.seeds(rows)}. Dashed: as many of each class."
+    figures.note(fig, below + " Solid: all there is of a class; least: the L1 score that leaves." * bool(short))
     where = standard.datasets_of(rows)
     said = f"Bars of the labelled classes on {where}. L1 score after each cycle (0: balanced): {'; '.join(parts)}."
+    said += _lacking(short)
     return Drawing(fig, rows, said, rows)
 
 
+def _available(rows) -> dict:
+    """Seed -> (C,) samples that its pool has of each class, the labelled among them: what was there at the first choice."""
+    import numpy as np
+
+    rows = rows[rows["cycle"] == rows["cycle"].min()]
+    held = lambda row: np.array(counts(row.labelled_classes)) - counts(row.batch) + counts(row.left)
+    return {seed: np.max([held(row) for row in part.itertuples()], axis=0) for seed, part in rows.groupby("seed")}
+
+
+def _lacking(short: dict) -> str:
+    """Of {cycle: least L1 score}, where shares cannot be equal."""
+    least = ", ".join(f"{score:.2f} after cycle {cycle}" for cycle, score in sorted(short.items()))
+    return f" The pool lacks samples of its rare classes for equal shares: the least there can be is {least}." * bool(short)
+
+
+def balance_severe_4(results) -> Drawing | None:
+    """`balance_4` with a severe tail, where the pool may hold too few of the rare classes for equal shares."""
+    return balance_4(results, "severe")
+
+
 def balance_4(results, race: str = "few") -> Drawing | None:
-    """The L1 score of all labels (eq. 4.10) against their number: a line an arm."""
+    """The L1 score of all labels (eq. 4.10) against their number: a line an arm. Dotted, where shares cannot be equal: the
+    least there can be (`l1_floor`)."""
     rows = standard.of_kind(results, race, "balance")
     if rows is None:
         return standard.left_out(race, NOTHING)
@@ -129,19 +161,33 @@ def balance_4(results, race: str = "few") -> Drawing | None:
     x, y = "labelled", "L1 score of all labels"
     rows = rows.assign(**{y: rows["l1_labelled"]})
     fig = figures.curves(rows, x, y, "method", low=0, high=1, beside=statistics.baseline_of(rows) or "")
-    figures.note(fig, standard.means(rows) + " 0: as many of each class; 1: all of one.")
-    return Drawing(fig, rows, figures.describe_curves(rows, x, y, "method", unit="", better="lower"), rows)
+    there = _available(rows)
+    floor = rows.assign(least=[l1_floor(there[r.seed], sum(counts(r.labelled_classes))) for r in rows.itertuples()])
+    floor = floor.groupby(["cycle", x])["least"].mean().reset_index()
+    short = {int(row.cycle) + 1: row.least for row in floor.itertuples() if row.least > 0}
+    below = standard.means(rows) + " 0: as many of each class; 1: all of one."
+    if short:
+        for ax in fig.axes:
+            ax.plot(floor[x], floor["least"], color="0.2", ls=":", lw=1.5)
+        below += " Dotted: the least there can be."
+    figures.note(fig, below)
+    said = figures.describe_curves(rows, x, y, "method", unit="", better="lower")
+    return Drawing(fig, rows, said + _lacking(short), rows)
 
 
 # --- lambda ---------------------------------------------------------------------------------------------------------------------
 
 
-def fig_4_4(results, race: str = "few") -> Drawing | None:
+def fig_4_4(results) -> Drawing | None:
     """Fig. 4.4: entropy, L1 loss (by predicted P) and L1 score (by true classes) of the first batch against lambda, mean
-    over the seeds; level lines: Entropy, and Entropy by pseudo-labels. The lambda that the paper's rule picks is marked."""
+    over the seeds; many classes, or ten where these did not run. Level lines: Entropy, and Entropy by pseudo-labels. Marked:
+    the lambda that the paper's rule picks of these seeds, and the one that Entropy-CB ran with."""
+    race = next((one for one in ("many", "few") if standard.of_kind(results, one, "lambda") is not None), None)
+    if race is None:
+        return standard.left_out("many, few", "Entropy's first choice, which the curve is of, did not run at this profile")
     rows = standard.of_kind(results, race, "lambda")
-    if rows is None:
-        return standard.left_out(race, "Entropy's first choice, which the curve is of, did not run at this profile")
+    solved = standard.of_kind(results, race, "programme")
+    arms = [] if solved is None else sorted(solved["lam"].unique())
     sweep, pseudo = rows[rows["rule"] == "entropy_cb"], rows[rows["rule"] == "entropy_pseudo"]
     panels = {"entropy": "entropy of the batch, nats", "l1_loss": "L1 loss, predicted", "l1_labelled": "L1 score, true"}
     picked = smallest_lambda(sweep.groupby("lam")["l1_loss"].mean().to_dict())
@@ -153,17 +199,19 @@ def fig_4_4(results, race: str = "few") -> Drawing | None:
         ax.axhline(line.iloc[0], color=colour["entropy"], ls="--", lw=1.2, label="Entropy")
         ax.axhline(pseudo[column].mean(), color=colour["entropy_pseudo"], ls=":", lw=1.5, label="by pseudo-labels")
         ax.axvline(picked, color="0.5", lw=0.8)
+        for lam in arms:
+            ax.axvline(lam, color=colour["entropy_cb"], lw=0.8, ls="-.")
         ax.set(xlabel="lambda", ylabel=name)
     axes[0].legend(fontsize=8)
-    figures.note(
-        fig, f"The first batch of {figures.seeds(rows)}, mean. Grey: lambda = {picked:g}, what the rule picks."
-    )
+    ran = ", ".join(f"{lam:g}" for lam in arms)
+    below = f"The first batch of {figures.seeds(rows)}, mean. Grey: lambda = {picked:g}, what the rule picks here."
+    figures.note(fig, below + f" Dash-dotted: {ran}, what Entropy-CB ran with." * bool(arms))
     ends = [f"{name} from {sweep.groupby('lam')[c].mean().iloc[0]:.2f} to {sweep.groupby('lam')[c].mean().iloc[-1]:.2f}"
             for c, name in panels.items()]  # fmt: skip
     said = (
         f"Three curves against lambda from 0 to {sweep['lam'].max():g} on {standard.datasets_of(rows)}: {'; '.join(ends)}; by "
         f"pseudo-labels {', '.join(f'{pseudo[c].mean():.2f}' for c in panels)}. The rule picks {picked:g}."
-    )
+    ) + f" Entropy-CB ran with {ran}." * bool(arms)
     return Drawing(fig, rows, said, rows)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from alnb import figures
+from alnb.acquisition.cost import LARGE, extrapolated
 from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
 
 WEIGHTED = "(class_weights='balanced')"
 LOSS = ("random", f"random{WEIGHTED}", "entropy", f"entropy{WEIGHTED}", "entropy_cb")
-LARGE = 90_000  # Tiny ImageNet less its first labels
 
 
 def loss_4(results, race: str = "few") -> Drawing | None:
@@ -21,11 +21,9 @@ def loss_4(results, race: str = "few") -> Drawing | None:
 def cost_4(rows) -> Drawing:
     """Seconds and memory of the greedy k-center choice against the pool (acquisition.cost), and what follows for a pool of LARGE
     samples if both go on as they grew."""
-    import numpy as np
     from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     fig, axes = figures.subplots(1, 2, figsize=(8.4, 3.3))
-    at, grown = np.log(rows["pool"]), {}
     for ax, column, name in zip(axes, ("seconds", "memory"), ("CPU seconds, one thread", "MiB above the features")):
         ax.plot(rows["pool"], rows[column], **figures.looks(["k_center"])["k_center"], label="k-center, greedy")
         ax.set(xlabel="unlabelled samples", ylabel=name, xscale="log", yscale="log")
@@ -33,16 +31,13 @@ def cost_4(rows) -> Drawing:
         ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
         ax.minorticks_off()
-        if (rows[column] > 0).all() and len(rows) > 1:
-            slope, base = np.polyfit(at, np.log(rows[column]), 1)
-            grown[column] = slope, float(np.exp(base + slope * np.log(LARGE)))
     axes[1].plot(rows["pool"], rows["matrix"], color=PALETTE[1], marker="s", ls="--", label="all distances, fp32")
     axes[1].legend(fontsize=8)
     last, whole = next(rows.tail(1).itertuples()), (LARGE * 10 / 9) ** 2 * 4 / 2**30
     said = f"Made-up features: {last.pool:,} samples of {last.features}, {last.asked:,} asked for: {last.seconds:.2g} s"
     said += f", {last.memory:.0f} MiB" * bool(last.memory > 0) + f"; all distances would hold {last.matrix:,.0f} MiB."
-    if "seconds" in grown:
-        slope, seconds = grown["seconds"]
+    if grown := extrapolated(rows, "seconds", LARGE):
+        slope, seconds = grown
         said += f" Seconds grow as N^{slope:.1f}: {LARGE:,} samples would take {seconds:,.0f} s a choice"
         said += f", and all their distances {whole:,.0f} GiB."
     figures.note(fig, said)

@@ -193,7 +193,8 @@ def gains(results, race: str = "", metric: str = "", arms: Sequence[str] | None 
     )  # fmt: skip
     counted = ends[ends["method"].isin(table["method"])]
     shaded = f" Shaded: that of {again['method'].iloc[0]}." if band else ""
-    interval = f"; bar: 95 % t interval.{shaded}" if several.any() else ", so no interval."
+    known_low = table["gain_low"].notna().any()
+    interval = f"; bar: 95 % t interval.{shaded}" if known_low else "; no interval." if several.any() else ", so no interval."
     figures.note(fig, f"Paired by seed, {figures.seeds(counted)}{interval}")
     parts = [
         f"{g.method} {_signed(g.gain, n)} ({_interval(g.gain_low, g.gain_high, n)}{g.gain_seeds} seeds)"
@@ -254,7 +255,8 @@ def overview(results, race: str = "", metric: str = "", arms: Sequence[str] | No
     over = statistics.overview(rows, value=known.name)
     n = _decimals(over)
     area = [
-        f"{r.aubc:.{n}f}" + f" ({r.aubc_low:.{n}f} to {r.aubc_high:.{n}f})" * (r.seeds > 1) for r in over.itertuples()
+        f"{r.aubc:.{n}f}" + f" ({r.aubc_low:.{n}f} to {r.aubc_high:.{n}f})" * (r.aubc_low == r.aubc_low)
+        for r in over.itertuples()
     ]
     table = pandas.DataFrame(
         {"arm": over["method"], "seeds": over["seeds"], f"area, {known.unit}".removesuffix(", "): area,
@@ -323,7 +325,8 @@ def audit(source: str, *scope, **options) -> Drawing | None:
     failing = table[~table["agrees"].astype(bool)]
     fig = figures.table((failing if len(failing) else table)[["check", "printed", "computed"]])
     figures.note(fig, f"{len(table)} checks, {len(failing)} fail{': those shown' if len(failing) else ''}.")
-    parts = [f"{r.check}: printed {r.printed}, computed {r.computed:.2f}" for r in failing.itertuples()]
+    printed = lambda number: "no number printed" if number != number else f"printed {number}"
+    parts = [f"{r.check}: {printed(r.printed)}, computed {r.computed:.2f}" for r in failing.itertuples()]
     said = f"{len(table)} checks of printed numbers, {len(failing)} fail" + f": {'; '.join(parts)}" * bool(parts) + "."
     about = pandas.DataFrame([{"dataset": figures.PRINTED_NUMBERS, "world": False, "key": None}])
     return Drawing(fig, table, said, about)

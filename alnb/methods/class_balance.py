@@ -50,18 +50,23 @@ def entropy_cb(view, budget, rng, *, lam: float = 0.6):
     "vaal_cb",
     needs=("images", "labelled_images", "log_probabilities", "labelled_targets"),
     source="thesis eq. 4.9",
+    parted="steps",
 )
 def vaal_cb(
-    view, budget, rng, *, lam: float = 0.15, steps: int = 150, batch: int = 32, width: int = 16, latent: int = 32,
+    view, budget, rng, part=None, *, lam: float = 0.15, steps: int = 150, batch: int = 32, width: int = 16, latent: int = 32,
     beta: float = 1.0, adversary: float = 1.0, lr: float = 1e-3, flip: bool = False, quirks: bool = False,
 ):  # fmt: skip
     """(budget,) rows of least z'u + lam ||Omega - P'z||_1 with u = D(mu(x)) in [0, 1], how sure VAAL's discriminator is that
     an image is labelled: the least sure first. Options beside lam: those of `vaal`, which asks for the same at lam = 0.
-    lam: by the paper's rule on a development seed of glyphs-10, as bald_cb's; the chapter gives none."""
+    part: see `select`; the programme is solved after the last. lam: by the paper's rule on a development seed of glyphs-10, as
+    bald_cb's; the chapter gives none."""
     shared, images = view.priority.argsort(), view.images
     candidates = images[shared.to(images.device)].to(view.device)
     options = dict(steps=steps, batch=batch, width=width, latent=latent, beta=beta, adversary=adversary, lr=lr)
-    sure = vaal.certainty(candidates, view.labelled_images.to(view.device), rng, **options, flip=flip, quirks=quirks)
+    labelled = view.labelled_images.to(view.device)
+    sure = vaal.certainty(candidates, labelled, rng, **options, flip=flip, quirks=quirks, part=part)
+    if isinstance(sure, dict):
+        return sure
     return _balanced(sure.double().sigmoid().cpu().numpy(), view, shared, budget, lam)
 
 
@@ -230,6 +235,16 @@ def l1_score(counts) -> float:
     return float(np.abs(n - b / C).sum() / (2 * b * (C - 1) / C))
 
 
+def l1_floor(available, labels: int) -> float:
+    """The least `l1_score` of `labels` labels where a class has no more than available (C,): what the short ones lack of an
+    equal share is missing there and too much elsewhere."""
+    import numpy as np
+
+    C = len(available)
+    lacking = np.maximum(labels / C - np.asarray(available, dtype=float), 0).sum()
+    return float(2 * lacking / (2 * labels * (C - 1) / C))
+
+
 def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
     """Rows of kind "balance" (Fig. 4.2, 4.3, 4.8-4.10), "programme" (arms of eq. 4.8) and, of entropy's run at cycle 0,
     "lambda" (Fig. 4.4). True classes are looked at for figures only."""
@@ -341,6 +356,7 @@ STUDY = Study(
     Classes.metrics, lambda dataset: Classes.offers, check, network, prepare=weighted.prepare,
 )  # fmt: skip
 
+LISTED = {"pool": 0, "tail": "none", "imbalance": 1.0, "tail_classes": "fixed"}  # what a race on a published list does not share
 RACES = ("few", "even", "severe", "many", "many_even", "many_severe", "large", "large_even", "large_severe")
 
 
@@ -358,7 +374,8 @@ def grid(
 ) -> list[Run]:
     """Every run of the notebook (see alnb/races.py). Ten classes with a tail (`few`), without (`even`, where balance has
     nothing to repair) and with a severe one (`severe`); the same with many classes and with Tiny ImageNet's 200. The first
-    labels of all are `initial` samples, of each class as many, set aside before the tail. Raises BadRequest for what cannot be.
+    labels of all are `initial` samples, of each class as many, set aside before the tail. A race with a `split` has the samples
+    of a published list for its pool, the last `initial` of them labelled first. Raises BadRequest for what cannot be.
     """
     given = (few, even, severe, many, many_even, many_severe, large, large_even, large_severe)
     asked = dict(zip(RACES, given))
@@ -371,4 +388,9 @@ def grid(
             "reserved": race.get("initial", shared.get("initial", CycleSettings.initial)),
             "initial_labels": "reserved",
         }
+    for where, race in asked.items():
+        if race.get("split"):
+            if given := [name for name in LISTED if name in race]:
+                raise BadRequest(f"{where}: split = {race['split']!r} is the pool: it takes no {given[0]} beside it")
+            race |= LISTED
     return races.grid(STUDY.name, asked, shared)

@@ -17,6 +17,7 @@ from tests.acquisition.toy_view import toy_view
 
 GAMES = {
     "vaal": {"steps": 6, "batch": 7, "width": 2, "latent": 4},
+    "vaal_cb": {"steps": 6, "batch": 7, "width": 2, "latent": 4, "lam": 0.4},
     "sraal": {"steps": 6, "batch": 7, "width": 2, "latent": 4, "semantic": 4, "decay": 0.9},
 }
 WAYS = [{}, {"flip": True}, {"flip": True, "quirks": True}]

@@ -137,10 +137,11 @@ def test_time_grows_with_samples_and_classes_not_faster_than_they():
         u, p = instance(n, c, 1)
         return min(seconds_of(lambda: balance.solve(u, p, np.full(c, n / 18 / c), 0.6, n // 18))[0] for _ in range(3))
 
-    balance.solve(*instance(100, 3), np.ones(3), 1.0, 3)
+    best(11_000, 10)  # what only the first calls cost
     sizes, classes = (11_000, 22_000, 45_000, 90_000), (10, 30, 100)
     by_n, by_c = [best(n, 10) for n in sizes], [best(20_000, c) for c in classes]
     (n_slope, _), (c_slope, _) = slope(sizes, by_n), slope(classes, by_c)
     print(f"\nN {sizes}, C 10: {', '.join(f'{s:.2f}' for s in by_n)} s, N^{n_slope:.2f}; "
           f"C {classes}, N 20,000: {', '.join(f'{s:.2f}' for s in by_c)} s, C^{c_slope:.2f}")  # fmt: skip
     assert n_slope < 1.4
+    assert c_slope < 1.6  # loose: 1.1 was measured, on a busy machine

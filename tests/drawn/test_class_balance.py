@@ -7,7 +7,7 @@ from matplotlib.pyplot import close
 from alnb import figures, published
 from alnb.drawn import class_balance as drawn
 from alnb.drawn import class_balance_extra as extra
-from alnb.methods.class_balance import l1_score
+from alnb.methods.class_balance import l1_floor, l1_score
 from tests.result_frames import results
 
 ABOUT = {"study": "class_balance", "dataset": "digits", "world": True, "race": "few"}
@@ -65,9 +65,29 @@ def test_the_curve_of_balance_is_against_the_labels_after_the_batch():
     assert one.alt.index("entropy_cb") < one.alt.index("random")
 
 
+def test_where_a_class_runs_out_the_least_score_is_drawn():
+    assert "least" not in drawn.balance_4(FRAME).alt + drawn.fig_4_3(FRAME).alt
+    scarce = FRAME.assign(left=FRAME["left"].replace("60 30 9", "60 30 2"))  # 12 of the third class
+    least = l1_floor([70, 40, 12], 40)
+    assert least == pytest.approx(2 * (40 / 3 - 12) / (2 * 40 * 2 / 3))
+    one = drawn.balance_4(scarce)
+    assert f"the least there can be is {least:.2f} after cycle 1" in one.alt
+    dotted = next(line for line in one.figure.axes[0].lines if line.get_linestyle() == ":")
+    assert dotted.get_ydata()[0] == pytest.approx(least)
+    assert dotted.get_ydata()[1] == pytest.approx(l1_floor([70, 40, 12], 50))
+    bars = drawn.fig_4_3(scarce)
+    assert f"(least {least:.2f})" in bars.figure.axes[0].get_title()
+    assert bars.figure.axes[0].collections  # what there is of the third class
+    assert drawn.balance_severe_4(FRAME) is None
+    assert drawn.balance_severe_4(FRAME.assign(race="severe")).alt == drawn.balance_4(FRAME).alt
+
+
 def test_lambda_is_picked_by_the_rule_and_said():
     one = drawn.fig_4_4(FRAME)
-    assert "The rule picks 2." in one.alt
+    assert "The rule picks 2. Entropy-CB ran with 2." in one.alt
+    many = pandas.concat([FRAME, FRAME.assign(race="many", dataset="others", lam=FRAME["lam"].replace(2.0, 1.5))])
+    assert "on others" in drawn.fig_4_4(many).alt  # as printed, of many classes
+    assert "Entropy-CB ran with 1.5." in drawn.fig_4_4(many).alt
     colours = {line.get_label(): line.get_color() for line in one.figure.axes[0].lines}
     for label, arm in {"Entropy-CB": "entropy_cb", "Entropy": "entropy", "by pseudo-labels": "entropy_pseudo"}.items():
         assert colours[label] == figures.looks([arm])[arm]["color"]  # as in every other figure

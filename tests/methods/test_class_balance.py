@@ -1,9 +1,11 @@
 """Thesis chapter 4: its strategies against the plain rules, its rows against hand-worked numbers."""
 
+import hashlib
 import itertools
 import math
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from hypothesis import given, settings
@@ -174,6 +176,19 @@ def test_the_l1_score_is_between_zero_and_one(counts):
     assert -1e-12 <= ch4.l1_score(counts) <= 1 + 1e-12
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 6), min_size=2, max_size=4), st.integers(1, 12))
+def test_the_least_l1_score_is_that_of_the_best_of_all_counts(available, labels):
+    if labels > sum(available):
+        return
+    every = itertools.product(*(range(n + 1) for n in available))
+    best = min(ch4.l1_score(n) for n in every if sum(n) == labels)
+    C, floor = len(available), ch4.l1_floor(available, labels)
+    assert floor <= best + 1e-12
+    if labels % C == 0:  # else equal shares are no whole numbers
+        assert floor == pytest.approx(best)
+
+
 def test_the_smallest_lambda_after_which_the_loss_does_not_diminish():
     assert ch4.smallest_lambda({0: 100, 0.5: 40, 1: 10, 2: 10, 3: 10}) == 1
     assert ch4.smallest_lambda({0: 100, 0.5: 10, 1: 30, 2: 10, 3: 10.5}) == 2  # it rose once more
@@ -219,6 +234,41 @@ def test_the_first_labels_are_set_aside_in_every_race():
         ch4.grid(few, **TINY | {"imbalance": 0.01, "cycles": 12})
     with pytest.raises(BadRequest, match="give one number"):
         ch4.STUDY.check(ch4.races.grid("class_balance", {"few": few}, TINY | {"initial_labels": "reserved"})[0])
+
+
+def test_a_race_on_a_published_list_is_that_pool_and_its_rows_say_so(tmp_path, monkeypatch):
+    rows = [*range(0, 300, 3), *range(400, 430)]
+    (tmp_path / "splits").mkdir()
+    (tmp_path / "splits" / "theirs.txt").write_text("\n".join(map(str, rows)))
+    monkeypatch.setenv("ALNB_DATA", str(tmp_path))
+    split = f"theirs@{hashlib.sha256(chr(10).join(map(str, rows)).encode()).hexdigest()[:8]}"
+    few = {"dataset": "digits", "seeds": 2, "arms": ["random"], "split": split}
+    runs = [run for run in ch4.grid(few, many=few | {"split": ""}, **TINY) if run.method == "random"]
+    assert {(run.race, run.options.tail, run.options.pool, run.options.reserved) for run in runs} == {
+        ("few", "none", 0, 30), ("many", "step", 400, 30)
+    }  # fmt: skip
+    store = Store(tmp_path / "store")
+    listed = [run for run in runs if run.race == "few"]
+    assert not drive(listed, store, workers=1).failed
+    frame = store.frame(listed)
+    assert set(frame["split"]) == {split}
+    first = frame[frame["kind"] == "balance"].iloc[0]
+    assert sum(ch4.counts(first["left"])) == 100
+    asked = [row for step in store.read(listed[0]).steps for row in step["queries"]]
+    assert set(asked) <= set(rows[:100])
+    for name, value in {"imbalance": 0.1, "tail": "step", "pool": 100}.items():
+        with pytest.raises(BadRequest, match=f"severe: split = 'theirs@.*' is the pool: it takes no {name} beside it"):
+            ch4.grid(few, severe={"like": "few", name: value}, **TINY)
+
+
+def test_the_footnote_is_held_against_what_was_measured():
+    costs = pandas.DataFrame({"pool": [1000, 2000, 4000], "seconds": [0.01, 0.04, 0.16]})  # as N^2
+    (row,) = audits.infeasible(costs)(None)
+    assert row["computed"] == pytest.approx(0.01 * 90**2)
+    assert (row["agrees"], math.isnan(row["printed"])) == (False, True)
+    assert "up to 4,000 made-up samples of 512 features, beyond as N^2.0" in row["note"]
+    assert next(audits.infeasible(costs.assign(seconds=costs["seconds"] * 100))(None))["agrees"]
+    assert list(audits.infeasible(costs[:1])(None)) == []
 
 
 def test_the_chapters_own_arithmetic():
