@@ -236,8 +236,8 @@ def sorter(results) -> Drawing | None:
     real = rows[rows["kind"] == "ranking"]
     real = real.dropna(subset=["error"]) if "error" in real else real[:0]
     found = [
-        {"lists": f"{race}: predicted by {arm}", "length": of_race.get(race), "sorter": part["error"].mean(),
-         "pairwise sigmoids": part["error_exact"].mean()}
+        {"lists": f"{race}: predicted by {arm}", "length": of_race.get(race, held["length"].iloc[0]),
+         "sorter": part["error"].mean(), "pairwise sigmoids": part["error_exact"].mean()}
         for (race, arm), part in real.groupby(["race", "method"], sort=False)
     ]  # fmt: skip
     table = pandas.concat([table, pandas.DataFrame(found)], ignore_index=True)
