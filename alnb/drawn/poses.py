@@ -72,7 +72,7 @@ def maps(results, at=(20.0, 18.0), heat: float = 2.0) -> Drawing:
     ])  # fmt: skip
     fig, axes = figures.subplots(1, len(made), figsize=(2.2 * len(made), 3.1), squeeze=False)
     for ax, one, row in zip(axes[0], made.values(), table.itertuples()):
-        ax.imshow(one, vmin=0, vmax=1, cmap="cividis")
+        ax.imshow(one.numpy(), vmin=0, vmax=1, cmap="cividis")
         ax.plot(*at, "+", color=SIDES[0], ms=8)
         ax.set(xticks=[], yticks=[], title=row.map)
         ax.set_xlabel(f"entropy {row.entropy:.4f} nats\nloss {1000 * row.loss:.2f} / 1000", fontsize=9)
