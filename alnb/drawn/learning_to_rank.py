@@ -1,11 +1,12 @@
 """The figures and tables of L2R-AL, one function an artefact: rows in, a `figures.Drawing` out.
 
-`results` is what `nb.run` gave: the races "few" (ten classes) and "null". What cannot be drawn is said, and None.
+`results` is what `nb.run` gave: the races "few" (ten classes), "many" and "null", and those of other tasks, which `faces`, `poses`
+and `counting` beside this module draw. What cannot be drawn is said, and None.
 """
 
 from __future__ import annotations
 
-from alnb import figures
+from alnb import figures, statistics
 from alnb.drawn import standard
 from alnb.figures import GREY, PALETTE, Drawing
 from alnb.methods.learning_to_rank import r_s, rk, two_systems
@@ -22,6 +23,7 @@ RIVALS = (
     "true_loss",
 )
 JOINT = ("random", "random_joint", "random_joint(joint_weight=1.0)", "ll4al", "ll4al retrained")
+NULLS = ("null", "counts_null", "poses_null")  # races without rare and ambiguous samples
 FREE = {"_entropy": "entropy", "_p_max": "-log p_max"}  # signals that need no module
 NOTHING = "no arm that predicts a loss ran at this profile"
 
@@ -113,6 +115,36 @@ def joint(results, race: str = "few") -> Drawing | None:
     return standard.race(results, race, arms=JOINT)
 
 
+def nulls(results) -> Drawing | None:
+    """What each arm gains on Random where no sample is rare or ambiguous: area under the curve, paired by seed, with 95 % t
+    intervals; positive is better, also for an error. No null of a claim about doubt: samples still differ in difficulty."""
+    import pandas
+
+    found, behind = [], []
+    for race in NULLS:
+        rows = standard.evaluations(results, race)
+        if not len(rows) or not len(statistics.endpoint(rows)):
+            continue
+        unit = statistics.metric_of(rows).unit
+        over = statistics.overview(rows).dropna(subset=["gain"])
+        found += [
+            {"race": race, "world": standard.datasets_of(rows), "arm": r.method, "gain": r.gain, "low": r.gain_low,
+             "high": r.gain_high, "unit": "points" if unit == "%" else unit, "seeds": int(r.gain_seeds)}
+            for r in over.itertuples() if r.method != statistics.baseline_of(rows)
+        ]  # fmt: skip
+        behind.append(rows)
+    if not found:
+        return standard.left_out(", ".join(NULLS), "no null world ran beside Random at this profile")
+    table = pandas.DataFrame(found)
+    fig = figures.table(table)
+    figures.note(fig, "Area under the budget curve, gain on Random, paired by seed; 95 % t interval. Positive is better.")
+    parts = [
+        f"{r.arm} on {r.world} {r.gain:+.2f}" + (f" ({r.low:+.2f} to {r.high:+.2f})" if r.low == r.low else "") + f" {r.unit}"
+        for r in table.itertuples()
+    ]
+    return Drawing(fig, table, f"Gains on Random in the null worlds: {'; '.join(parts)}.", pandas.concat(behind))
+
+
 def on_one_target(results, race: str = "few") -> list[str]:
     """The arms to be ranked: of one that trains a target of its own (LL4AL) what it asked, on the plain target ("ll4al
     retrained"), where that ran; nothing but the choice differs then. (Random with the joint loss stays: it chooses nothing.)"""
@@ -188,24 +220,25 @@ def ranks_beside(results, printed, race: str = "few") -> Drawing | None:
     return Drawing(fig, table, f"Correlations of Fig. 5 in the last cycle, ours on {name}. {'; '.join(parts)}.", rows)
 
 
-def sorter(results, race: str = "few") -> Drawing | None:
-    """How far off a place is, as a share of a list: on lists held out, of each kind, and on the modules' own predictions, by
-    the sorter, by pairwise sigmoids, and by knowing nothing."""
+def sorter(results) -> Drawing | None:
+    """How far off a place is, as a share of a list: on lists held out, of each kind and length that the races rank, and on the
+    modules' own predictions, race by race; by the sorter, by pairwise sigmoids, and by knowing nothing."""
     import pandas
 
-    rows = standard.in_race(results, race)
-    rows = rows[rows["kind"].isin(["sorter", "ranking"])] if len(rows) else rows
-    held = standard.of_kind(results, race, "sorter")
-    if held is None:
-        return standard.left_out(race, "no arm that needs a sorter ran at this profile")
-    held = held.drop_duplicates(["lists", "length"])
+    rows = results[results["kind"].isin(["sorter", "ranking"])] if len(results) else results
+    held = rows[rows["kind"] == "sorter"] if len(rows) else rows
+    if not len(held):
+        return standard.left_out("sorters", "no arm that needs a sorter ran at this profile")
+    of_race = held.groupby("race")["length"].first()
+    held = held.drop_duplicates(["lists", "length"]).sort_values("length", ascending=False, kind="stable")
     names = {"error": "sorter", "error_exact": "pairwise sigmoids", "error_middle": "all in the middle"}
     table = held[["lists", "length", *names]].rename(columns=names)
-    real = rows[rows["kind"] == "ranking"].dropna(subset=["error"])
+    real = rows[rows["kind"] == "ranking"]
+    real = real.dropna(subset=["error"]) if "error" in real else real[:0]
     found = [
-        {"lists": f"predicted by {arm}", "length": held["length"].iloc[0], "sorter": part["error"].mean(),
-         "pairwise sigmoids": part["error_exact"].mean()}
-        for arm, part in real.groupby("method", sort=False)
+        {"lists": f"{race}: predicted by {arm}", "length": of_race.get(race, held["length"].iloc[0]),
+         "sorter": part["error"].mean(), "pairwise sigmoids": part["error_exact"].mean()}
+        for (race, arm), part in real.groupby(["race", "method"], sort=False)
     ]  # fmt: skip
     table = pandas.concat([table, pandas.DataFrame(found)], ignore_index=True)
     table["length"] = table["length"].astype(int)

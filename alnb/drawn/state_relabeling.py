@@ -13,6 +13,7 @@ from alnb.drawn import standard
 from alnb.figures import PALETTE, Drawing
 from alnb.methods.start_gain import starts
 from alnb.methods.state_relabeling import deviation, entropy, indicator
+from alnb.published import settings
 
 LL4AL = f"ll4al{standard.RETRAINED}"  # what it asked, on the plain target: "evaluated by the same target model"
 PRINTED = ("random", "k_center", "core_set", "bald", "vaal", LL4AL, "sraal")
@@ -22,7 +23,8 @@ ABLATIONS = (
     "sraal(target_learner=False)",
     "sraal(indicator='none', target_learner=False)",
 )
-INDICATORS = ("sraal", "sraal(indicator='entropy')", "sraal(indicator='deviation')")
+NAMES = {"sraal": "Ours", "sraal(indicator='entropy')": "Entropy", "sraal(indicator='deviation')": "SD"}  # as Table 1 prints
+INDICATORS = tuple(NAMES)
 RIVALS = ("random", "sraal", "sraal(indicator='permuted')", "indicator", "entropy", "vaal")
 STARTS = {"few": "random initial labels", "start": "k-center initial labels"}
 NOTHING = "no runs at this profile"
@@ -251,42 +253,49 @@ def fig_6(results, arm: str = "sraal") -> Drawing | None:
 
 
 def table_1(results, printed) -> Drawing | None:
-    """Table 1: SRAAL with each indicator, and what its own gains on each, paired by seed with 95 % t intervals, cycle by cycle,
-    beside the printed gain of that cycle (20 % is the second). printed: its rows of `published.published`. No difference
-    between the two is given: data, network and budgets are another's, unless this is the profile `paper`."""
+    """Table 1: SRAAL with each indicator, all that is printed and what ran here, cycle by cycle (20 % is the second), and what
+    its own indicator gains on each other, paired by seed with 95 % t intervals. printed: its rows of `published.published`. No
+    difference between printed and ours is given: data, network and budgets are another's, unless this is the profile `paper`."""
     import pandas
 
+    nan = float("nan")
     race = _race_of(results, INDICATORS)
     tests = standard.evaluations(results, race) if race else results[:0]
     others = [arm for arm in INDICATORS[1:] if len(tests) and arm in set(tests["method"])]
     if not others or "sraal" not in set(tests["method"]):
         return standard.left_out("many, few", "no other indicator ran beside SRAAL's at this profile")
-    wide = printed.assign(place=printed.groupby("method").cumcount() + 1 + OFFSET)
-    wide = wide.pivot(index="place", columns="method", values="value")
+    last = int(statistics.horizon(tests))
+    if not last:
+        return standard.left_out(race, "no arm has finished a cycle")
+    wide = printed.assign(cycle=printed.groupby("method").cumcount() + 1 + OFFSET)
+    shares = dict(zip(wide["cycle"], (settings(text)["share"] for text in wide["setting"])))
+    wide = wide.pivot(index="cycle", columns="method", values="value")
     found = []
-    for cycle in range(1, int(statistics.horizon(tests)) + 1):
-        now = tests[tests["cycle"] == cycle]
-        for other in others:
-            gap = statistics.paired(now, "sraal", other, "value", resolution=0.0)
+    for cycle in sorted({*range(1, last + 1), *wide.index}):
+        now = tests[(tests["cycle"] == cycle) & (cycle <= last)]
+        for arm in INDICATORS:
+            here, gap = now[now["method"] == arm]["value"], None
+            if arm in others and len(here):
+                gap = statistics.paired(now, "sraal", arm, "value", resolution=0.0)
             known = cycle in wide.index
             found.append({
-                "labels": int(now["labelled"].iloc[0]), "against": other,
-                "ours": now.loc[now["method"] == "sraal", "value"].mean(), "other": now.loc[now["method"] == other, "value"].mean(),
-                "gain": gap.mean, "low": gap.low, "high": gap.high, "seeds": gap.n,
-                "printed gain": wide.loc[cycle, "sraal"] - wide.loc[cycle, other] if known else float("nan"),
+                "printed at": shares.get(cycle, ""), "indicator": NAMES[arm], "printed": wide.loc[cycle, arm] if known else nan,
+                "labels": now["labelled"].iloc[0] if len(now) else nan, "here": here.mean(), "seeds": here.count() or nan,
+                "printed gain": wide.loc[cycle, "sraal"] - wide.loc[cycle, arm] if known and arm != "sraal" else nan,
+                "gain here": gap.mean if gap else nan, "low": gap.low if gap else nan, "high": gap.high if gap else nan,
             })  # fmt: skip
-    if not found:
-        return standard.left_out(race, "no arm has finished a cycle")
-    table = pandas.DataFrame(found)
+    table = pandas.DataFrame(found).astype({"labels": "Int64", "seeds": "Int64"})  # whole, and none where nothing ran
     rows = tests[tests["method"].isin(["sraal", *others])]
     fig = figures.table(table)
     figures.note(
-        fig, f"Accuracy and points gained by SRAAL's indicator; 95 % t interval; race {race}, on {standard.datasets_of(rows)}."
-    )
-    parts = [
-        f"{r['labels']} labels: {r['ours']:.1f}, {r['against']} {r['other']:.1f}, gain {r['gain']:+.2f}"
-        + (f" ({r['low']:+.2f} to {r['high']:+.2f})" if r["low"] == r["low"] else "")
-        + (f", printed {r['printed gain']:+.2f}" if r["printed gain"] == r["printed gain"] else "")
-        for r in found
-    ]
+        fig, f"Accuracy, %; gain: points by which SRAAL's own indicator is above, with its 95 % t interval; race {race}, on "
+        f"{standard.datasets_of(rows)}. Printed: of no named dataset, shares of its pool.",
+    )  # fmt: skip
+    parts = []
+    for r in found:
+        at = f"{r['printed at']} printed {r['printed']:.1f}" if r["printed"] == r["printed"] else ""
+        here = f"{r['labels']:.0f} labels here {r['here']:.1f}" if r["here"] == r["here"] else ""
+        gain = f"gain {r['gain here']:+.2f}" if r["gain here"] == r["gain here"] else ""
+        gain += f" ({r['low']:+.2f} to {r['high']:+.2f})" if r["low"] == r["low"] else ""
+        parts.append(f"{r['indicator']}: {', '.join(filter(None, (at, here, gain)))}")
     return Drawing(fig, table, f"Table 1 beside these runs on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)

@@ -27,8 +27,9 @@ class ModuleSettings:
 
     module_hidden: units a block. module_optimiser: Adam at the constant rate module_lr, the target's, rate, schedule and all,
     or SGD with momentum 0.9 from module_lr, a tenth at each of module_milestones, shares of the epochs. joint: share of the
-    epochs, from the first, in which the modules' loss times joint_weight trains the target too (0: never). margin: of LL4AL's
-    pairs.
+    epochs, from the first, in which the modules' loss times joint_weight trains the target too (0: never). The modules' own
+    update is of the loss times joint_weight as well, joint or not: nothing to Adam, to SGD a rate that many times as large.
+    margin: of LL4AL's pairs.
     """
 
     module_hidden: int = 128

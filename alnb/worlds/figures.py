@@ -5,6 +5,10 @@ something rare: it lies, stands on its hands, squats or does the splits. A netwo
 
 - `figures`: as above, in the test set as in the pool.
 - `figures-null`: all upright, so that no image is of a rare kind.
+
+How hard it is: with Random, on development seed 1000 of the training (`pose_small`, 25 epochs, Adam 5e-3 by a cosine, a pool of
+1,000), PCKh@0.5 is 40.4, 53.9 and 55.4 at 100, 250 and 400 labels: a small network from scratch on 64 pixels levels off well under
+the 70 where the paper's pretrained ResNet-50 ends on MPII.
 """
 
 from __future__ import annotations

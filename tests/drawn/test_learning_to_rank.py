@@ -97,9 +97,16 @@ def test_figure_5_stands_beside_what_is_printed():
 def test_the_sorters_table_has_lists_held_out_and_real_ones():
     one = drawn.sorter(FRAME)
     assert "normal, 32 long: 0.030, sigmoids 0.010" in one.alt
-    assert "predicted by l2r, 32 long: 0.050, sigmoids 0.020" in one.alt
+    assert "few: predicted by l2r, 32 long: 0.050, sigmoids 0.020" in one.alt
     assert len(one.data) == 3
     assert (one.data["length"] == 32).all()
+    short = FRAME[FRAME["kind"].isin(["sorter", "ranking"])].assign(race="counts", length=4.0, error=0.2)
+    alone = FRAME[FRAME["kind"] == "sorter"].assign(race="", length=16.0)  # looked at, and asked by no arm
+    both = drawn.sorter(pandas.concat([FRAME, short, alone], ignore_index=True))
+    held = both.data[~both.data["lists"].str.contains("predicted")]
+    assert held["length"].tolist() == [32, 32, 16, 16, 4, 4]
+    assert "few: predicted by l2r, 32 long: 0.050" in both.alt
+    assert "counts: predicted by l2r, 4 long: 0.200" in both.alt
 
 
 def test_the_examples_say_the_true_losses():
@@ -150,3 +157,27 @@ def test_poses_ranks_have_the_placebo_and_entropy_on_the_same_networks():
     assert "l2r_permuted 0.000 to 0.100" in drawing.alt
     assert "entropy (l2r) -0.400 to -0.400" in drawing.alt
     assert poses.ranks(pandas.DataFrame(rows).assign(race="few")) is None
+
+
+def test_the_entropy_of_a_map_does_not_see_where_its_peak_is():
+    drawing = poses.maps(FRAME[:0])
+    table = drawing.data.set_index("map")
+    right, wrong, torn = (table.loc[name] for name in ("right and sure", "wrong and sure", "torn between two"))
+    assert wrong["entropy"] == pytest.approx(right["entropy"], abs=1e-12)
+    peak = sum(np.exp(-(x * x + y * y) / 4.0) for x in range(-6, 7) for y in range(-6, 7))  # of squares, deviation 2
+    assert right["loss"] == 0
+    assert wrong["loss"] == pytest.approx(0.5 * 2 * peak / 64**2, rel=1e-5)
+    assert torn["loss"] == pytest.approx(0.25 * wrong["loss"], rel=1e-5)
+    assert table.loc["nothing", "entropy"] == pytest.approx(np.log(64**2)) == table["entropy"].max()
+    assert table["entropy"].max() - table["entropy"].min() < 0.003
+    assert "wrong and sure: entropy 8.3154 nats" in drawing.alt
+
+
+def test_the_null_worlds_stand_in_one_table_and_less_error_is_a_gain():
+    few = results({("random", 0): [50, 60], ("l2r", 0): [50, 61], ("random", 1): [50, 60], ("l2r", 1): [50, 63]}, "digits", True,
+                  race="null", study="learning_to_rank")  # fmt: skip
+    one = drawn.nulls(pandas.concat([FRAME, few.assign(key=few["method"] + few["seed"].astype(str))], ignore_index=True))
+    assert one.data[["race", "arm", "seeds"]].to_numpy().tolist() == [["null", "l2r", 2]]
+    assert one.data["gain"].iloc[0] == pytest.approx(2.0)
+    assert "l2r on digits +2.00 (-10.71 to +14.71) points" in one.alt  # 2 +- 12.706 * sqrt(2) / sqrt(2)
+    assert drawn.nulls(FRAME) is None

@@ -91,12 +91,19 @@ def test_two_starts_have_a_mean_a_deviation_and_a_paired_difference():
     assert "+3.75." in alone.alt
 
 
-def test_table_1_stands_beside_the_printed_gain_of_the_same_cycle():
-    table = drawn.table_1(FRAME, TABLE).data
-    assert table["labels"].tolist() == [150, 200]
-    assert table["gain"].tolist() == [-1, -1]
-    assert table["printed gain"].isna().tolist() == [True, False]
-    assert table["printed gain"].iloc[1] == pytest.approx(1.0)  # 20 %: 55.0 and 54.0
+def test_table_1_has_all_that_is_printed_and_the_gains_of_the_same_cycle():
+    one = drawn.table_1(FRAME, TABLE)
+    table = one.data
+    assert sorted(table["printed"].dropna()) == sorted(TABLE["value"])
+    assert len(table) == 3 * 6
+    assert table["printed at"].tolist()[::3] == ["", "20%", "25%", "30%", "35%", "40%"]
+    entropy = table[table["indicator"] == "Entropy"]
+    assert entropy["labels"].dropna().tolist() == [150, 200]
+    assert entropy["gain here"].dropna().tolist() == [-1, -1]
+    assert entropy["printed gain"].isna().tolist() == [True] + 5 * [False]
+    assert entropy["printed gain"].iloc[1] == pytest.approx(1.0)  # 20 %: 55.0 and 54.0
+    assert table.loc[table["indicator"] == "SD", ["here", "gain here"]].isna().all().all()
+    assert "Entropy: 20% printed 54.0, 200 labels here 73.5, gain -1.00" in one.alt
     assert drawn.table_1(FRAME[FRAME["method"] != ENTROPY], TABLE) is None
 
 

@@ -152,6 +152,21 @@ def test_the_first_step_is_adams_on_the_losses_of_the_batch():
         assert torch.allclose(ours, theirs, atol=1e-6)
 
 
+def test_a_weight_is_a_rate_to_sgd_also_where_nothing_is_joint():
+    x, y = torch.randn(8, 3, 16, 16), torch.arange(8) % 5
+
+    def module(rate, weight):
+        network = predicting(("last",)).train()
+        optimiser = optimisers.SGD(list(network.predictors.parameters()), rate)
+        squares = lambda predicted, losses: (predicted["last"] - losses).square().mean()
+        lp.Beside(network, squares, optimiser, lambda epoch: rate, weight=weight)(network(x), y, 0, torch.arange(8))
+        return list(network.predictors.parameters())
+
+    for a_tenth, slower, whole in zip(module(0.1, 0.1), module(0.01, 1.0), module(0.1, 1.0)):
+        assert torch.allclose(a_tenth, slower, atol=1e-7)
+        assert not torch.allclose(a_tenth, whole, atol=1e-4)
+
+
 def test_a_joint_loss_ends_with_its_epochs_and_has_the_whole_gradient_before():
     x, y = torch.randn(8, 3, 16, 16), torch.arange(8) % 5
 
