@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from alnb import claims
 from alnb.acquisition import check_options, get
+from alnb.audits import temporal_coherence as audits
 from alnb.errors import BadRequest
 from alnb.learning import cut
 from alnb.learning.footage import Truth
@@ -329,7 +330,7 @@ def test_claims_ask_what_their_quotes_say():
     assert (similar["band"] > 0).all()
     demanding = asked[asked.index.str.contains("computationally")].iloc[0]
     assert (demanding["metric"], demanding["direction"]) == ("timing.a_batch", "higher")
-    assert demanding["metric"] in ch2.SPECIAL
+    assert demanding["metric"] in audits.SPECIAL
 
 
 @pytest.mark.parametrize(("gap", "said"), [(0.0, "holds"), (0.05, "reversed"), (-0.05, "reversed")])
@@ -346,10 +347,10 @@ def test_seconds_of_a_batch_are_the_same_from_steps_and_from_a_record():
     asked = [about | {"kind": "asked", "method": m} for m in ("tc", "random_r") for _ in range(2)]
     steps = [about | {"kind": "timing", "method": "tc", "choosing": s} for s in (2.0, 4.0, np.nan)]
     record = [about | {"kind": "timing", "method": "random_r", "choosing": 0.5}]
-    spent = ch2.seconds_a_batch(pandas.DataFrame(asked + steps + record)).droplevel(
+    spent = audits.seconds_a_batch(pandas.DataFrame(asked + steps + record)).droplevel(
         ["race", "dataset", "world", "seed"]
     )
     assert spent.to_dict() == {"tc": 3.0, "random_r": 0.25}
-    assert ch2.seconds_a_batch(
+    assert audits.seconds_a_batch(
         pandas.DataFrame([about | {"kind": "timing", "method": "all_data", "seconds": 1.0}])
     ).empty
