@@ -99,10 +99,10 @@ def relative_to_all(frame, most: int = 100):
 
     tests = statistics.test_rows(frame, "AP").dropna(subset=["value"])
     place = ["race", "dataset", "seed"]
-    whole = tests[tests["method"] == statistics.CEILING].set_index(place)[["value", "labelled"]]
+    whole = tests[tests["method"] == statistics.CEILING].set_index(place)[["value", "labelled"]].add_suffix("_of_all")
     arms = tests[(tests["method"] != statistics.CEILING) & (tests["cycle"] >= 1)]
     ends = {race: statistics.horizon(part) for race, part in arms.groupby("race")}
-    arms = arms[arms["cycle"] <= arms["race"].map(ends)].join(whole, on=place, rsuffix="_of_all", how="inner")
+    arms = arms[arms["cycle"] <= arms["race"].map(ends)].join(whole, on=place, how="inner")
     arms = arms[(100 * arms["labelled"] / arms["labelled_of_all"]).round() <= most]
     last = arms[arms["value_of_all"] > 0].sort_values("cycle").groupby(RUN).last()
     return last["value"] / last["value_of_all"]

@@ -171,8 +171,8 @@ NAMES = {
            "flickers": "not linked", "persistent": "linked"},
     "fn": {"all": "all", "flickers": "flicker", "persistent": "persist"},
 }  # fmt: skip
-"""What a sort of error is called. What false positives lie on, only a world knows, and the graph has no part in it; linked are those
-that the graph itself has joined to another false one, so that to escape is half of what they are."""
+"""What a sort of error is called. What false positives lie on, only a world knows, and the graph has no part in it; linked are
+those that the graph itself has joined to another false one, so that to escape is half of what they are."""
 MEASURES = ["precision", "recall", "rank"]
 
 
@@ -284,8 +284,8 @@ PRINTED_AS = {"least_confidence": "least_confidence_r", "margin": "margin_r", "e
 
 
 def table_2_2(results, printed, stand_ins) -> Drawing | None:
-    """Table 2.2: AP as printed and here, by the names of our arms, and what it is of that of all data, in percent: here the mean over
-    the seeds that both ran on."""
+    """Table 2.2: AP as printed and here, by the names of our arms, and what it is of that of all data, in percent: here the mean
+    over the seeds that both ran on."""
     from alnb import published
 
     printed = printed.assign(method=printed["method"].replace(PRINTED_AS))
@@ -303,16 +303,17 @@ def table_2_2(results, printed, stand_ins) -> Drawing | None:
     )  # fmt: skip
     shown = table[there].assign(seeds=table["n"])
     shown = shown.assign(**{name: shown[name].map(_percent) for name in ("published_relative", "our_relative")})
-    shown = shown[["dataset", "method", "published", "published_relative", "ours", "sd", "seeds", "our_relative", "ran_on", "difference",
-                   "published_gain", "our_gain"]]  # fmt: skip
+    shown = shown[["dataset", "method", "published", "published_relative", "ours", "sd", "seeds", "our_relative", "ran_on",
+                   "difference", "published_gain", "our_gain"]]  # fmt: skip
     fig = figures.table(shown.dropna(axis=1, how="all"), decimals=3)
     below = "ours: mean of the seeds, sd their deviation. relative: to all data, on the seeds that both ran on."
     figures.note(fig, f"{below} A difference only where data, network and budgets match.")
     parts = [f"{r.method}: {r.published} printed for {r.dataset}, {r.ours:.3f} here on {r.ran_on}"
              + (f", {r.published_relative:.1f} and {r.our_relative:.1f} % of all data" if r.relative_seeds else "")
              for r in table[there].itertuples()]  # fmt: skip
-    absent = ", ".join(dict.fromkeys(table.loc[~there & ~table["method"].isin(table.loc[there, "method"]), "method"])) or "none"
-    said = f"Table 2.2 as printed beside these runs. {'; '.join(parts)}. Not run here: {absent}."
+    absent = table.loc[~there & ~table["method"].isin(table.loc[there, "method"]), "method"]
+    left = ", ".join(dict.fromkeys(absent)) or "none"
+    said = f"Table 2.2 as printed beside these runs. {'; '.join(parts)}. Not run here: {left}."
     return Drawing(fig, table, said, tests[tests["dataset"].isin(table.loc[there, "ran_on"])])
 
 
