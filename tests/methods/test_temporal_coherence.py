@@ -2,15 +2,18 @@
 
 import dataclasses
 import itertools
+import json
+import re
 
 import numpy as np
 import pandas
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alnb import claims
+from alnb import claims, plans
 from alnb.acquisition import check_options, get
 from alnb.audits import temporal_coherence as audits
 from alnb.errors import BadRequest
@@ -20,6 +23,7 @@ from alnb.learning.trackers.flow import track as by_flow
 from alnb.methods import temporal_coherence as ch2
 from alnb.methods.temporal_coherence import FN, FP, TN, TP
 from alnb.metrics.errors import against_truth, shown
+from alnb.tasks import detection
 from tests.acquisition.toy_view import toy_view
 from tests.toy_footage import footage, random_footage
 
@@ -331,6 +335,26 @@ def test_claims_ask_what_their_quotes_say():
     demanding = asked[asked.index.str.contains("computationally")].iloc[0]
     assert (demanding["metric"], demanding["direction"]) == ("timing.a_batch", "higher")
     assert demanding["metric"] in audits.SPECIAL
+
+
+def test_the_stand_in_of_fig_2_5_is_asked_for_as_the_notebook_says():
+    cells = json.loads((plans.FOLDER / "06_temporal_coherence.ipynb").read_text())["cells"]
+    (text,) = ("".join(cell["source"]) for cell in cells if cell["id"] == "fig25-md")
+    (given,) = re.findall(r"alnb run 06 -p vid '(.*?)'", text)
+    runs = plans.plan("06_temporal_coherence", "laptop", {"vid": yaml.safe_load(given)}).runs
+    assert {run.dataset for run in runs if run.race == "vid"} == {"roads-vid"}
+    assert [run.method for run in runs if run.race == "vid"] == [run.method for run in runs if run.race == "roads"]
+
+
+def test_the_world_has_short_and_long_videos_of_which_a_tenth_is_asked():
+    vid = [run for run in plans.plan("06_temporal_coherence", "world").runs if run.race == "vid"]
+    o, size = vid[0].options, detection.pool_size(vid[0])
+    _, frames = np.unique(detection._reels("roads-vid", o.videos, o.frames, o.test_every)[0].video, return_counts=True)
+    assert sorted(frames)[:4] == [10, 21, 40, 100]
+    assert round(100 * (o.initial + o.cycles * o.budget) / size) == 10
+    assert {run.options.strategy["k"] for run in vid if run.method != "all_data"} == {3}
+    asked = claims.read("06_temporal_coherence").query("race == 'vid'")
+    assert asked["planned_world_seeds"].tolist() == [len({run.seed for run in vid})] * 4
 
 
 @pytest.mark.parametrize(("gap", "said"), [(0.0, "holds"), (0.05, "reversed"), (-0.05, "reversed")])
