@@ -159,7 +159,7 @@ def errors_2(results, race: str = "roads") -> Drawing | None:
         of = table[table["error"] == error]
         parts += _measures(ax, of, name, {sort: NAMES[error][sort] for sort in sorts[error]})
         ax.set(xlim=(-0.8, 3.7 * widest - 0.9), title=_counts(name, error, of[of["order"] == "in time"], sorts[error]))
-    axes[0].legend(fontsize=8, loc="upper right")
+    axes[1].legend(fontsize=8)
     below = f"{figures.seeds(rows)}, all cycles together; bar: lowest to highest seed. Apart: as if other errors were not there."
     figures.note(fig, f"{below} {_first(rows)}".strip())
     said = f"Estimated against true errors on {standard.datasets_of(rows)}. {'; '.join(parts)}. {_first(rows)}".strip()

@@ -9,7 +9,6 @@ import numpy as np
 import pandas
 import pytest
 import torch
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -340,8 +339,10 @@ def test_claims_ask_what_their_quotes_say():
 def test_the_stand_in_of_fig_2_5_is_asked_for_as_the_notebook_says():
     cells = json.loads((plans.FOLDER / "06_temporal_coherence.ipynb").read_text())["cells"]
     (text,) = ("".join(cell["source"]) for cell in cells if cell["id"] == "fig25-md")
-    (given,) = re.findall(r"alnb run 06 -p vid '(.*?)'", text)
-    runs = plans.plan("06_temporal_coherence", "laptop", {"vid": yaml.safe_load(given)}).runs
+    given = dict(re.findall(r"-p (\S+) (\w[\w-]*)", text))
+    values = {key: plans.parse_override("06_temporal_coherence", key, value) for key, value in given.items()}
+    runs = plans.plan("06_temporal_coherence", "laptop", values).runs
+    assert set(given) == {"vid.like", "vid.dataset"}
     assert {run.dataset for run in runs if run.race == "vid"} == {"roads-vid"}
     assert [run.method for run in runs if run.race == "vid"] == [run.method for run in runs if run.race == "roads"]
 
