@@ -1,9 +1,11 @@
-"""The audit of thesis chapter 2, against arithmetic done by hand."""
+"""The audit of thesis chapter 2, and what is special in its claims, against arithmetic done by hand."""
 
+import pandas
 import pytest
 
-from alnb import published
+from alnb import claims, published
 from alnb.audits import temporal_coherence as audits
+from tests.result_frames import results
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +35,39 @@ def test_lengths_and_ranks_hold(table):
     assert above["computed"].tolist() == [4, 4]
     assert above["note"].str.contains("entropy, by 0.002").tolist() == [True, False]
     assert table[table.index.str.contains("total budget")]["agrees"].all()
+
+
+CURVES = {("tc", 0): [0.1, 0.3, 0.4], ("tc", 1): [0.1, 0.33, 0.44], ("tc", 2): [0.1, 0.5, 0.6], ("random_r", 0): [0.1, 0.2, 0.2]}
+ALL = {("all_data", 0): [0.4], ("all_data", 1): [0.55], ("all_data", 3): [0.5]}
+
+
+def rows():
+    """60, 115 and 200 labels of 1,000; Random runs a cycle further."""
+    about = {"world": True, "race": "roads", "study": "temporal_coherence", "metric": "AP"}
+    curves = CURVES | {("random", 0): [0.1, 0.2, 0.3, 0.4]}
+    return pandas.concat([results(curves, "roads-near", labelled=[60, 115, 200, 300], **about),
+                          results(ALL, "roads-near", labelled=[1000], **about)])  # fmt: skip
+
+
+def test_relative_to_all_data_is_paired_by_seed():
+    one = audits.relative_to_all(rows()).droplevel(["race", "dataset", "world"])
+    assert one.to_dict() == pytest.approx({("random", 0): 0.75, ("random_r", 0): 0.5, ("tc", 0): 1.0, ("tc", 1): 0.8})
+    early = audits.relative_to_all(rows(), most=12).droplevel(["race", "dataset", "world"])
+    assert early.to_dict() == pytest.approx({("random", 0): 0.5, ("random_r", 0): 0.5, ("tc", 0): 0.75, ("tc", 1): 0.6})
+    assert audits.relative_to_all(rows()[lambda frame: frame["method"] != "all_data"]).empty
+
+
+def test_more_than_95_percent_by_12_percent_is_tested():
+    (asked,) = (one for one in claims.read("06_temporal_coherence").to_dict("records") if "95%" in one["quote"])
+    ledger = claims.ledger(rows(), pandas.DataFrame([asked]), special=audits.SPECIAL)
+    (said,) = ledger.to_dict("records")
+    assert (said["difference"], said["seeds"], said["planned"]) == (pytest.approx((0.75 + 0.6) / 2 - 0.95), 2, 3)
+    assert asked["published_effect"] == pytest.approx(0.599 / 0.628 - 0.95, abs=5e-4)
+
+
+def test_a_narrow_gap_is_the_printed_one_and_the_oracle_is_tested_too():
+    asked = claims.read("06_temporal_coherence")
+    narrow = asked[asked["quote"].str.startswith("The narrow gap")].set_index("comparator")
+    assert set(narrow.index) == {"tc", "random_r"}
+    assert narrow.loc["tc", "band"] <= narrow.loc["tc", "published_effect"] == pytest.approx(0.607 - 0.599)
+    assert narrow.loc["random_r", ["direction", "published_effect"]].tolist() == ["higher", 0.029]

@@ -44,7 +44,10 @@ class Frame:
 
 
 class Video(Protocol):
-    """A sequence of frames; `complete[t]` says whether every object of frame t is annotated, so that t may be asked for."""
+    """A sequence of frames; `complete[t]` says whether every object of frame t is annotated, so that t may be asked for.
+
+    A world's may also have `decoys(t)`, what frame t shows that looks like an object and is none: boxes (K, 4), and (K,) bool, True
+    for what is there for this one frame."""
 
     name: str
     length: int

@@ -7,6 +7,7 @@ gave (datasets.videos.Videos), None where its data is missing. What cannot be dr
 from __future__ import annotations
 
 from alnb import figures
+from alnb.audits import temporal_coherence as audits
 from alnb.drawn import standard
 from alnb.drawn.road_scenes import box, legend, picture, rectangle
 from alnb.figures import PALETTE, Drawing
@@ -139,56 +140,75 @@ def fig_2_3(results, world, race: str = "roads") -> Drawing | None:
 
 
 def errors_2(results, race: str = "roads") -> Drawing | None:
-    """Precision, recall and rank correlation a frame of the estimated errors against the true ones, of all and apart for those
-    that flicker and those that persist, with the frames in time and shuffled; all cycles of a seed together. Bar: from the lowest
-    seed to the highest; a black line on the first precision: as many called in each cycle, but at random."""
+    """Precision, recall and rank correlation a frame of the estimated errors against the true ones, of all and apart for each sort
+    of error that the rows tell, with the frames in time and shuffled; all cycles of a seed together. Bar: from the lowest seed to
+    the highest; a black line on the first precision: as many called in each cycle, but at random."""
     import pandas
 
     rows = standard.of_kind(results, race, "errors")
     if rows is None:
         return standard.left_out(race, "tc, whose estimates these are, did not run at this profile")
     rows = rows[rows["method"] == rows["method"].iloc[0]]
-    made = [_pooled(group, sort) for group in rows.groupby(["error", "order", "seed"]) for sort in SORTS]
+    sorts = {error: [sort for sort in NAMES[error] if sort in set(rows.loc[rows["error"] == error, "sort"])] for error in NAMES}
+    made = [_pooled(group, sort) for group in rows.groupby(["error", "order", "seed"]) for sort in sorts[group[0][0]]]
     table = pandas.DataFrame(made)
-    fig, axes = figures.subplots(2, 1, figsize=(8.2, 5.6), sharex=True, sharey=True)
-    parts, places = [], [(sort, measure) for sort in SORTS for measure in MEASURES]
-    at = {place: i + 0.7 * (i // len(MEASURES)) for i, place in enumerate(places)}
+    widest = max(map(len, sorts.values()))
+    fig, axes = figures.subplots(2, 1, figsize=(max(8.2, 1.75 * widest), 6.2), sharey=True)
+    parts = []
     for ax, (error, name) in zip(axes, (("fp", "false positives"), ("fn", "false negatives"))):
-        for shift, (order, colour) in zip((-0.19, 0.19), (("in time", PALETTE[3]), ("shuffled", figures.GREY))):
-            own = table[(table["error"] == error) & (table["order"] == order)].set_index("sort")
-            mean, low, high = ({(s, m): how(own.loc[[s], m]) for s, m in places} for how in (_mean, _low, _high))
-            x = [at[place] + shift for place in places]
-            heights = [0.0 if mean[p] != mean[p] else mean[p] for p in places]
-            reach = [[0.0 if mean[p] != mean[p] else abs(end[p] - mean[p]) for p in places] for end in (low, high)]
-            ax.bar(x, heights, 0.36, color=colour, label=f"frames {order}", yerr=reach, capsize=2)
-            chance = own.loc[["all"], "chance"].mean()
-            label = "as many at random" if order == "in time" else None
-            ax.hlines(chance, x[0] - 0.19, x[0] + 0.19, color="black", lw=1.2, label=label, zorder=3)
-            told = [f"{m} {mean['all', m]:.2f}" for m in MEASURES if mean["all", m] == mean["all", m]]
-            told += [f"precision of as many at random {chance:.2f}"] * bool(chance == chance)
-            for sort in SORTS[1:]:
-                known = [f"{m} {mean[sort, m]:.2f}" for m in MEASURES if mean[sort, m] == mean[sort, m]]
-                told += [f"of those that {SAID_OF[sort]}: {', '.join(known)}"] * bool(known)
-            parts.append(f"{name}, frames {order}: {', '.join(told) or 'none'}")
-        true = table[(table["error"] == error) & (table["order"] == "in time")].set_index("sort")["true"]
-        ax.set(ylim=(min(0, ax.get_ylim()[0]), 1), ylabel="share, or correlation", title=_counts(name, true))
-    axes[1].set_xticks(list(at.values()), [f"{m}\n{SAID_OF[s] if m == 'recall' else ''}" for s, m in places], fontsize=8)
-    axes[0].legend(fontsize=8)
-    below = f"{figures.seeds(rows)}, all cycles together; bar: lowest to highest seed. Apart: the other sort left out."
+        of = table[table["error"] == error]
+        parts += _measures(ax, of, name, {sort: NAMES[error][sort] for sort in sorts[error]})
+        ax.set(xlim=(-0.8, 3.7 * widest - 0.9), title=_counts(name, error, of[of["order"] == "in time"], sorts[error]))
+    axes[1].legend(fontsize=8)
+    below = f"{figures.seeds(rows)}, all cycles together; bar: lowest to highest seed. Apart: as if other errors were not there."
     figures.note(fig, f"{below} {_first(rows)}".strip())
     said = f"Estimated against true errors on {standard.datasets_of(rows)}. {'; '.join(parts)}. {_first(rows)}".strip()
     return Drawing(fig, table, said, rows)
 
 
-SORTS = ["all", "flickers", "persistent"]
-SAID_OF = {"all": "all", "flickers": "flicker", "persistent": "persist"}
+NAMES = {
+    "fp": {"all": "all", "reflection": "on a reflection", "lookalike": "on a look-alike", "elsewhere": "elsewhere",
+           "flickers": "not linked", "persistent": "linked"},
+    "fn": {"all": "all", "flickers": "flicker", "persistent": "persist"},
+}  # fmt: skip
+"""What a sort of error is called. What false positives lie on, only a world knows, and the graph has no part in it; linked are
+those that the graph itself has joined to another false one, so that to escape is half of what they are."""
 MEASURES = ["precision", "recall", "rank"]
+
+
+def _measures(ax, table, name: str, sorts: dict[str, str]) -> list[str]:
+    """Draws the bars of one kind of error; in words, a text for each order of the frames."""
+    parts, places = [], [(sort, measure) for sort in sorts for measure in MEASURES]
+    at = {place: i + 0.7 * (i // len(MEASURES)) for i, place in enumerate(places)}
+    for shift, (order, colour) in zip((-0.19, 0.19), (("in time", PALETTE[3]), ("shuffled", figures.GREY))):
+        own = table[table["order"] == order].set_index("sort")
+        mean, low, high = ({(s, m): how(own.loc[[s], m]) for s, m in places} for how in (_mean, _low, _high))
+        x = [at[place] + shift for place in places]
+        heights = [0.0 if mean[p] != mean[p] else mean[p] for p in places]
+        reach = [[0.0 if mean[p] != mean[p] else abs(end[p] - mean[p]) for p in places] for end in (low, high)]
+        ax.bar(x, heights, 0.36, color=colour, label=f"frames {order}", yerr=reach, capsize=2)
+        chance = own.loc[["all"], "chance"].mean()
+        label = "as many at random" if order == "in time" else None
+        ax.hlines(chance, x[0] - 0.19, x[0] + 0.19, color="black", lw=1.2, label=label, zorder=3)
+        told = [f"{m} {mean['all', m]:.2f}" for m in MEASURES if mean["all", m] == mean["all", m]]
+        told += [f"precision of as many at random {chance:.2f}"] * bool(chance == chance)
+        for sort in list(sorts)[1:]:
+            known = [f"{m} {mean[sort, m]:.2f}" for m in MEASURES if mean[sort, m] == mean[sort, m]]
+            told += [f"those {sorts[sort]}: {', '.join(known)}"] * bool(known)
+        parts.append(f"{name}, frames {order}: {', '.join(told) or 'none'}")
+    ax.set(ylim=(min(0, ax.get_ylim()[0]), 1), ylabel="share, or correlation")
+    ax.set_xticks(list(at.values()), [f"{m}\n{sorts[s] if m == 'recall' else ''}" for s, m in places], fontsize=8)
+    return parts
+
+
 _mean, _low, _high = (lambda values: values.mean()), (lambda values: values.min()), (lambda values: values.max())
 
 
-def _counts(name: str, true) -> str:
-    flickers, persists = (true.loc[[sort]].sum() for sort in SORTS[1:])
-    return f"{name}: {flickers:.0f} flicker, {persists:.0f} persist"
+def _counts(name: str, error: str, table, sorts) -> str:
+    true = table.groupby("sort")["true"].sum()
+    told = [f"{true[sort]:.0f} {NAMES[error][sort]}" for sort in sorts[1:]]
+    split = len(told) - 2  # before it, what they lie on: a second way to sort the same
+    return f"{name}: {'; '.join(', '.join(part) for part in (told[:split], told[split:]) if part)}"
 
 
 def _first(rows) -> str:
@@ -198,11 +218,11 @@ def _first(rows) -> str:
         return ""
     parts = []
     for error, name in (("fp", "false positives"), ("fn", "false negatives")):
-        own = first[first["error"] == error]
-        whole, flickers = own[own["sort"] == "all"], own.loc[own["sort"] == "flickers", "true"].sum()
-        true = whole["true"].sum()
-        rate, share = true / whole["nonempty"].sum(), 100 * flickers / true if true else float("nan")
-        parts.append(f"{rate:.2f} {name}" + f" ({share:.0f} % flicker)" * bool(share == share))
+        true = first[first["error"] == error].groupby("sort")["true"].sum()
+        shares = [sort for sort in ("reflection", "lookalike") if sort in true] or ["flickers"]
+        told = ", ".join(f"{100 * true[sort] / true['all']:.0f} % {NAMES[error][sort]}" for sort in shares if true["all"])
+        rate = true["all"] / first.loc[(first["error"] == error) & (first["sort"] == "all"), "nonempty"].sum()
+        parts.append(f"{rate:.2f} {name}" + f" ({told})" * bool(told))
     return f"After the first training, a frame with an object: {', '.join(parts)}."
 
 
@@ -264,9 +284,48 @@ PRINTED_AS = {"least_confidence": "least_confidence_r", "margin": "margin_r", "e
 
 
 def table_2_2(results, printed, stand_ins) -> Drawing | None:
-    """Table 2.2: AP as printed and here, by the names of our arms."""
+    """Table 2.2: AP as printed and here, by the names of our arms, and what it is of that of all data, in percent: here the mean
+    over the seeds that both ran on."""
+    from alnb import published
+
     printed = printed.assign(method=printed["method"].replace(PRINTED_AS))
-    return standard.beside(results, printed, metric="AP", stand_ins=stand_ins, reference="random_r")
+    tests = results[results["kind"] == "test"] if len(results) else results
+    table = published.beside(printed, tests, metric="AP", stand_ins=stand_ins, reference="random_r")
+    there = table["n"] > 0
+    if not there.any():
+        return standard.left_out("Table 2.2 beside ours", "none of its methods ran at this profile")
+    relative = printed[printed["metric"] == "relative AP"].set_index(["dataset", "method"])["value"]
+    ours = (100 * audits.relative_to_all(tests)).rename("relative").reset_index()
+    own = [_of_arm(ours, tests, row) for row in table.itertuples()]
+    table = table.assign(
+        published_relative=[relative[row.dataset, row.method] for row in table.itertuples()],
+        our_relative=[one.mean() for one in own], relative_seeds=[len(one) for one in own],
+    )  # fmt: skip
+    shown = table[there].assign(seeds=table["n"])
+    shown = shown.assign(**{name: shown[name].map(_percent) for name in ("published_relative", "our_relative")})
+    shown = shown[["dataset", "method", "published", "published_relative", "ours", "sd", "seeds", "our_relative", "ran_on",
+                   "difference", "published_gain", "our_gain"]]  # fmt: skip
+    fig = figures.table(shown.dropna(axis=1, how="all"), decimals=3)
+    below = "ours: mean of the seeds, sd their deviation. relative: to all data, on the seeds that both ran on."
+    figures.note(fig, f"{below} A difference only where data, network and budgets match.")
+    parts = [f"{r.method}: {r.published} printed for {r.dataset}, {r.ours:.3f} here on {r.ran_on}"
+             + (f", {r.published_relative:.1f} and {r.our_relative:.1f} % of all data" if r.relative_seeds else "")
+             for r in table[there].itertuples()]  # fmt: skip
+    absent = table.loc[~there & ~table["method"].isin(table.loc[there, "method"]), "method"]
+    left = ", ".join(dict.fromkeys(absent)) or "none"
+    said = f"Table 2.2 as printed beside these runs. {'; '.join(parts)}. Not run here: {left}."
+    return Drawing(fig, table, said, tests[tests["dataset"].isin(table.loc[there, "ran_on"])])
+
+
+def _of_arm(values, tests, row):
+    """Those of `values` (of `audits.relative_to_all`, a column) that are of the arm which stands for a row of Table 2.2."""
+    arm = standard.ran(tests[(tests["race"] == row.race) & (tests["dataset"] == row.ran_on)], [row.method])
+    there = (values["race"] == row.race) & (values["dataset"] == row.ran_on) & values["method"].isin(arm)
+    return values.loc[there, "relative"]
+
+
+def _percent(value) -> str | None:
+    return f"{value:.1f} %" if value == value else None
 
 
 def cost_2(results, race: str = "roads") -> Drawing | None:

@@ -242,16 +242,18 @@ def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
     rows = [{"kind": "asked", "cycle": now.cycle, "boxes": boxes}]
     if now.strategy.name != "tc":
         return rows, {}
-    given, whole = {**now.strategy.parameters, **now.run.options.strategy}, now.run.options.report == "full"
+    given, report = {**now.strategy.parameters, **now.run.options.strategy}, now.run.options.report
     rules = chosen_rules(given["rules"], given["ties"])
     footage = view.detections()
-    truth = now.task.truth(now.task.reel, now.task.samples(footage))
+    reel, samples = now.task.reel, now.task.samples(footage)
+    truth, decoys = now.task.truth(reel, samples), lambda frame: reel.decoys(int(samples[frame]))
+    more = {"apart": report != "short", "decoys": decoys if report == "sources" and reel.knows_decoys else None}
     errors = estimate(footage, rules, given["tracker"])
     mixed, place = footage.shuffled(torch_stream(now.run.seed, "shuffled frames", now.cycle))
     links = errors.graph.edges[(errors.graph.edges < len(footage.boxes)).all(1)]
     for order, one in (("in time", errors), ("shuffled", estimate(mixed, rules, given["tracker"]).in_order(place))):
         called = (one.labels == FP) | (one.labels == FN)
-        for row in against_truth(footage, truth, one.graph, called, links, apart=whole):
+        for row in against_truth(footage, truth, one.graph, called, links, **more):
             own = one is errors and row["sort"] == "all"  # what nothing is said of is no better than chance
             gain = {"gain_precision": row.get("precision", row["chance"]) - row["chance"]} if own else {}
             rows.append({"kind": "errors", "cycle": now.cycle, "order": order, **row, **gain})
@@ -268,10 +270,11 @@ PRETRAINED = "pretrained"
 class Settings(CycleSettings, detection.Settings):
     """Those of the cycle and of detection; each cycle goes on from the last one's weights, "faster convergence than fine-tuning
     the initial model or from scratch" (thesis 2.5.1). report: "full" also tells which share of a batch ties decided, and precision
-    and rank correlation of estimated errors apart for those that flicker and those that persist."""
+    and rank correlation of estimated errors apart for those that flicker and those that persist; "sources" also by what false
+    detections lie on, a reflection or a look-alike, where the data is a world that knows (it draws these frames again)."""
 
     start: Literal["scratch", "last"] = "last"
-    report: Literal["short", "full"] = "short"
+    report: Literal["short", "full", "sources"] = "short"
 
 
 def step(run: Run, state: State) -> Step:
@@ -284,7 +287,7 @@ def step(run: Run, state: State) -> Step:
 
 
 def _chosen(run: Run, state: State) -> Step:
-    """A step of the cycle; in a full report with the ties that `frames.apart` found."""
+    """A step of the cycle; in all but a short report with the ties that `frames.apart` found."""
     views = []
 
     def after(now, view, choice, fitted):
@@ -292,7 +295,7 @@ def _chosen(run: Run, state: State) -> Step:
         return analyse(now, view, choice, fitted)
 
     made = cycle.step(run, state, Detection, after=after)
-    if views and run.options.report == "full":
+    if views and run.options.report != "short":
         (row,) = (row for row in made.rows if row["kind"] == "choice")
         row["tied_share"] = vars(views[0]).get("tied_share", row["tied_share"])
     return made
@@ -386,19 +389,3 @@ def grid(
     """Every run of the notebook (see alnb/races.py): videos of roads, the same where frames are in no order in time, and short
     and long videos of three classes (ImageNet-VID). Raises BadRequest for what cannot be."""
     return races.grid(STUDY.name, {"roads": roads, "null": null, "vid": vid}, shared, _arm)
-
-
-# --- what is special in the paper's claims ----------------------------------------------------------------------------------------
-
-
-def seconds_a_batch(frame):
-    """Per run (race, dataset, world, method, seed), the seconds that choosing a batch took, the detector's look at the pool among
-    them: their sum over its batches, as records hold no more than sums."""
-    about = ["race", "dataset", "world", "method", "seed"]
-    frame = frame.reindex(columns=list(dict.fromkeys([*frame, "choosing"])))
-    batches = frame[frame["kind"] == "asked"].groupby(about).size()
-    took = frame[frame["kind"] == "timing"].groupby(about)["choosing"].sum(min_count=1)
-    return (took / batches).dropna()
-
-
-SPECIAL = {"timing.a_batch": seconds_a_batch}  # metrics of the claims (claims.ledger)

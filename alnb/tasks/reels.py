@@ -32,7 +32,7 @@ class Reel:
         known = [np.asarray(self.videos[i].complete, dtype=bool)[t] for i, t in zip(chosen, times)]
         self.complete = np.flatnonzero(np.concatenate([*known, np.empty(0, bool)]))
         self.sizes = np.zeros((len(self), 2), dtype=int)  # (width, height), of those that were looked at
-        self._kept, self._bytes = {}, 0
+        self._kept, self._bytes, self._decoys = {}, 0, {}
 
     def __len__(self):
         return len(self.time)
@@ -46,6 +46,17 @@ class Reel:
             self._bytes += shot.bytes
             self._kept[i] = shot
         return self._kept[i]
+
+    @property
+    def knows_decoys(self) -> bool:
+        return bool(self.videos) and all(hasattr(video, "decoys") for video in self.videos)
+
+    def decoys(self, i: int):
+        """Where it `knows_decoys`: boxes (K, 4) of what frame i shows that looks like an object and is none, and (K,) bool, whether
+        that is there for this one frame."""
+        if i not in self._decoys:
+            self._decoys[i] = self.videos[self.video[i]].decoys(int(self.time[i]))
+        return self._decoys[i]
 
 
 @dataclass

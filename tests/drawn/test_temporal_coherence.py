@@ -80,9 +80,26 @@ def test_estimates_are_pooled_over_cycles():
     assert whole["recall"].tolist() == [0.6, 0.6]
     assert own["sort"].tolist() == ["all", "flickers", "persistent"] * 2
     assert "frames in time: precision 0.75, recall 0.60, rank 0.50, precision of as many at random 0.20" in one.alt
-    assert "of those that flicker: precision 0.67, recall 0.80, of those that persist: recall 0.40" in one.alt
-    assert "After the first training, a frame with an object: 0.50 false positives (50 % flicker)" in one.alt
+    assert "those not linked: precision 0.67, recall 0.80, those linked: recall 0.40" in one.alt
+    assert "those flicker: precision 0.67, recall 0.80, those persist: recall 0.40" in one.alt
+    first = "0.50 false positives (50 % not linked), 0.50 false negatives (50 % flicker)"
+    assert f"After the first training, a frame with an object: {first}" in one.alt
     assert "frames shuffled: precision 0.38" in one.alt
+
+
+def test_what_false_positives_lie_on_is_drawn_where_a_world_tells_it():
+    told = FRAME[(FRAME["kind"] == "errors") & (FRAME["error"] == "fp") & (FRAME["sort"] == "persistent")]
+    own = [told.assign(sort=sort, true=n, right=right, estimated=right + 1)
+           for sort, n, right in (("reflection", 4, 4), ("lookalike", 5, 2), ("elsewhere", 1, 0))]  # fmt: skip
+    one = drawn.errors_2(pandas.concat([FRAME, *own]))
+    part = one.data[(one.data["error"] == "fp") & (one.data["order"] == "in time") & (one.data["seed"] == 0)]
+    assert part["sort"].tolist() == ["all", "reflection", "lookalike", "elsewhere", "flickers", "persistent"]
+    assert "those on a reflection: precision 0.80, recall 1.00, those on a look-alike: precision 0.67, recall 0.40" in one.alt
+    assert "0.50 false positives (40 % on a reflection, 50 % on a look-alike)" in one.alt
+    titles = [ax.get_title(loc) for ax in one.figure.axes for loc in ("left", "center")]
+    counts = "8 on a reflection, 10 on a look-alike, 2 elsewhere; 10 not linked, 10 linked"
+    assert f"false positives: {counts}" in titles
+    assert "false negatives: 10 flicker, 10 persist" in titles
 
 
 def test_nothing_estimated_is_no_division():
@@ -189,3 +206,20 @@ def test_table_2_2_knows_the_baselines_by_their_names_here():
     assert set(ran["method"]) == {*drawn.ARMS_2_4C, drawn.BY_TEMPLATE}
     assert ran.set_index("method").loc["margin_r", "published"] == 0.586
     assert ran.set_index("method").loc[drawn.BY_TEMPLATE, "published"] == 0.591
+
+
+def test_table_2_2_has_its_relative_column():
+    """In percent of all data, on the seed that both ran on; an arm with options stands for a printed method."""
+    printed = published.published("thesis", "Table 2.2")
+    about = {"race": "roads", "study": "temporal_coherence", "metric": "AP"}
+    full = results({("all_data", 1): [0.5]}, "roads-tiny", True, labelled=[900], **about)
+    rows = pandas.concat([arms(["random_r", "tc(k=3)", "random"]), full])
+    one = drawn.table_2_2(rows, printed, {"roads-tiny": "synthia-al"})
+    table = one.data[one.data["n"] > 0].set_index("method")
+    assert table.loc["tc", ["published_relative", "our_relative", "relative_seeds"]].tolist() == [95.3, pytest.approx(53), 1]
+    assert table.loc["random_r", "our_relative"] == pytest.approx(51)
+    assert "here on roads-tiny, 95.3 and 53.0 % of all data" in one.alt
+    without = drawn.table_2_2(arms(["random_r", "tc"]), printed, {"roads-tiny": "synthia-al"})
+    assert without.data["our_relative"].isna().all()
+    assert "of all data" not in without.alt
+    assert drawn.table_2_2(arms(["random"]), printed, {"roads-tiny": "synthia-al"}) is None

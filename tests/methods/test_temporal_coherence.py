@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import json
+import re
 
 import numpy as np
 import pandas
@@ -10,8 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alnb import claims
+from alnb import claims, plans
 from alnb.acquisition import check_options, get
+from alnb.audits import temporal_coherence as audits
 from alnb.errors import BadRequest
 from alnb.learning import cut
 from alnb.learning.footage import Truth
@@ -19,6 +22,7 @@ from alnb.learning.trackers.flow import track as by_flow
 from alnb.methods import temporal_coherence as ch2
 from alnb.methods.temporal_coherence import FN, FP, TN, TP
 from alnb.metrics.errors import against_truth, shown
+from alnb.tasks import detection
 from tests.acquisition.toy_view import toy_view
 from tests.toy_footage import footage, random_footage
 
@@ -329,7 +333,29 @@ def test_claims_ask_what_their_quotes_say():
     assert (similar["band"] > 0).all()
     demanding = asked[asked.index.str.contains("computationally")].iloc[0]
     assert (demanding["metric"], demanding["direction"]) == ("timing.a_batch", "higher")
-    assert demanding["metric"] in ch2.SPECIAL
+    assert demanding["metric"] in audits.SPECIAL
+
+
+def test_the_stand_in_of_fig_2_5_is_asked_for_as_the_notebook_says():
+    cells = json.loads((plans.FOLDER / "06_temporal_coherence.ipynb").read_text())["cells"]
+    (text,) = ("".join(cell["source"]) for cell in cells if cell["id"] == "fig25-md")
+    given = dict(re.findall(r"-p (\S+) (\w[\w-]*)", text))
+    values = {key: plans.parse_override("06_temporal_coherence", key, value) for key, value in given.items()}
+    runs = plans.plan("06_temporal_coherence", "laptop", values).runs
+    assert set(given) == {"vid.like", "vid.dataset"}
+    assert {run.dataset for run in runs if run.race == "vid"} == {"roads-vid"}
+    assert [run.method for run in runs if run.race == "vid"] == [run.method for run in runs if run.race == "roads"]
+
+
+def test_the_world_has_short_and_long_videos_of_which_a_tenth_is_asked():
+    vid = [run for run in plans.plan("06_temporal_coherence", "world").runs if run.race == "vid"]
+    o, size = vid[0].options, detection.pool_size(vid[0])
+    _, frames = np.unique(detection._reels("roads-vid", o.videos, o.frames, o.test_every)[0].video, return_counts=True)
+    assert sorted(frames)[:4] == [10, 21, 40, 60]
+    assert round(100 * (o.initial + o.cycles * o.budget) / size) == 10
+    assert {run.options.strategy["k"] for run in vid if run.method != "all_data"} == {3}
+    asked = claims.read("06_temporal_coherence").query("race == 'vid'")
+    assert asked["planned_world_seeds"].tolist() == [len({run.seed for run in vid})] * 4
 
 
 @pytest.mark.parametrize(("gap", "said"), [(0.0, "holds"), (0.05, "reversed"), (-0.05, "reversed")])
@@ -346,10 +372,10 @@ def test_seconds_of_a_batch_are_the_same_from_steps_and_from_a_record():
     asked = [about | {"kind": "asked", "method": m} for m in ("tc", "random_r") for _ in range(2)]
     steps = [about | {"kind": "timing", "method": "tc", "choosing": s} for s in (2.0, 4.0, np.nan)]
     record = [about | {"kind": "timing", "method": "random_r", "choosing": 0.5}]
-    spent = ch2.seconds_a_batch(pandas.DataFrame(asked + steps + record)).droplevel(
+    spent = audits.seconds_a_batch(pandas.DataFrame(asked + steps + record)).droplevel(
         ["race", "dataset", "world", "seed"]
     )
     assert spent.to_dict() == {"tc": 3.0, "random_r": 0.25}
-    assert ch2.seconds_a_batch(
+    assert audits.seconds_a_batch(
         pandas.DataFrame([about | {"kind": "timing", "method": "all_data", "seconds": 1.0}])
     ).empty

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from alnb.metrics.errors import against_truth, found_around, spearman
+from alnb.metrics.detection import overlaps
+from alnb.metrics.errors import ON, against_truth, found_around, lies_on, spearman
 
 BOX = [10.0, 10, 30, 30]
 FAR = [60.0, 10, 80, 30]
@@ -69,6 +70,50 @@ def test_apart_the_other_sort_is_left_out():
     assert fn_flickers["rank"] == pytest.approx(spearmanr([0, 0, 1, 0], [0, 1, 1, 0])[0])
     assert (fn_stays["true"], fn_stays["estimated"], fn_stays["precision"]) == (0, 1, 0)
     assert "rank" not in fn_stays
+
+
+def test_what_false_detections_lie_on_is_not_asked_of_the_links():
+    """Of the look-alike's four detections, all of them linked, the world says: a reflection in frame 0, a thing in 1, nothing in 2;
+    frame 3 is no candidate. Of three false ones two are called, and one of these is on the reflection."""
+    shots, truth, graph, links = scene()
+    called = np.zeros(9, bool)
+    called[[3, 5]] = True
+    off = np.add([FAR], [1, 0, 1, 0])
+    shown = {0: (off, np.array([True])), 1: (off, np.array([False])), 2: (np.empty((0, 4)), np.empty(0, bool))}
+    shown[3] = shown[2]
+    rows = against_truth(shots, truth, graph, called, links, apart=True, decoys=shown.__getitem__)
+    fp = {row["sort"]: row for row in rows if row["error"] == "fp"}
+    assert list(fp) == ["all", "flickers", "persistent", "reflection", "lookalike", "elsewhere"]
+    assert [fp[sort]["true"] for sort in fp] == [3, 0, 3, 1, 1, 1]
+    assert [fp[sort]["right"] for sort in ("reflection", "lookalike", "elsewhere")] == [1, 0, 1]
+    assert [fp[sort]["recall"] for sort in ("reflection", "lookalike", "elsewhere")] == [1, 0, 1]
+    assert [fp[sort]["estimated"] for sort in ("reflection", "lookalike", "elsewhere")] == [1, 0, 1]
+    assert [row["sort"] for row in rows if row["error"] == "fn"] == ["all", "flickers", "persistent"]
+
+
+def plain_lies_on(box, boxes, fleeting, objects):
+    """The definition, one box after the other."""
+    best, kind = ON, "elsewhere"
+    for other, name in [*zip(boxes, np.where(fleeting, "reflection", "lookalike")), *((o, "elsewhere") for o in objects)]:
+        if (over := float(overlaps(box, other))) > best:
+            best, kind = over, name
+    return kind
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_a_detection_lies_on_is_what_it_overlaps_most(seed):
+    rng = np.random.default_rng(seed)
+    some = lambda n: np.hstack([corner := rng.uniform(0, 40, (n, 2)), corner + rng.uniform(8, 30, (n, 2))])
+    shots = SimpleNamespace(frame=np.repeat(np.arange(5), 6), boxes=some(30))
+    truth = SimpleNamespace(frame=np.repeat(np.arange(5), 2), boxes=some(10))
+    shown = {f: (some(3), rng.random(3) < 0.5) for f in range(1, 5)} | {0: (np.empty((0, 4)), np.empty(0, bool))}
+    false = rng.random(30) < 0.8
+    found = lies_on(shots, truth, false, shown.__getitem__)
+    for d in np.flatnonzero(false):
+        f = shots.frame[d]
+        expected = plain_lies_on(shots.boxes[d], *shown[f], truth.boxes[truth.frame == f])
+        assert [name for name, of in found.items() if of[d]] == [expected]
+    assert all(of[false].any() for of in found.values())
 
 
 def test_without_tracks_nothing_is_found_around():

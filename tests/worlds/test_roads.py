@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from alnb import datasets
 from alnb.errors import BadRequest
+from alnb.tasks.reels import Reel
 from alnb.worlds import roads
 from alnb.worlds.roads import actors, assets, draw, view
 from alnb.worlds.roads.scene import CLASSES, Blocks, Scene, Thing
@@ -463,6 +464,10 @@ def test_decoys_are_where_the_picture_differs():
     null = roads.load("roads-tiny-null").train[0]
     video, t = null.frames[3]
     np.testing.assert_array_equal(null.decoys(3)[0], video.decoys(t)[0])
+    reel = Reel(roads.load("roads-tiny").train, 8, every=2, spread=3)
+    assert reel.knows_decoys
+    np.testing.assert_array_equal(reel.decoys(5)[0], reel.videos[reel.video[5]].decoys(2)[0])
+    assert reel.decoys(5) is reel.decoys(5)
 
 
 @pytest.mark.parametrize(
