@@ -28,7 +28,7 @@ _PLACES = {
     "gru": (6, 5), "heatmap_entropy": (4, 8), "indicator": (7, 3), "k_center": (3, 4), "k_center_cb": (14, 3), "l2r": (12, 6),
     "l2r_exact": (10, 3), "label_smoothing": (3, 3), "largest_count": (5, 1), "late_dispersion": (11, 4),
     "latent_k_center": (13, 6), "least_confidence": (7, 7), "least_confidence_r": (6, 9), "ll4al": (1, 5),
-    "map_entropy": (9, 3), "margin": (1, 1), "margin_r": (13, 5), "mean_confidence": (10, 1), "most_detections": (14, 7),
+    "map_entropy": (8, 0), "margin": (1, 1), "margin_r": (13, 5), "mean_confidence": (10, 1), "most_detections": (14, 7),
     "nearest": (13, 4), "oracle": (14, 5), "oracle_fn": (12, 3), "oracle_fp": (10, 2), "pairs_apart": (11, 2),
     "pixel_bald": (12, 7), "pixel_entropy": (8, 2), "pixel_indicator": (11, 7), "pixel_qbc": (10, 9), "qbc": (4, 9),
     "random": (0, 0), "random+entropy": (8, 4), "random_joint": (9, 1), "random_r": (2, 5), "rank_all_features": (13, 9),

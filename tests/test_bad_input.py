@@ -72,16 +72,17 @@ def test_one_line_and_nothing_begun(capsys, case):
 
 @pytest.mark.parametrize("arguments", [
     ["records", "import", "a\nb.csv"], ["compute", "01", "--selections", "a\nb"], ["handout", "01", "--out", "no\nwhere/x"],
-    ["data", "x", "--add", "a\tb"], ["run", "01", "--foo\nbar"], ["run", "0\x071"], ["run", "x" * 3000], ["run", "01", "-p", "y" * 3000, "1"],
-    ["run", "01", "--profile", "z" * 3000], ["data", "w" * 3000], ["run", "01", "--workers", "9" * 20], ["compute", "01", "--workers", "1025"],
+    ["data", "x", "--add", "a\tb"], ["run", "01", "--foo\nbar"], ["run", "0\x071"], ["run", "x" * 3000],
+    ["run", "01", "-p", "y" * 3000, "1"], ["run", "01", "--profile", "z" * 3000], ["data", "w" * 3000],
+    ["run", "01", "--workers", "9" * 20], ["compute", "01", "--workers", "1025"],
 ])  # fmt: skip
 def test_marks_that_cannot_be_seen_and_endless_names_are_a_short_line(capsys, arguments):
     one_line(capsys, *arguments)
 
 
 @pytest.mark.parametrize(("name", "value"), [
-    ("ALNB_DEVICE", "foo"), ("ALNB_DEVICE", "cuda"), ("ALNB_DEVICE", "cuda:x"), ("ALNB_DEVICE", "cuda:1"), ("ALNB_WORKERS", "9" * 20),
-    ("ALNB_WORKERS", "1025"), ("ALNB_CLUSTER", "junk"), ("ALNB_CLUSTER", "tcp://elsewhere:1"),
+    ("ALNB_DEVICE", "foo"), ("ALNB_DEVICE", "cuda"), ("ALNB_DEVICE", "cuda:x"), ("ALNB_DEVICE", "cuda:1"),
+    ("ALNB_WORKERS", "9" * 20), ("ALNB_WORKERS", "1025"), ("ALNB_CLUSTER", "junk"), ("ALNB_CLUSTER", "tcp://elsewhere:1"),
 ])  # fmt: skip
 def test_the_environment_is_looked_at_before_anything_begins(capsys, monkeypatch, name, value):
     monkeypatch.setattr("alnb.machine.has_gpu", lambda: False)
