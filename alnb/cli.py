@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 
@@ -137,9 +138,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BadRequest as error:
-        lines = str(error).split("\n")  # several: a folder's tree
-        shown = (line if len(line) <= LONGEST else f"{line[:400]} ... {line[-200:]}" for line in lines)
-        print("alnb: " + "\n".join(shown), file=sys.stderr)
+        said = re.sub(LONG_WORD, lambda word: f"{word[0][:80]}...{word[0][-20:]}", str(error))
+        print(f"alnb: {said}", file=sys.stderr)
         return BAD
     except KeyboardInterrupt:
         print("alnb: interrupted; what was finished is kept", file=sys.stderr)
@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
         return FAILED
 
 
-LONGEST = 650  # characters of a line of a refusal: a name need not stand there whole
+LONG_WORD = r"\S{300,}"  # a name of so many letters need not stand whole in a refusal
 
 
 def _check_argument(text: str) -> None:

@@ -35,7 +35,7 @@ REFUSED = [
     (["run", "01", "-p", "fwe.seeds", "2"], "unknown parameter 'fwe.seeds'; did you mean few?"),
     (["run", "01", "--profile", "papr"], "no profile 'papr'; did you mean paper?"),
     (["run", "99"], "no notebook '99': there are"),
-    (["compute", "01", "--workers", "0"], "--workers 0: expected at least 1"),
+    (["compute", "01", "--workers", "0"], "--workers 0: expected 1 to 1,024"),
     (["compute", "01", "-p", "network", "vgg"], "'resnet18'"),
     (["data", "cifar-11"], "unknown dataset 'cifar-11'"),
     (["records", "import", "nothing.csv"], "nothing.csv is not a file of records"),

@@ -217,9 +217,9 @@ def test_an_encoder_that_is_not_here_fails_its_runs_and_is_said_once(tmp_path, m
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     outcome = drive(made, Store(tmp_path), workers=1, say=lines.append)
     assert set(made) < set(outcome.failed)
-    assert len(lines) == 1
-    assert "not in torch's cache" in lines[0]
+    assert lines == [f"{next(iter(outcome.failed))}: failed"]
     ((_, why),) = outcome.told().items()
+    assert "not in torch's cache" in why
     assert why.endswith("(and 2 more)")
 
 
