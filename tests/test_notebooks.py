@@ -53,6 +53,7 @@ def test_what_trains_and_selects_imports_no_engine_and_no_notebook():
     assert done.stdout.strip() == ""
 
 
+TWICE = NAMES[2::3]  # drawn again, to the same bytes: a third, for drawing is what takes the time
 MEASURED = ("thesis-extra-cost-4", "thesis-extra-audit-4")  # seconds and megabytes of this machine, anew each time
 
 
@@ -73,6 +74,10 @@ def test_at_smoke_every_artefact_is_drawn_and_a_second_run_computes_nothing(name
         assert all((folder / file).stat().st_size for file in entry["files"])
     page = (tmp_path / "executed" / "smoke" / f"{name}.html").read_text()
     assert "No description has been provided" not in page
+    if name not in TWICE:
+        done = subprocess.run([*command[:3], "compute", *command[4:]], capture_output=True, text=True, cwd=REPOSITORY)
+        assert " 0 in records, 0 missing" in done.stdout, done.stderr
+        return
     second = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
     assert "0 steps computed" in second.stdout
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
