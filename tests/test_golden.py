@@ -5,7 +5,7 @@ asked for is in <study>.selections.json.xz. To write a study's anew after a chan
 ALNB_GOLDEN=write python -m pytest tests/test_golden.py
 
 On a GPU (ALNB_DEVICE=cuda) the runs have to end with rows of these kinds, not with these values: after a few steps of a
-small network its rounding has become 2 to 18 points (H200).
+small network its rounding has become 2 to 18 points (state_relabeling on an H200).
 """
 
 import importlib
