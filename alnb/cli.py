@@ -190,8 +190,8 @@ def _check_executor(options) -> None:
 
     if options.workers is not None and not 1 <= options.workers <= MOST_WORKERS:
         raise BadRequest(f"--workers {options.workers}: expected 1 to {MOST_WORKERS:,}")
-    address = os.environ.get("ALNB_CLUSTER") if options.cluster is None else options.cluster
-    if address is not None and (address or options.cluster is not None):
+    address = options.cluster if options.cluster is not None else os.environ.get("ALNB_CLUSTER") or None
+    if address is not None:
         check_cluster(address)
     default_workers()
     check_device()

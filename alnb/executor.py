@@ -135,9 +135,10 @@ MOST_WORKERS = 1024
 def default_workers() -> int:
     """$ALNB_WORKERS, else the cores this process may use; 1 on a machine with a GPU (its one process feeds it)."""
     if given := os.environ.get("ALNB_WORKERS"):
-        if not given.isdecimal() or not 1 <= int(given[:9]) <= MOST_WORKERS:
+        count = int(given) if given.isdecimal() and len(given) < 10 else 0  # int() gives up on thousands of digits
+        if not 1 <= count <= MOST_WORKERS:
             raise BadRequest(f"ALNB_WORKERS={given}: expected a whole number from 1 to {MOST_WORKERS:,}")
-        return int(given)
+        return count
     return 1 if has_gpu() else cores()
 
 
