@@ -24,6 +24,7 @@ from alnb.intervals import verdict as verdict
 if TYPE_CHECKING:
     from alnb.tasks import Metric
 
+LIST = "published_list"  # a column of its own: rows of a kind may have a `split`
 BASELINES = ("random", "random_again")
 CEILING = "all_data"  # training on everything: shown beside the arms, never one of them
 PLACE = ["race", "dataset"]
@@ -106,7 +107,7 @@ test_rows.__test__ = False  # its name is no test's
 def on_a_list(frame) -> bool:
     """Whether some of it is of a published list of samples (PoolSettings.split): one pool and one set of first labels, so
     that its seeds differ by training alone, are no sample of what happens elsewhere, and have no interval."""
-    return bool(len(frame)) and "split" in frame and bool(frame["split"].fillna("").astype(bool).any())
+    return bool(len(frame)) and LIST in frame and bool(frame[LIST].fillna("").astype(bool).any())
 
 
 def with_race(frame):
@@ -183,7 +184,7 @@ def endpoint(frame, last: int | None = None, value: str = "", x: str = "labelled
         found += _areas(runs, metric_of(part, value), x)
     result = pd.DataFrame(found, columns=_ENDPOINT)
     if on_a_list(frame):
-        result["split"] = result["race"].map(rows.groupby("race")["split"].first())
+        result[LIST] = result["race"].map(rows.groupby("race")[LIST].first())
     result.attrs["dropped"] = dropped
     if dropped:
         warnings.warn(

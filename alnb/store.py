@@ -366,8 +366,8 @@ class Store:
 
 
 def frame(pairs):
-    """(run, steps) pairs -> one tidy pandas frame; `world` is True where a stand-in had a part in it. `split`, a column of
-    frames that have any: the published list of samples that was the pool."""
+    """(run, steps) pairs -> one tidy pandas frame; `world` is True where a stand-in had a part in it. `published_list`, of
+    frames that have any: the list of samples that was the pool."""
     import pandas
 
     rows = []
@@ -376,7 +376,7 @@ def frame(pairs):
         about |= {"method": run.arm or run.method.split("@")[0], "seed": run.seed, "key": run.key}
         about |= {"network": study(run.study).network(run)}
         if split := run.settings.get("split"):
-            about["split"] = split
+            about["published_list"] = split
         for step in steps:
             rows += [about | {"step": step["index"]} | row for row in step["rows"]]
             timings = step["provenance"].get("timings", {})

@@ -495,12 +495,13 @@ def test_a_published_list_of_samples_is_one_comparison_without_interval_or_verdi
     asked = [claim(null_race=""), claim("c2", metric="test.accuracy@cycle", kind="secondary", placebo="", null_race="")]
     plain = ledger(frame, pd.DataFrame(asked))
     assert plain["verdict"].tolist() == ["holds (interim)"] * 3
-    table = ledger(frame.assign(split="theirs@01234567"), pd.DataFrame(asked))
+    table = ledger(frame.assign(published_list="theirs@01234567"), pd.DataFrame(asked))
     assert table["verdict"].tolist() == ["no verdict"] * 3
     assert table["difference"].iloc[0] == plain["difference"].iloc[0]
     assert table[["low", "high", "half_width", "sd", "p"]].isna().all().all()
     assert table["note"].str.contains("one published list of samples").all()
-    listed = frame.assign(split=np.where(frame["race"] == "few", "theirs@01234567", None))
+    assert (ledger(frame.assign(split="query"), pd.DataFrame(asked))["verdict"] != "no verdict").all()  # a kind's own column
+    listed = frame.assign(published_list=np.where(frame["race"] == "few", "theirs@01234567", None))
     both = pd.concat([listed, noisy(ARMS, 6, np.random.default_rng(2), race="many")])
     verdicts = ledger(both, pd.DataFrame([asked[0], claim("c3", race="many", null_race="", placebo="")]))["verdict"]
     assert verdicts.tolist() == ["no verdict", "no verdict", "holds (interim)"]

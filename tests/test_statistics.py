@@ -720,7 +720,7 @@ def test_seconds_go_on_where_a_run_goes_on():
 
 def test_seeds_on_a_published_list_of_samples_are_no_sample():
     frame = noisy({"random": 0, "margin": 2}, 4, np.random.default_rng(0), race="few")
-    listed = frame.assign(split="theirs@01234567")
+    listed = frame.assign(published_list="theirs@01234567")
     plain, one = (paired(rows, "margin", "random") for rows in (frame, listed))
     assert (one.mean, one.n, plain.low > 0) == (plain.mean, 4, True)
     assert math.isnan(one.low)
@@ -731,4 +731,4 @@ def test_seeds_on_a_published_list_of_samples_are_no_sample():
     assert statistics.pairwise(endpoint(listed))["n"].loc["margin", "random"] == 4
     over = statistics.overview(listed)
     assert over[["aubc_low", "gain_low"]].isna().all().all()
-    assert "split" not in endpoint(frame)
+    assert "published_list" not in endpoint(frame)

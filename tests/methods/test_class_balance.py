@@ -251,7 +251,7 @@ def test_a_race_on_a_published_list_is_that_pool_and_its_rows_say_so(tmp_path, m
     listed = [run for run in runs if run.race == "few"]
     assert not drive(listed, store, workers=1).failed
     frame = store.frame(listed)
-    assert set(frame["split"]) == {split}
+    assert set(frame["published_list"]) == {split}
     first = frame[frame["kind"] == "balance"].iloc[0]
     assert sum(ch4.counts(first["left"])) == 100
     asked = [row for step in store.read(listed[0]).steps for row in step["queries"]]
