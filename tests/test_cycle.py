@@ -13,6 +13,7 @@ from alnb import acquisition, cycle, plans, races, records, selections
 from alnb.cycle import Pool
 from alnb.errors import BadRequest
 from alnb.executor import drive
+from alnb.methods import class_balance, label_dispersion, learning_to_rank, state_relabeling
 from alnb.runs import WAIT, numpy_stream, torch_stream
 from alnb.store import Store
 from alnb.tasks.classes import count_predictions
@@ -75,6 +76,15 @@ def test_a_run_that_goes_on_is_the_rest_of_a_longer_run(race, method):
     accuracy = {name: [row for row in store.read(run).rows if row["kind"] == "test"]
                 for name, run in (("before", before), ("further", further), ("longer", longer))}  # fmt: skip
     assert accuracy["before"] + accuracy["further"] == accuracy["longer"]
+
+
+@pytest.mark.parametrize("study", [label_dispersion, class_balance, learning_to_rank, state_relabeling])
+def test_random_goes_further_in_every_study_though_it_has_no_model_to_look_with(study, tmp_path):
+    few = {"dataset": "digits", "seeds": 1, "arms": ["random(further=1)"]}
+    runs, store = study.grid(few, **TINY | {"cycles": 1, "epochs": 1}), Store(tmp_path)
+    assert not drive(runs, store, workers=1).failed
+    tests = [row["labelled"] for run in runs for row in store.read(run).rows if row["kind"] == "test"]
+    assert tests == [20, 30, 40]
 
 
 def test_the_subset_is_a_prefix_of_one_order_whatever_is_labelled():

@@ -315,7 +315,10 @@ def generator_loss(parts, x, y, rng, o: Options):
 
 def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
     """A row of kind "asked": the mean indicator of the batch and of all candidates, and how many percent of either the target
-    model has wrong (true classes are looked at for figures only)."""
+    model has wrong (true classes are looked at for figures only). None where nothing was trained: a run that goes on from the
+    end of another's."""
+    if fitted.model is None:
+        return [], {}
     V, rows = view.probabilities, choice.rows
     state = indicator(V).cpu()
     wrong = 100 * (V.argmax(1) != now.task.targets[now.candidates]).double().cpu()
