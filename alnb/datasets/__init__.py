@@ -41,6 +41,7 @@ class Info:
     train: int = 0  # training samples, the largest pool
     test: int = 0  # test samples
     images: bool = True  # False: features (N, D) stand in the place of the images
+    frame: tuple[int, int] | None = None  # (width, height) of its images, where that is known and tells what they cost
     plumbing: bool = False  # real or not, it only shows that the machinery runs: never evidence
     task: str = "classification"  # what its targets are for, "detection" (of videos, counted in frames), "re-identification"
 

@@ -391,6 +391,7 @@ def seconds(run: Run, labelled: Sequence[int], looked_at: int) -> float:
     """Rough seconds on one core: one training per entry of `labelled`, each tested, and so many frames looked at."""
     from alnb.learning import detectors
 
-    train, look = detectors.cost(run.options.network)
-    tested = datasets.info(run.dataset).test / run.options.test_every * len(labelled)
+    info = datasets.info(run.dataset)
+    train, look = detectors.cost(run.options.network, info.frame)
+    tested = info.test / run.options.test_every * len(labelled)
     return (run.options.epochs * sum(labelled) * train + (tested + looked_at) * look) / 1000

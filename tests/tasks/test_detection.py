@@ -81,6 +81,17 @@ def test_an_unknown_detector_and_coco_weights_that_are_not_here(tmp_path, monkey
         detectors.build("fasterrcnn_resnet50_fpn", 3, (96, 64), coco=True, generator=torch.Generator())
 
 
+def test_a_larger_frame_costs_more_and_one_whose_size_is_not_known_what_was_timed():
+    small, none = (detectors.cost("fasterrcnn_small", frame) for frame in (detectors.FRAME, None))
+    assert small == none
+    wide, high = detectors.FRAME
+    step, look = detectors.cost("fasterrcnn_small", (4 * wide, 4 * high))
+    assert small[0] < step < 16 * small[0]
+    assert step / look == pytest.approx(small[0] / small[1])
+    preset = roads.PRESETS["roads-vid"]
+    assert datasets.info("roads-vid").frame == (preset.width, preset.height)
+
+
 # --- frames -----------------------------------------------------------------------------------------------------------------------
 
 

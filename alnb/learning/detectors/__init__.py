@@ -3,7 +3,8 @@
 Each is one file of this folder, found by itself and read, not imported, until it is built:
 
     the docstring's first line              what it is
-    COST = (12.0, 5.0)                      seconds on one AVX2 core per 1,000 frames: a training step, a look
+    COST = (12.0, 5.0)                      seconds on one AVX2 core per 1,000 frames: a training step, a look; of frames
+                                            of `FRAME`, or of the size that it resizes them to
     build(classes, size, height, coco)      a torchvision FasterRCNN of `classes` classes and the background; size: (width,
                                             height) of a frame; height: what frames are resized to, 0: not; coco: from the
                                             weights that torchvision has of COCO
@@ -35,11 +36,18 @@ def names() -> list[str]:
     return list(_catalogue())
 
 
-def cost(name: str) -> tuple[float, float]:
-    """Seconds on one core per 1,000 frames: (a training step, a look). BadRequest for an unknown name."""
+FRAME = (96, 64)  # (width, height) of the frames that the small detectors were timed on
+GROWTH = 0.6  # a frame of three times as many pixels, 160 x 120, was measured to take twice as long
+
+
+def cost(name: str, frame: tuple[int, int] | None = None) -> tuple[float, float]:
+    """Seconds on one core per 1,000 frames: (a training step, a look). frame: (width, height), None: what it was timed on.
+    BadRequest for an unknown name."""
     if name not in _catalogue():
         raise BadRequest(f"network = {name!r}: expected one of {', '.join(map(repr, names()))}")
-    return _catalogue()[name][1]
+    larger = (frame[0] * frame[1] / (FRAME[0] * FRAME[1])) ** GROWTH if frame else 1.0
+    step, look = _catalogue()[name][1]
+    return step * larger, look * larger
 
 
 def check_coco(name: str) -> None:

@@ -156,6 +156,7 @@ def _info(name: str, preset: Preset) -> Info:
         note=f"{sum(preset.sequences)} videos at {preset.fps:g} frames a second, {preset.seconds[0]:g} to {preset.seconds[1]:g} s",
         train=_frames(preset, False),
         test=_frames(preset, True),
+        frame=(preset.width, preset.height),
         task="detection",
     )
 
