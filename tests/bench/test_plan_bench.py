@@ -29,6 +29,6 @@ def test_a_grid_of_twenty_thousand_runs_none_done_stands_in_the_time_that_making
     timed(10, tmp_path)
     counts, made, stood = zip(*(timed(seeds, tmp_path) for seeds in (250, 500, 1000, 2000)))
     growth, fit = slope(counts, stood)
-    print(f"\n{counts[-1]} runs: {made[-1]:.1f} s to make, {stood[-1]:.1f} s to see where they stand; growth {growth:.2f} ({fit:.2f})")
+    print(f"\n{counts[-1]} runs: {made[-1]:.1f} s to make, {stood[-1]:.1f} s to place; growth {growth:.2f} ({fit:.2f})")
     assert growth < 1.3
     assert stood[-1] < 1.5 * made[-1]
