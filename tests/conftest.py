@@ -81,6 +81,13 @@ def own_folders(tmp_path, monkeypatch):
     monkeypatch.delenv("ALNB_PARAMETERS", raising=False)
 
 
+@pytest.fixture(scope="session")
+def smoke_store(tmp_path_factory):
+    """The store of whatever draws a whole notebook at `smoke`: its runs are computed once, on whichever worker asks first."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "smoke-store"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     import torch

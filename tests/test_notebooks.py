@@ -58,8 +58,9 @@ MEASURED = ("thesis-extra-cost-4", "thesis-extra-audit-4")  # seconds and megaby
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_at_smoke_every_artefact_is_drawn_and_a_second_run_computes_nothing(name, tmp_path):
+def test_at_smoke_every_artefact_is_drawn_and_a_second_run_computes_nothing(name, tmp_path, smoke_store, monkeypatch):
     """What smoke leaves out, nothing tests."""
+    monkeypatch.setenv("ALNB_STORE", str(smoke_store))
     command = [sys.executable, "-m", "alnb.cli", "run", name, "--profile", "smoke", "--workers", "1"]
     first = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
     assert first.returncode == 0, first.stderr

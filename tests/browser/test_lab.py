@@ -50,9 +50,10 @@ IMAGES = "all => all.map(image => [image.alt, image.complete && image.naturalWid
 
 
 class Lab:
-    """A JupyterLab on a free port of loopback: it serves copies of the notebooks; all that is written is in `folder`."""
+    """A JupyterLab on a free port of loopback: it serves copies of the notebooks; runs go to `store`, all else that is written
+    to `folder`."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, store):
         self.executed, self.served = folder / "executed", folder / "served"
         self.served.mkdir()
         for name in NAMES:
@@ -62,12 +63,13 @@ class Lab:
             path.parent.mkdir(parents=True)
             path.write_text(json.dumps(values))
         places = {
-            "ALNB_STORE": "store", "ALNB_FIGURES": "figures", "ALNB_EXECUTED": "executed", "IPYTHONDIR": "ipython",
+            "ALNB_FIGURES": "figures", "ALNB_EXECUTED": "executed", "IPYTHONDIR": "ipython",
             "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
             "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         }  # fmt: skip
         settings = {
             "ALNB_PROFILE": "smoke",
+            "ALNB_STORE": str(store),
             "ALNB_WORKERS": "1",
             "JUPYTER_PREFER_ENV_PATH": "1",
             "JUPYTER_TOKEN": TOKEN,
@@ -136,8 +138,8 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def lab(browser, tmp_path_factory):
-    with contextlib.closing(Lab(tmp_path_factory.mktemp("lab"))) as server:
+def lab(browser, tmp_path_factory, smoke_store):
+    with contextlib.closing(Lab(tmp_path_factory.mktemp("lab"), smoke_store)) as server:
         yield server
 
 
