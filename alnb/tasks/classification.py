@@ -37,7 +37,8 @@ class Settings(PoolSettings, TrainingSettings):
 
 
 def check(settings: Settings, dataset: str) -> None:
-    """BadRequest for a recipe that cannot train, or a pool that the dataset does not have."""
+    """BadRequest for a recipe that cannot train, or a pool that the dataset does not have. Of settings with cycles also for a
+    batch of one sample, of which batch norm can take no statistics."""
     from alnb.learning import networks
 
     datasets.check_task(dataset, "classification")
@@ -52,6 +53,13 @@ def check(settings: Settings, dataset: str) -> None:
         if getattr(settings, name) < least:
             raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {least}")
     check_pool(settings, about.train)
+    for cycle in range(getattr(settings, "cycles", -1) + 1):
+        labels = settings.initial + settings.budget * cycle
+        if labels == 1 or (settings.smallest_batch == 1 and labels % settings.batch == 1):
+            raise BadRequest(
+                f"batch = {settings.batch} leaves a batch of one sample of the {labels} labels of cycle {cycle}, too few for batch "
+                "norm: give smallest_batch = 2 or more, and 2 labels or more"
+            )
 
 
 def seconds(run: Run, labelled: Sequence[int], recorded: int) -> float:
