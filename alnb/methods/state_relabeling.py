@@ -10,6 +10,7 @@ cannot be followed to the letter, `sraal` says what is done.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -386,8 +387,8 @@ def grid(
     study of that name, which takes nothing shared.
 
     Among shared, game_steps ... (GAME): options that all arms of SRAAL have in common, unless one says otherwise (`sraal`;
-    game_latent: of both codes; on maps MAPS in the place of two of them); they are no part of an arm's name; "game" in `scenes`:
-    others of that race's own. joint_weight ... (JOINT): the same for `ll4al` and `random_joint` (Random, on LL4AL's target), see
+    game_latent: of both codes; on maps MAPS in the place of two of them); they are no part of an arm's name; "game" in a race:
+    its own. joint_weight ... (JOINT): the same for `ll4al` and `random_joint` (Random, on LL4AL's target), see
     `arm` in methods/learning_to_rank.py, which trains them; epochs 0 and no milestones: the target's. What `ll4al` asks trains
     the plain target too. Raises BadRequest for what cannot be.
     """
@@ -401,23 +402,25 @@ def grid(
         run = races.method_run(of, dataset, write_arm(name, common | options), seed, settings)
         return [dataclasses.replace(run, arm=write_arm(name, options) if options else "")]
 
-    def of_images(name, options, dataset, seed, settings):
+    def of_images(common, name, options, dataset, seed, settings):
         if name == "sraal":
-            return sraal_arm(STUDY.name, game, name, options, dataset, seed, settings)
+            return sraal_arm(STUDY.name, common, name, options, dataset, seed, settings)
         label = write_arm(name, {option: value for option, value in options.items() if option != "retrain"})
         made = study("learning_to_rank").arm(STUDY.name, name, joint | options, dataset, seed, settings)
         return made and [dataclasses.replace(run, arm=label + " retrained" * (run.method == cycle.RETRAINED)) for run in made]
 
-    def of_scenes(name, options, dataset, seed, settings):
-        return sraal_arm(SCENES, game | MAPS | own, name, options, dataset, seed, settings) if name == "sraal" else None
+    def of_scenes(common, name, options, dataset, seed, settings):
+        return sraal_arm(SCENES, common, name, options, dataset, seed, settings) if name == "sraal" else None
 
-    images, scenes = {"few": few, "many": many, "start": start, "caltech": caltech}, dict(scenes)
-    own = coerce(scenes.pop("game", {}), dict, "scenes: game")
-    if unknown := sorted(set(own) - set(describe("sraal").parameters)):
-        raise BadRequest(f"scenes: game has {', '.join(unknown)}; accepted: options of sraal")
-    if not scenes or scenes.get("dataset") == "":
-        return races.grid(STUDY.name, images, shared, of_images)
-    runs = races.grid(SCENES, {"scenes": scenes}, {}, of_scenes)
-    given = [races.resolved(name, images) for name in images]
-    drawn = any(race and race.get("dataset") != "" for race in given)
-    return (races.grid(STUDY.name, images, shared, of_images) if drawn else []) + runs
+    images, runs = {"few": few, "many": many, "start": start, "caltech": caltech}, []
+    for name, race in [*((name, races.resolved(name, images)) for name in images), (SCENES, dict(scenes))]:
+        own = coerce(race.pop("game", {}), dict, f"{name}: game")
+        if unknown := sorted(set(own) - set(describe("sraal").parameters)):
+            raise BadRequest(f"{name}: game has {', '.join(unknown)}; accepted: options of sraal")
+        if not race or race.get("dataset") == "":
+            continue
+        if name == SCENES:
+            runs += races.grid(SCENES, {name: race}, {}, functools.partial(of_scenes, game | MAPS | own))
+        else:
+            runs += races.grid(STUDY.name, {name: race}, shared, functools.partial(of_images, game | own))
+    return sorted(runs, key=lambda run: run.seed) or races.grid(STUDY.name, images, shared)  # which says that none is left

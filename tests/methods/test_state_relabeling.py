@@ -456,6 +456,16 @@ def test_the_options_of_the_game_are_in_the_key_and_not_in_the_name():
     assert len({run.needs["cycle_0"].key for run in runs}) == 1
 
 
+def test_a_race_may_play_a_game_of_its_own_and_what_is_like_it_does_too():
+    many, start = {"like": "few", "game": {"steps": 7}}, {"like": "many", "arms": ["sraal", "sraal(steps=9)"]}
+    runs = m.grid(FEW | {"arms": ["sraal"]}, many=many, start=start, scenes=SCENES | {"arms": ["sraal"]}, **TINY)
+    assert [(run.race, run.options.strategy["steps"], run.arm or run.method) for run in runs] == [
+        ("few", 2, "sraal"), ("many", 7, "sraal"), ("start", 7, "sraal"), ("start", 9, "sraal(steps=9)"), ("scenes", 2, "sraal"),
+    ]  # fmt: skip
+    lambdas = [run.options.strategy.get("lambda2", "default") for run in runs]
+    assert lambdas == [*["default"] * 4, m.MAPS["lambda2"]]
+
+
 def test_ll4al_comes_with_its_fair_pair_and_its_recipe_is_no_part_of_its_name():
     race = FEW | {"arms": ["random", "ll4al", "random_joint", "ll4al(joint=0.5, retrain=False)"]}
     own = {"joint_preset": "yoo", "joint_epochs": 5, "joint_milestones": [0.8]}
@@ -493,6 +503,8 @@ def test_ll4al_comes_with_its_fair_pair_and_its_recipe_is_no_part_of_its_name():
         ({"few": FEW | {"arms": ["vaal(steps=-1)"]}}, "few: vaal: steps = -1; accepted: a whole number from 1"),
         ({"few": FEW | {"arms": ["latent_k_center(first=0)"]}}, "few: latent_k_center: first = 0; accepted"),
         ({"game_stepz": 1}, "game_stepz"),
+        ({"few": FEW | {"game": {"stepz": 1}}}, "few: game has stepz; accepted: options of sraal"),
+        ({"many": FEW | {"game": 3}}, "many: game"),
         ({"scenes": {"datset": "streets", "arms": ["random"]}}, "scenes: no dataset, in datset, arms"),
         ({"scenes": {"like": "few"}}, "scenes: like 'few'"),
         ({"few": {"seeds": 2}, "scenes": SCENES}, "few: no dataset, in seeds"),
