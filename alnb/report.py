@@ -1,9 +1,9 @@
 """The gallery: one page, figures/gallery.html, of every artefact drawn so far and of those that are not.
 
-It opens from disk and needs nothing beside it: images are inside, there is no script, a policy in its head
-forbids the network. It is made from the manifests, the CSVs and what executed notebooks left: neither torch
-nor matplotlib is imported. What cannot be read becomes a note on the page. This module gathers; how it looks is in
-report.html.j2 and report.css.j2 beside it.
+It opens from disk: the picture of an artefact's strongest evidence is inside, those of the same at other profiles are the
+PNGs beside it (all inside would be 20 MB); there is no script, a policy in its head forbids the network. It is made from
+the manifests, the CSVs and what executed notebooks left: neither torch nor matplotlib is imported. What cannot be read
+becomes a note on the page. This module gathers; how it looks is in report.html.j2 and report.css.j2 beside it.
 """
 
 from __future__ import annotations
@@ -109,12 +109,15 @@ def _versions(folder: Path, notes: list[str]) -> dict[tuple[str, str], list[dict
                 notes.append(f"{_name(path)}: entry {place + 1} is left out: {wrong}.")
             else:
                 entries.append((entry, path.parent))
-    with ThreadPoolExecutor(cores()) as pool:  # images are packed on all of them
-        for version in pool.map(lambda one: _version(*one), entries):
-            found[version["notebook"], version["id"]].append(version)
+    for version in (_version(*one) for one in entries):
+        found[version["notebook"], version["id"]].append(version)
     for name, some in found.items():
         some.sort(key=lambda version: (list(KINDS).index(version["kind"]), _rank(version["label"])))
         found[name] = _distinct(some)
+    strongest = [some[0]["image"] for some in found.values() if some[0]["image"]]
+    with ThreadPoolExecutor(cores()) as pool:  # images are packed on all of them
+        for image, packed in zip(strongest, pool.map(_packed, [image["path"] for image in strongest])):
+            image["src"] = packed
     return found
 
 
@@ -169,26 +172,34 @@ def _version(entry: dict, folder: Path) -> dict:
 
 
 def _image(path: Path, notes: list[str]) -> dict | None:
-    """A PNG for the page, with its size in CSS pixels: the same pixels as WebP, in base64, where that is shorter (by more
-    than half, as a rule)."""
-    from PIL import Image, features
+    """A PNG for the page, with its size in CSS pixels."""
+    from PIL import Image
 
-    kind, data = "png", path.read_bytes()
     try:
-        if data[:8] != b"\x89PNG\r\n\x1a\n":
-            raise ValueError
-        with Image.open(io.BytesIO(data)) as picture:
+        with path.open("rb") as file:
+            if file.read(8) != b"\x89PNG\r\n\x1a\n":
+                raise ValueError
+        with Image.open(path) as picture:
+            picture.load()
             width, height = (round(side * 96 / figures.STYLE["savefig.dpi"]) for side in picture.size)
-            made = io.BytesIO()
-            if features.check("webp"):
-                picture.save(made, "WEBP", lossless=True, method=2, quality=50)
     except (OSError, ValueError, SyntaxError):
         notes.append(f"{_name(path)} is no PNG image: draw it again.")
         return None
+    return {"path": path, "src": quote(_name(path)), "width": width, "height": height, "wide": width > WIDE}
+
+
+def _packed(path: Path) -> str:
+    """A PNG as an address that holds it: the same pixels as WebP, in base64, where that is shorter (by more than half, as a
+    rule)."""
+    from PIL import Image, features
+
+    kind, data, made = "png", path.read_bytes(), io.BytesIO()
+    if features.check("webp"):
+        with Image.open(io.BytesIO(data)) as picture:
+            picture.save(made, "WEBP", lossless=True, method=2, quality=50)
     if 0 < len(made.getvalue()) < len(data):
         kind, data = "webp", made.getvalue()
-    data = base64.b64encode(data).decode()
-    return {"kind": kind, "data": data, "width": width, "height": height, "wide": width > WIDE}
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _by(computed_with: dict) -> list[str]:
