@@ -35,7 +35,7 @@ RUN = r"""
 01 -p few.arms "[random,,margin]"
 01 -p few.arms [random(seeds=[5])] | 01 -p few.more [random] | 01 -p few.more "{'arms': ['random'], 'x': 1}" | 01 -p gamma -1
 01 -p weight_decay -1 | 01 -p precision fp16 | 01 -p network "" | 01 -p few.dataset "" | 01 -p few.dataset "digits "
-01 -p pool 1e400 | 01 -p initial 1 | 05 -p few.initial 1
+01 -p pool 1e400 | 01 -p initial 1 | 05 -p few.initial 1 | 01 -p pool 4
 00 -p first.dataset glyphs-10 | 00 -p images [-1] | 00 -p images [a] | 00 -p watched.epochs 0 | 02 -p few.arms [k_center_cb(lam=-3)]
 02 -p few.arms "[bald_cb(dropout=0.5, passes=1)]" | 02 -p few.arms [entropy_cb(lam=nan)] | 02 -p few.reserved -1
 02 -p few.imbalance 1:3

@@ -52,7 +52,7 @@ def check(settings: Settings, dataset: str) -> None:
     for name, least in (("batch", 2), ("smallest_batch", 1)):
         if getattr(settings, name) < least:
             raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {least}")
-    check_pool(settings, about.train)
+    check_pool(settings, about.train, about.classes)
     for cycle in range(getattr(settings, "cycles", -1) + 1):
         labels = settings.initial + settings.budget * cycle
         if labels == 1 or (settings.smallest_batch == 1 and labels % settings.batch == 1):

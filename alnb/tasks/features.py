@@ -98,7 +98,8 @@ def check(run: Run) -> None:
             raise BadRequest(f"{run.method} needs {min(watched)}: an SVM has no epochs; head = 'sgd' has")
         if o.dropout:
             raise BadRequest(f"dropout = {o.dropout}: an SVM has none; head = 'sgd' has")
-    check_pool(o, datasets.info(run.dataset).train)
+    about = datasets.info(run.dataset)
+    check_pool(o, about.train, about.classes)
 
 
 def race(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,8 +42,9 @@ class PoolSettings:
         return "seed" if not self.split and (own or self.reserved) else "nothing"
 
 
-def check(settings: PoolSettings, available: int) -> None:
-    """BadRequest for a pool that cannot be, of a dataset with `available` training samples."""
+def check(settings: PoolSettings, available: int, classes: int = 0) -> None:
+    """BadRequest for a pool that cannot be, of a dataset with `available` training samples, or that cannot hold a sample of each
+    of its `classes`; 0: they are not counted."""
     if not 0 <= settings.pool <= available:
         raise BadRequest(f"pool = {settings.pool}: the dataset has {available} training samples; 0 means all")
     if not 0 < settings.imbalance <= 1:
@@ -53,6 +54,8 @@ def check(settings: PoolSettings, available: int) -> None:
         raise BadRequest(f"reserved = {settings.reserved}: expected 0 up to {size - 1}, below the pool's size")
     if settings.split and (settings.tail != "none" or settings.pool):
         raise BadRequest(f"split = {settings.split!r} is the pool: it takes no pool and no tail beside it")
+    if size < classes and not settings.split:
+        raise BadRequest(f"pool = {size}: fewer samples than the {classes} classes of the dataset, some of which it must lack")
 
 
 def pool_rows(settings: PoolSettings, targets, seed: int):
