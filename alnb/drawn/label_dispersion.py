@@ -15,27 +15,8 @@ from alnb.methods.label_dispersion import BINS, ENOUGH, LAST_EPOCHS
 
 PRINTED = ("random", "dispersion", "margin", "bald", "k_center", "core_set", "vaal")
 RIVALS = ("random", "dispersion", "mean_confidence", "count_entropy", "late_dispersion", "qbc")
-SHOWN = 10  # classes of which samples are shown
 
-# --- the data, and single samples -------------------------------------------------------------------------------------------
-
-
-def data_3(data) -> Drawing | None:
-    """Three samples of each of the first ten classes. data: what `nb.load` gave."""
-    import pandas
-
-    if data is None:
-        return standard.left_out("data", "the images are not here")
-    names = data.class_names[:SHOWN]
-    fig, axes = figures.subplots(3, len(names), figsize=(0.8 * len(names), 2.9), squeeze=False)
-    for c, name in enumerate(names):
-        for ax, i in zip(axes[:, c], (data.train_targets == c).nonzero()[0]):
-            ax.imshow(data.train_images[i].transpose(1, 2, 0), interpolation="nearest")
-        axes[0, c].set_title(name, fontsize=9 if max(map(len, names)) < 8 else 7)
-    for ax in axes.flat:
-        ax.set_axis_off()
-    about = pandas.DataFrame([{"dataset": data.name, "world": not data.info.real, "key": None}])
-    return Drawing(fig, about, f"Three samples each of the classes {', '.join(names)} of {data.name}.", about)
+# --- single samples ---------------------------------------------------------------------------------------------------------
 
 
 def fig_3_1(results, data) -> Drawing | None:

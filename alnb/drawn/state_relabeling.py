@@ -28,29 +28,7 @@ INDICATORS = tuple(NAMES)
 RIVALS = ("random", "sraal", "sraal(indicator='permuted')", "indicator", "entropy", "vaal")
 STARTS = {"few": "random initial labels", "start": "k-center initial labels"}
 NOTHING = "no runs at this profile"
-SHOWN = 10  # classes whose samples are shown
 OFFSET = 1  # the cycle of Table 1's first column, 20 %, less one: selection begins with 15 %
-
-# --- the data -----------------------------------------------------------------------------------------------------------
-
-
-def data_5(data) -> Drawing | None:
-    """Two samples of each of the first ten classes. data: what `nb.load` gave."""
-    import pandas
-
-    if data is None:
-        return standard.left_out("data", "the images are not here")
-    names = data.class_names[:SHOWN]
-    fig, axes = figures.subplots(2, len(names), figsize=(0.8 * len(names), 2.0), squeeze=False)
-    for c, name in enumerate(names):
-        for ax, i in zip(axes[:, c], (data.train_targets == c).nonzero()[0]):
-            ax.imshow(data.train_images[i].transpose(1, 2, 0), interpolation="nearest")
-        axes[0, c].set_title(name, fontsize=9 if max(map(len, names)) < 8 else 7)
-    for ax in axes.flat:
-        ax.set_axis_off()
-    about = pandas.DataFrame([{"dataset": data.name, "world": not data.info.real, "key": None}])
-    return Drawing(fig, about, f"Two samples each of the classes {', '.join(names)} of {data.name}.", about)
-
 
 # --- the indicator ------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from alnb.acquisition.balanced_greedy import greedy
 from alnb.cycle import CycleSettings, Fitted, Now
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study
-from alnb.tasks import classification, features, pool, weighted
+from alnb.tasks import classification, features, weighted
 from alnb.tasks.classes import Classes
 
 # --- the method ---------------------------------------------------------------------------------------------------------
@@ -319,7 +319,7 @@ def step(run: Run, state: State) -> Step:
 
 def seconds(run: Run) -> float:
     """Rough seconds of a whole run on one core."""
-    o, size = run.options, _size(run)
+    o, size = run.options, classification.pool_size(run)
     take = (features if features.is_features(o) else classification).seconds
     if run.method == cycle.ALL:
         return take(run, [size], 0)
@@ -333,18 +333,10 @@ def seconds(run: Run) -> float:
     return take(run, sizes, sum(size - one for one in sizes[:-1]) if recorded else 0) + choosing
 
 
-def _size(run: Run) -> int:
-    """Samples of the pool, where all classes of the dataset have as many."""
-    from alnb import datasets
-
-    about = datasets.info(run.dataset)
-    return pool.expected_size(run.options, about.train, about.classes)
-
-
 def check(run: Run) -> None:
     """BadRequest for a recipe or sizes that cannot be."""
     weighted.check(run)
-    races.check_cycles(run, _size(run))
+    races.check_cycles(run, classification.pool_size(run))
 
 
 def network(run: Run) -> str:

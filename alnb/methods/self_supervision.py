@@ -20,7 +20,7 @@ from alnb.acquisition import describe, score
 from alnb.cycle import ALL, CycleSettings
 from alnb.errors import BadRequest
 from alnb.runs import Run, State, Step, Study, coerce, study
-from alnb.tasks import classification, features, pool
+from alnb.tasks import classification, features
 from alnb.tasks.classes import DECISIONS, Classes
 
 # --- the chapter's own strategy ---------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ SVM = 0.0003  # a label, for each class
 
 def seconds(run: Run) -> float:
     """Rough seconds of a whole run on one core."""
-    o, size = run.options, _size(run)
+    o, size = run.options, classification.pool_size(run)
     narrow = features.is_features(o) and o.encoder in NARROW_ENCODERS
     of_features = _svm if o.head == "svm" else _narrow if narrow else _wide
     take = of_features if features.is_features(o) else classification.seconds
@@ -194,15 +194,10 @@ def _svm(run: Run, labelled: Sequence[int], recorded: int) -> float:
     return sum(0.1 + SVM * scale * n * datasets.info(run.dataset).classes for n in labelled)
 
 
-def _size(run: Run) -> int:
-    about = datasets.info(run.dataset)
-    return pool.expected_size(run.options, about.train, about.classes)
-
-
 def check(run: Run) -> None:
     """BadRequest for a recipe or sizes that cannot be, and for arms whose head or dataset has not what they look at."""
     features.check(run)
-    races.check_cycles(run, _size(run))
+    races.check_cycles(run, classification.pool_size(run))
     o = run.options
     if not features.is_features(o) and features.ENCODER in run.needs:
         trained = run.needs[features.ENCODER].options.network

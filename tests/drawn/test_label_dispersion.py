@@ -10,6 +10,7 @@ from matplotlib.pyplot import close
 
 from alnb import figures
 from alnb.drawn import label_dispersion as drawn
+from alnb.drawn import samples
 from tests.result_frames import results
 
 CURVES = {
@@ -131,14 +132,15 @@ def test_what_did_not_run_is_said_in_one_line(draw, race, capsys):
 def test_every_artefact_is_drawn_twice_in_equal_bytes():
     few = pandas.concat([WHOLE, paired_up()])
     rows = pandas.concat([few, few.assign(race="many")])
-    made = [lambda: drawn.data_3(DATA), lambda: drawn.fig_3_1(rows, DATA), *(lambda f=f: f(rows) for f in OF_RESULTS)]
+    made = [lambda: samples.of_classes(DATA, 3), lambda: drawn.fig_3_1(rows, DATA), *(lambda f=f: f(rows) for f in OF_RESULTS)]
     for draw in made:
         assert svg(draw()) == svg(draw())
 
 
 def test_the_data_looked_at_and_images_that_are_missing(capsys):
-    assert drawn.data_3(DATA).alt == f"Three samples each of the classes {', '.join('0123456789')} of digits."
-    assert drawn.data_3(None) is None
+    named = f"samples each of the classes {', '.join('0123456789')} of digits."
+    assert [samples.of_classes(DATA, each).alt for each in (2, 3)] == [f"Two {named}", f"Three {named}"]
+    assert samples.of_classes(None, 3) is None
     assert drawn.fig_3_1(WHOLE, None) is None
     assert capsys.readouterr().out.count("the images are not here\n") == 2
 

@@ -4,7 +4,7 @@ import pandas
 import pytest
 from matplotlib.pyplot import close
 
-from alnb import datasets, published
+from alnb import published
 from alnb.drawn import state_relabeling as drawn
 from tests.result_frames import results
 
@@ -41,11 +41,6 @@ def test_the_indicator_is_drawn_with_its_counterexamples():
     assert "(.5, .5, 0, ...) 0.778; (.4, flat) 0.600; uniform 0.900" in one.alt
     assert "(.4, flat) scores -0.36" in one.alt
     assert set(one.data["path"]) >= {"rest flat", "rest in one class", "rest flat, (4) as printed"}
-
-
-def test_the_data_are_shown_and_named():
-    assert "classes 0, 1, 2" in drawn.data_5(datasets.load("digits")).alt
-    assert drawn.data_5(None) is None
 
 
 def test_what_is_asked_is_told_beside_the_candidates():
