@@ -20,7 +20,7 @@ EXERCISE = 5  # minutes
 CORES = 2  # of the laptop that `laptop` is meant for
 CELL, AFTER = "minutes", "goals"  # ids: the cell that is made, and the one it stands behind
 SHOWN = re.compile(r"\b(?:alnb\.show|nb\.save|nb\.show|alnb\.offers|nb\.annotate)\(")
-ASKED = re.compile(r"\balnb\.exercise\(|\.race\(\"mine\"")
+ASKED = re.compile(r"\balnb\.exercise\(|^go = False", re.MULTILINE)  # it checks itself, or runs what the reader wrote
 NOT_READ = re.compile(r"```.*?```|\]\([^)]*\)|<[^>]*>|\$\$.*?\$\$", re.DOTALL)
 WORD = re.compile(r"[^\W_][\w'’]*")
 

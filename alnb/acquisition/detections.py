@@ -101,7 +101,7 @@ def most_detections(view, budget, rng, *, k: int = 1):
 )
 def oracle_fp(view, budget, rng, *, overlap: float = 0.5, k: int = 1):
     """(budget,) rows with the most false positives: detections that overlap no object of their class by more than `overlap` (the
-    public code: 0.75), or that are not the best at it."""
+    public code: 0.75) that no detection of a higher score has taken."""
     return frames.apart(view, _true_errors(view, overlap)[0], budget, k)
 
 

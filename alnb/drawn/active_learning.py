@@ -178,7 +178,7 @@ def describe_criteria(table) -> str:
 
 def fig_1_2(results) -> Drawing | None:
     """Fig. 1.2: the pool, then a panel per method but Random: queried points green, first labels black, the classifier
-    dashed. A point that the classifier gets wrong is crossed out in red. Panels show the first seed, their titles all."""
+    dashed. A point that the classifier gets wrong is crossed out in orange. Panels show the first seed, their titles all."""
     every = standard.in_race(results, "islands")
     every = every[every["kind"].isin(["test", "labelled", "classifier"])]
     methods = [m for m in every["method"].unique() if not m.startswith("random")] or list(every["method"].unique())
@@ -223,7 +223,7 @@ def fig_1_2(results) -> Drawing | None:
     )
     said = (
         f"Circles and stars of {world.name}, seed {rows['seed'].iloc[0]}, {count:.0f} labels, the queried in green, the "
-        f"classifier a dashed line, its mistakes red crosses. (a) the pool; {'; '.join(parts)}. Over all seeds: "
+        f"classifier a dashed line, its mistakes orange crosses. (a) the pool; {'; '.join(parts)}. Over all seeds: "
         f"{describe_criteria(table.reset_index())}"
     )
     return Drawing(fig, every[every["kind"] == "test"], said, every)

@@ -1,7 +1,7 @@
-"""How far a network's doubt can be believed: what thesis chapter 3 presumes and does not measure.
+"""How far a network's doubt can be believed: what thesis chapter 3 presumes.
 
-The chapter starts from networks that are "overly confident about their predictions, making wrong predictions with high
-certainty", and says that dispersion "better resembles the true uncertainty". Both can be measured on the candidates of the
+The chapter starts from networks that are "overly confident about their predictions; making wrong predictions with high
+certainty", and says that dispersion better resembles "the true uncertainty". Both can be measured on the candidates of the
 shared first training, which these runs look at and train nothing: calibration of each score read as a confidence, how well
 it finds the network's mistakes, and whether dispersion wants all T epochs.
 """

@@ -32,9 +32,9 @@ third of the pedestrians.
 
 A pool of few videos teaches little, however many frames they have: with 12 videos of 40 frames in place of 40 of 12 (and
 annotated from 64 px), AP lay at .21 to .26 from 40 to 130 labels and at .33 with all of them. A test set of eight videos held two
-pedestrians, a third of the AP. One test video in four is of the night, as in Table 2.1, and no training video is: what is dark
-stays unfound, in every arm. In a trial with 16 videos of the night in 96 (and all lookalikes), all data reached .32, no more than
-Random's 100 labels: the time of this profile does not teach that as well.
+pedestrians, a third of the AP. Six of the 32 test videos are of the night, and no training video is: nothing teaches what is
+dark. In a trial with 16 videos of the night in 96 (and all lookalikes), all data reached .32, no more than Random's 100
+labels: the time of this profile does not teach that as well.
 
 `write(videos, root)` writes them as SYNTHIA-AL lies on disk, `table(videos)` counts Table 2.1. Cars drive on through
 whoever crosses, nobody brakes, limbs move with their body in the flow, and a wall's roof lies in the wall's plane: what is
