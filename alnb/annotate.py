@@ -43,6 +43,7 @@ class Annotator(anywidget.AnyWidget):
         self.talk: Conversation | None = None
         self._drawing = threading.RLock()  # the study answers from another thread
         self._passed: list[str] = []  # why runs were passed over
+        self._opening = False
         self.on_msg(self._heard)
         self._open()
 
@@ -51,6 +52,7 @@ class Annotator(anywidget.AnyWidget):
         with self._drawing:  # a question may come before the conversation is ours to draw
             while True:
                 last = self._at + 1 == len(self.runs)
+                self._opening = True
                 try:
                     self.talk = conversation(self.runs[self._at], self.store, self._changed)
                 except BadRequest as error:
@@ -61,6 +63,8 @@ class Annotator(anywidget.AnyWidget):
                 else:
                     if last or self.talk.status != DONE:
                         return self._draw(self.talk)
+                finally:
+                    self._opening = False
                 self._at += 1
 
     def _heard(self, _, content: dict, buffers) -> None:
@@ -76,7 +80,7 @@ class Annotator(anywidget.AnyWidget):
 
     def _changed(self) -> None:
         with self._drawing:
-            if self.talk is not None:
+            if self.talk is not None and not self._opening:  # one about a done run says so while it is opened
                 self._draw(self.talk)
 
     def _draw(self, talk: Conversation) -> None:

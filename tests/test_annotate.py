@@ -31,9 +31,9 @@ def drawn(widget, number=None, status="asking"):
     until = time.time() + 30
     while time.time() < until:
         if widget.status == status and widget.asked.get("number") == numbered(widget, number or widget.talk.number):
-            break
+            return widget.asked
         time.sleep(0.01)
-    return widget.asked
+    raise AssertionError(f"{widget.asked.get('number')} is {widget.status}: {widget.message}")
 
 
 def said(widget, number=0, **content):

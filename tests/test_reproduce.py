@@ -66,8 +66,9 @@ raise SystemExit(cli.main(["reproduce"]))
 @pytest.mark.alone
 def test_an_interrupt_ends_all_that_are_drawn_and_their_kernels():
     process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY
-    )
+        [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite begun in the background ignores it
+    )  # fmt: skip
     below, deadline = [], time.monotonic() + 300
     while process.poll() is None and time.monotonic() < deadline:
         below = children(process.pid)

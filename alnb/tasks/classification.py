@@ -53,7 +53,9 @@ def check(settings: Settings, dataset: str) -> None:
         if getattr(settings, name) < least:
             raise BadRequest(f"{name} = {getattr(settings, name)}: expected at least {least}")
     check_pool(settings, about.train, about.classes)
-    for cycle in range(getattr(settings, "cycles", -1) + 1):
+    if not hasattr(settings, "cycles"):
+        return
+    for cycle in range(min(settings.cycles, about.train // max(1, settings.budget)) + 1):  # no more than the pool can answer
         labels = settings.initial + settings.budget * cycle
         if labels == 1 or (settings.smallest_batch == 1 and labels % settings.batch == 1):
             raise BadRequest(

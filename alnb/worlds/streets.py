@@ -7,9 +7,9 @@ An image is a pure function of its index: one of `FRAMES` frames, a second apart
   every fourth is rain and every fourth night, so that labels of what is rare in the pool are worth more.
 - `streets-null`: the same videos, all in one kind of city, in spring, by day: no image is of a rare kind.
 
-How hard it is: with Random under the profile `world` of notebook 05, which uses it (its network there, 20 epochs, batch 4), mean IoU of
-development seeds 1000 and 1001 in per cent is 19.6, 24.0, 26.9 and 27.6 at 40, 60, 80 and 100 labels and 37.6 with all 400; pixel
-accuracy 79.9, 83.8, 86.2, 86.7 and 91.9. So at 100 labels ten points are left to gain.
+How hard it is: with Random under the profile `world` of notebook 05, which uses it (its network there, 20 epochs, batch 4),
+mean IoU of development seeds 1000 and 1001 in per cent is 19.6, 24.0, 26.9 and 27.6 at 40, 60, 80 and 100 labels and 37.6
+with all 400; pixel accuracy 79.9, 83.8, 86.2, 86.7 and 91.9. So at 100 labels ten points are left to gain.
 """
 
 from __future__ import annotations
