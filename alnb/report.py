@@ -1,7 +1,7 @@
 """The gallery: one page, figures/gallery.html, of every artefact drawn so far and of those that are not.
 
 It opens from disk: the picture of an artefact's strongest evidence is inside, those of the same at other profiles are the
-PNGs beside it (all inside would be 20 MB); there is no script, a policy in its head forbids the network. It is made from
+PNGs beside it (all inside had come to 17 MB); there is no script, a policy in its head forbids the network. It is made from
 the manifests, the CSVs and what executed notebooks left: neither torch nor matplotlib is imported. What cannot be read
 becomes a note on the page. This module gathers; how it looks is in report.html.j2 and report.css.j2 beside it.
 """
