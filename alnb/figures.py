@@ -373,7 +373,7 @@ def rebuild(folder: Path) -> list[dict]:
             if path.name != "manifest.json":
                 try:
                     entries.append(json.loads(path.read_text(encoding="utf-8")))
-                except (OSError, ValueError) as error:
+                except (OSError, ValueError, RecursionError) as error:
                     warnings.warn(f"{path} cannot be read ({error}); draw its artefact again", stacklevel=3)
         body = json.dumps(entries, indent=1, sort_keys=True)
         _write(folder / "manifest.json", lambda path: path.write_text(body + "\n"))

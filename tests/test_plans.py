@@ -4,10 +4,13 @@ import re
 
 import pytest
 
-from alnb import claims, plans, races
+from alnb import claims, plans, races, records
 from alnb.errors import BadRequest
+from alnb.executor import drive
 from alnb.methods.doubt import CONFIDENCES
 from alnb.plans import parse_parameters
+from alnb.runs import Run
+from alnb.store import Store
 from alnb.values import load_yaml, parse_value
 
 NAMES = plans.names()
@@ -234,3 +237,40 @@ def test_a_run_may_stand_in_several_races_and_is_counted_once(tmp_path):
     assert by_race["few"] == by_race["many"]
     assert len(plans.standing(made.runs, "smoke", Store(tmp_path)).missing) == len(by_race["few"])
     assert races.WORDS.keys() == {"dataset", "seeds", "arms", "more", "like"}
+
+
+@pytest.fixture
+def four(tmp_path, monkeypatch):
+    """Runs of one seed, `done(which)` those of them in a store, `kept(which)` those in the records."""
+    runs = [Run("tests.toy_study", "people", "encoder", 0, {"parts": n}) for n in range(1, 5)]
+    monkeypatch.setattr(records, "folder", lambda: tmp_path / "records")
+
+    def done(which, name="store"):
+        store = Store(tmp_path / name)
+        assert not drive([runs[i] for i in which], store, workers=1, say=lambda line: None).failed
+        return store
+
+    def kept(which):
+        records.export([runs[i] for i in which], done(which, "exporter"))
+
+    return runs, done, kept
+
+
+@pytest.mark.parametrize(("ours", "theirs", "drawn", "said"), [
+    ([0, 1, 2], [0, 1, 2, 3], "records", ""),  # the store lacks one: all from the records
+    ([0, 1], [0, 1], "store", ""),
+    ([0, 1, 2], [0, 1], "store", ""),  # it lacks none of theirs
+    ([0, 1], [1, 2, 3], "records", "left out: 1 this machine's of the runs on people seed 0: a seed is"),
+    ([0, 1, 2], [2, 3], "store", "left out: 1 recorded of the runs on people seed 0: a seed is"),
+    ([0, 1], [2, 3], "records", "left out: 2 this machine's"),
+])  # fmt: skip
+def test_a_seed_is_drawn_from_one_source_whichever_holds_more_of_it(four, ours, theirs, drawn, said):
+    runs, done, kept = four
+    kept(theirs)
+    store, lines = done(ours), []
+    pairs = plans.sourced([*runs, runs[0]], "world", store, lines.append)
+    which = ours if drawn == "store" else theirs
+    assert [runs.index(run) for run, _ in pairs] == which + [0] * (0 in which)
+    assert {"records" if "about" in step else "store" for _, steps in pairs for step in steps} == {drawn}
+    assert len(lines) == bool(said)
+    assert "".join(lines).startswith(said)
