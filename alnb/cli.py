@@ -331,8 +331,8 @@ def records(options) -> int:
     from alnb.store import Store, is_world
 
     if options.action == "import":
-        for path in options.what:
-            print(f"{path}: {kept.import_file(path)} new runs")
+        for path, new in zip(options.what, kept.import_files(options.what)):
+            print(f"{path}: {new} new runs")
         return OK
     for given in options.what:
         made = plans.plan(plans.resolve(given), options.profile)

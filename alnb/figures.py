@@ -45,10 +45,17 @@ STAND_IN = "STAND-IN DATA"
 TABLE = "table"  # label of a figure that shows its frame cell by cell
 
 
+def plain() -> None:
+    """matplotlib as it comes, whatever a matplotlibrc of the user's says: what is added to a figure once it is there (a legend,
+    markers, a text) asks for it."""
+    import matplotlib
+
+    matplotlib.rcdefaults()
+
+
 @contextmanager
 def style():
-    """The house style, for figures drawn by hand: `with alnb.figures.style(): fig, ax = plt.subplots()`. Nothing of a
-    matplotlibrc of the user's gets into it."""
+    """The house style, for figures drawn by hand: `with alnb.figures.style(): fig, ax = plt.subplots()`."""
     import matplotlib.pyplot as plt
 
     with plt.style.context(["default", STYLE]):

@@ -16,8 +16,8 @@ import json
 import os
 import re
 import reprlib
-from collections import Counter
-from collections.abc import Callable, Iterable
+import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from typing import Any
 from alnb import REPOSITORY, datasets, records
 from alnb.errors import BadRequest
 from alnb.races import WORDS
-from alnb.runs import TRUTH, WAIT, Run, canonical, coerce, study, truth, with_needs
+from alnb.runs import TRUTH, WAIT, Run, Study, canonical, coerce, study, truth, with_needs
 from alnb.store import Store
 from alnb.values import load_yaml, parse_value
 
@@ -199,9 +199,16 @@ def parse_override(name: str, key: str, text: str) -> Any:
     """A value from the command line as its declared type: 5, 5e-4, true, glyphs-10, [random, bald(passes=20, dropout=0.5)]."""
     race, _, entry = key.partition(".")
     kind = parameters(name)[race].kind if race in parameters(name) else str
-    if entry:  # seeds and settings of a race are literals, the words of WORDS have their own types
-        kind = {"seeds": None}.get(entry, WORDS.get(entry))
+    if entry:  # seeds and most settings of a race are literals; words of WORDS, and texts, have their own types
+        kind = {"seeds": None}.get(entry, WORDS.get(entry, str if entry in _texts(name) else None))
     return parse_value(text, kind)
+
+
+def _texts(name: str) -> set[str]:
+    """Settings of the studies that a notebook's method has that are texts: 7 is a name there."""
+    used = {one.name: one for one in vars(method(name)).values() if isinstance(one, Study)}
+    hints = [typing.get_type_hints(one.settings) for one in used.values()]
+    return {key for own in hints for key, kind in own.items() if kind is str}
 
 
 @dataclass(frozen=True)
@@ -312,42 +319,6 @@ def standing(runs: list[Run], profile: str, store: Store) -> Standing:
         if state in ("missing", "damaged"):
             lacking[name] = text
     return Standing(done, recorded, failed, missing, seconds, lacking)
-
-
-def sourced(
-    runs: Iterable[Run], profile: str, store: Store, say: Callable[[str], None] = print
-) -> list[tuple[Run, list[dict]]]:
-    """(run, steps) of what is done, each seed of a dataset from one source: from the store, or, where `profile` draws from
-    records and the store lacks a run of it that they have, from whichever holds more of it, the records if as many. Runs of
-    the seed that only the other holds are left out, which one line says; but for strategies of a cell, of which there can be
-    no record."""
-    pairs, seeds = [], {}
-    for run in runs:
-        progress = store.read(run)
-        own = progress.steps if progress.done else None
-        kept = records.steps(run) if profile in FROM_RECORDS else None
-        pairs.append((run, own, kept))
-        seeds.setdefault((run.dataset, run.seed), {})[run.key] = bool(own), bool(kept), run.carry is not None
-    from_records = {}
-    for place, members in seeds.items():
-        ours, theirs, _ = map(sum, zip(*members.values()))
-        lacks = any(kept and not own for own, kept, _ in members.values())
-        from_records[place] = lacks and theirs >= ours
-    chosen, left = [], {}
-    for run, own, kept in pairs:
-        place = run.dataset, run.seed
-        steps = kept if from_records[place] else own
-        if steps or (run.carry is not None and own):
-            chosen.append((run, steps or own))
-        elif own or kept:
-            left[run.key] = place, "this machine's" if own else "recorded"
-    if left:
-        whose = " and ".join(f"{n} {which}" for which, n in Counter(which for _, which in left.values()).items())
-        places = list(dict.fromkeys(f"{name} seed {seed}" for (name, seed), _ in left.values()))
-        where = ", ".join(places[:3]) + f" and {len(places) - 3} more" * (len(places) > 3)
-        say(f"left out: {whose} of the runs on {where}: a seed is drawn from one source, this machine or the records, whichever "
-            "holds more of it (alnb records export adds this machine's to the records)")  # fmt: skip
-    return chosen
 
 
 def recorded(runs: Iterable[Run]) -> list[Run]:

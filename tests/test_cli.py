@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from alnb import cli, headless, machine, plans, records, reproduce
+from alnb import REPOSITORY, __version__, cli, headless, machine, plans, records, reproduce
 from alnb.errors import BadRequest
 from alnb.runs import with_needs
 from alnb.store import Store
@@ -64,6 +64,51 @@ def test_a_folder_that_is_a_file_is_refused_before_anything_is_computed(capsys, 
     (tmp_path / "file").touch()
     monkeypatch.setenv(name, str(tmp_path / "file" / "below"))
     assert "cannot be written (Not a directory)" in refused(capsys, "run", "01", "--profile", "smoke")
+
+
+def test_its_version_is_said(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert (end.value.code, capsys.readouterr().out) == (0, f"alnb {__version__}\n")
+
+
+def test_a_download_without_a_network_is_one_line(capsys, monkeypatch, tmp_path):
+    from urllib.error import URLError
+
+    def offline(name, root):
+        raise URLError("Temporary failure in name resolution")
+
+    monkeypatch.setenv("ALNB_DATA", str(tmp_path))
+    monkeypatch.setattr("alnb.datasets.cifar.download", offline)
+    said = refused(capsys, "data", "cifar-10", "--download")
+    assert "cifar-10 could not be fetched from " in said
+    assert "Temporary failure in name resolution" in said
+
+
+def test_a_store_that_is_read_only_is_refused_before_anything_is_computed(capsys, monkeypatch):
+    def read_only(dir):
+        raise OSError(30, "Read-only file system", str(dir))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
+    for command in ("run", "compute"):
+        assert "cannot be written (Read-only file system)" in refused(capsys, command, "01", "--profile", "smoke")
+
+
+def test_lab_finds_its_own_kernel_and_folders_with_spaces(tmp_path):
+    """`make lab` in an environment that names others'."""
+    made = tmp_path / "v"
+    (made / "bin").mkdir(parents=True)
+    (made / "bin" / "jupyter").write_text("#!/bin/sh\nenv\n")
+    (made / "bin" / "jupyter").chmod(0o755)
+    (made / ".ready").touch()
+    env = os.environ | {"JUPYTER_PATH": "/theirs", "ALNB_STORE": "a store/of mine", "ALNB_DATA": "/b c"}
+    env.pop("ALNB_EXECUTED", None)
+    command = ["make", "--silent", f"VENV={made}", "lab"]
+    said = subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert f"ALNB_STORE={REPOSITORY}/a store/of mine" in said
+    assert "ALNB_DATA=/b c" in said
+    assert "JUPYTER_PREFER_ENV_PATH=1" in said
+    assert not [line for line in said if line.startswith(("JUPYTER_PATH=", "ALNB_EXECUTED="))]
 
 
 def test_folders_given_by_a_relative_path_are_those_of_who_called(monkeypatch, tmp_path):
