@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from alnb import REPOSITORY, __version__, cli, headless, machine, plans, records, reproduce
+from alnb import REPOSITORY, __version__, cli, headless, machine, plans, records, reproduce, status
 from alnb.errors import BadRequest
 from alnb.runs import with_needs
 from alnb.store import Store
@@ -109,6 +109,18 @@ def test_lab_finds_its_own_kernel_and_folders_with_spaces(tmp_path):
     assert "ALNB_DATA=/b c" in said
     assert "JUPYTER_PREFER_ENV_PATH=1" in said
     assert not [line for line in said if line.startswith(("JUPYTER_PATH=", "ALNB_EXECUTED="))]
+
+
+@pytest.mark.parametrize("content", ["", "[" * 20_000, '[{"notebook": 3}]', "3"])
+def test_a_manifest_that_cannot_be_read_is_named_and_the_others_are_told(capsys, monkeypatch, tmp_path, content):
+    monkeypatch.setenv("ALNB_FIGURES", str(tmp_path))
+    entry = {"id": "a", "notebook": FIRST, "profile": "world", "datasets": ["digits"], "real": False}
+    for label, text in (("smoke", content), ("world", json.dumps([entry]))):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "manifest.json").write_text(text)
+    assert status.drawn(FIRST) == {"a": ["world (stand-in: digits)"]}
+    told = f"{tmp_path}/smoke/manifest.json cannot be read"
+    assert capsys.readouterr().err.count(told) == (content != '[{"notebook": 3}]')
 
 
 def test_folders_given_by_a_relative_path_are_those_of_who_called(monkeypatch, tmp_path):

@@ -540,7 +540,7 @@ def test_a_missing_or_broken_image_gives_a_note_in_its_place(filled):
     assert "The CSV behind it has 60 rows." in text(broken)
 
 
-@pytest.mark.parametrize("content", ["{broken", "null", '{"id": 1}', "\udcff", ""])
+@pytest.mark.parametrize("content", ["{broken", "null", '{"id": 1}', "\udcff", "", "[" * 20_000])
 def test_an_unreadable_manifest_gives_a_note_and_the_rest_is_drawn(filled, content):
     (filled / "smoke" / "manifest.json").write_text(content, encoding="utf-8", errors="surrogateescape")
     page = written()
@@ -560,7 +560,7 @@ def test_an_entry_of_the_wrong_shape_is_left_out_with_a_note(filled, wrong):
     assert "reduced" not in labels(page, "thesis-fig-3.6a")
 
 
-@pytest.mark.parametrize("content", ["{broken", "[]", '{"failed": []}'])
+@pytest.mark.parametrize("content", ["{broken", "[]", '{"failed": []}', "[" * 20_000])
 def test_an_unreadable_outcome_gives_a_note(filled, place, content):
     note(place, "laptop")
     (plans.executed_folder("laptop") / f"{NAME}.outcome.json").write_text(content)

@@ -15,8 +15,8 @@ owes its caller (exactly `budget` distinct rows, no NaN, ties settled by the sha
 one place, `Strategy.choose`. There is no list to edit: the catalogue is read from the sources, unimported.
 
 What can be chosen about a strategy is a keyword-only argument with a literal default (`*, passes=50`); an arm of a
-race sets it by name, `bald(passes=20)` (see `parse_arm`). A function `check_<name>(**options)` beside it lets a grid refuse
-what cannot be before anything runs.
+race sets it by name, `bald(passes=20)` (see `parse_arm`). A function `check_<name>(**options)` beside it, which every
+strategy of alnb with numbers to choose has, lets a grid refuse what cannot be before anything runs.
 """
 
 from __future__ import annotations
