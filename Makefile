@@ -24,7 +24,8 @@ bench: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m bench -p no:cacheprovider
 
 lab: setup  # a kernel works in notebooks/: folders that the environment names are made absolute here
-	$(foreach folder,$(FOLDERS),$(if $($(folder)),$(folder)='$(abspath $($(folder)))')) $(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.news_url=None $(if $(filter 0,$(shell id -u)),--allow-root)
+	@for name in $(FOLDERS); do eval "given=\$$$$name"; case "$$given" in ''|/*) ;; *) export "$$name=$$PWD/$$given" ;; esac; done; \
+	env -u JUPYTER_PATH JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.news_url=None $(if $(filter 0,$(shell id -u)),--allow-root)
 
 setup: $(VENV)/.ready
 

@@ -209,6 +209,7 @@ def run(options) -> int:
 
 def compute(options) -> int:
     from alnb import plans
+    from alnb.runs import with_needs
     from alnb.store import Store
 
     made, store = _plan(options), Store()
@@ -217,8 +218,8 @@ def compute(options) -> int:
     runs = made.runs if options.selections is None else _retraining(made, options.selections)
     plans.check_answerable(runs)
     plans.check_writable(store.root)
-    if options.recompute:
-        runs = plans.recorded(runs)
+    if options.recompute:  # apart from what was computed before, which would be compared with itself
+        runs, store = plans.recorded(with_needs(runs)), Store(store.root / "recomputed")
     now = plans.standing(runs, plans.LAPTOP if options.recompute else made.profile, store)
     runnable = [r for r in now.missing if not plans.lacks(r, now.lacking, store)]
     for text in now.lacking.values():
@@ -252,7 +253,9 @@ def compute(options) -> int:
 
 
 def _compare(runs, store) -> int:
-    """How runs that were computed here compare with their records; FAILED where one differs."""
+    """How runs that were computed here compare with their records; FAILED where one differs. What was compared is taken out
+    of the `store`: asked once more, it is computed once more."""
+    import shutil
     from collections import Counter
 
     from alnb import records as kept
@@ -263,6 +266,8 @@ def _compare(runs, store) -> int:
     differ = {run: text for run, text in said.items() if text and text.startswith("differs")}
     for run, text in differ.items():
         print(f"alnb: {run}: {text}", file=sys.stderr)
+    for run in (run for run, text in said.items() if text):
+        shutil.rmtree(store.folder(run), ignore_errors=True)
     return FAILED if differ else OK
 
 
@@ -326,8 +331,8 @@ def records(options) -> int:
     from alnb.store import Store, is_world
 
     if options.action == "import":
-        for path in options.what:
-            print(f"{path}: {kept.import_file(path)} new runs")
+        for path, new in zip(options.what, kept.import_files(options.what)):
+            print(f"{path}: {new} new runs")
         return OK
     for given in options.what:
         made = plans.plan(plans.resolve(given), options.profile)

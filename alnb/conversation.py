@@ -109,6 +109,8 @@ class Conversation:
             self._hold = self.store.acquire(run)
         except Busy as busy:
             raise BadRequest(f"{run}: {busy.owner} asks it already") from None
+        except OSError as error:
+            raise BadRequest(f"{run}: its folder cannot be used ({error.strerror or error}: {error.filename})") from None
         self._needs, self._progress = needs, self.store.read(run)
         _open[self.store.root, run.key] = self
         if self._progress.done:

@@ -45,10 +45,17 @@ STAND_IN = "STAND-IN DATA"
 TABLE = "table"  # label of a figure that shows its frame cell by cell
 
 
+def plain() -> None:
+    """matplotlib as it comes, whatever a matplotlibrc of the user's says: what is added to a figure once it is there (a legend,
+    markers, a text) asks for it."""
+    import matplotlib
+
+    matplotlib.rcdefaults()
+
+
 @contextmanager
 def style():
-    """The house style, for figures drawn by hand: `with alnb.figures.style(): fig, ax = plt.subplots()`. Nothing of a
-    matplotlibrc of the user's gets into it."""
+    """The house style, for figures drawn by hand: `with alnb.figures.style(): fig, ax = plt.subplots()`."""
     import matplotlib.pyplot as plt
 
     with plt.style.context(["default", STYLE]):
@@ -373,7 +380,7 @@ def rebuild(folder: Path) -> list[dict]:
             if path.name != "manifest.json":
                 try:
                     entries.append(json.loads(path.read_text(encoding="utf-8")))
-                except (OSError, ValueError) as error:
+                except (OSError, ValueError, RecursionError) as error:
                     warnings.warn(f"{path} cannot be read ({error}); draw its artefact again", stacklevel=3)
         body = json.dumps(entries, indent=1, sort_keys=True)
         _write(folder / "manifest.json", lambda path: path.write_text(body + "\n"))

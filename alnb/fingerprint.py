@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import dis
+import hashlib
 import importlib
 import inspect
 import sys
@@ -14,6 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from alnb.errors import BadRequest
+
+
+class Digest:
+    """What `fingerprint` feeds: a SHA-256, and of the helper modules that enter it name -> SHA-256 of the file."""
+
+    def __init__(self):
+        self._made, self.helpers = hashlib.sha256(), {}
+        self.update, self.hexdigest = self._made.update, self._made.hexdigest
 
 
 def fingerprint(value, who, home, digest):
@@ -77,7 +86,8 @@ def fingerprint(value, who, home, digest):
 
 def helper(name, digest, seen=None):
     """Feed `digest` the source of a module of the user's own, and of those that it uses: they may change under a name that
-    stays. What is installed (Python, libraries, alnb) is left to the versions."""
+    stays. What is installed (Python, libraries, alnb) is left to the versions. BadRequest for one that changed since it was
+    first seen here: what is loaded, and runs, is still the old one, in the workers too."""
     seen = set() if seen is None else seen
     module = sys.modules.get(name)
     if module is None:
@@ -87,11 +97,33 @@ def helper(name, digest, seen=None):
     if name in (*seen, "__main__") or not file or not file.endswith(".py") or _installed(file):
         return
     seen.add(name)
-    digest.update(name.encode() + b":" + Path(file).read_bytes())
+    body = Path(file).read_bytes()
+    digest.helpers[name] = _as_first_seen(name, body)
+    digest.update(name.encode() + b":" + body)
     for value in list(vars(module).values()):
         other = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
         if isinstance(other, str):
             helper(other, digest, seen)
+
+
+_first_seen: dict[str, str] = {}  # module -> SHA-256 of its file when this process first looked at it
+
+
+def _as_first_seen(name, body):
+    made = hashlib.sha256(body).hexdigest()
+    if _first_seen.setdefault(name, made) != made:
+        raise BadRequest(f"the module {name} has changed since it was loaded, and its old code would run: restart the kernel")
+    return made
+
+
+def check_helpers(helpers):
+    """BadRequest unless the helper modules of a strategy that arrives in this process, (name, SHA-256) each, are those that it was
+    made with: a worker may have loaded them earlier, or later."""
+    for name, made in helpers:
+        if name not in _first_seen:
+            _as_first_seen(name, Path(importlib.import_module(name).__file__).read_bytes())
+        if _first_seen[name] != made:
+            raise BadRequest(f"a worker has another version of the module {name}: restart the kernel, and a cluster's workers")
 
 
 def _installed(file):

@@ -60,7 +60,7 @@ def execute(made: plans.Plan, *, workers: int | None = None, cluster: str | None
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
     try:
         done = json.loads(outcome.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # no news is no good news
+    except (OSError, ValueError, RecursionError):  # no news is no good news
         done = {"failed": {}, "computed": 0}
         error = error or f"a way that left no word of what was done in {outcome}"
     if target.is_file():

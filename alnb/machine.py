@@ -6,6 +6,7 @@ import functools
 import math
 import os
 import re
+from contextlib import suppress
 
 from alnb.errors import BadRequest
 
@@ -25,20 +26,32 @@ def cores() -> int:
     return max(1, math.ceil(min(own, _paid())))
 
 
-def _paid(root: str = "/sys/fs/cgroup") -> float:
-    """The cores that a container's limit comes to; infinite where there is none. Version 2, else version 1."""
-    def read(*path):
-        with open(os.path.join(root, *path)) as file:
-            return file.read().split()
-
+def _paid(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> float:
+    """The cores that the limits come to of the groups this process is in, each within the one before: the least of them counts;
+    infinite where there is none. Version 2, else version 1."""
     try:
-        quota, period = read("cpu.max")
+        with open(own) as file:  # "0::/user.slice/a" or "4:cpu,cpuacct:/docker/a"
+            groups = {kind: path for _, kind, path in (line.rstrip("\n").split(":", 2) for line in file)}
     except (OSError, ValueError):
-        try:
-            (quota,), (period,) = read("cpu", "cpu.cfs_quota_us"), read("cpu", "cpu.cfs_period_us")
-        except (OSError, ValueError):
-            return math.inf
-    return int(quota) / int(period) if quota.isdigit() and int(period) else math.inf
+        groups = {}
+    least = math.inf
+    for kind, path in groups.items() | {("", "/"), ("cpu", "/")}:
+        names = ["cpu.max"] if not kind else ["cpu.cfs_quota_us", "cpu.cfs_period_us"] if "cpu" in kind.split(",") else []
+        parts = [part for part in path.split("/") if part not in ("", "..")]
+        for depth in range(len(parts) + 1):
+            with suppress(OSError, ValueError):
+                quota, period = _words(os.path.join(root, "cpu" * bool(kind), *parts[:depth]), names)
+                if quota.isdigit() and int(period):
+                    least = min(least, int(quota) / int(period))
+    return least
+
+
+def _words(folder: str, names: list[str]) -> list[str]:
+    found = []
+    for name in names:
+        with open(os.path.join(folder, name)) as file:
+            found += file.read().split()
+    return found
 
 
 def has_gpu() -> bool:

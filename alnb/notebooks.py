@@ -19,6 +19,7 @@ from alnb.errors import BadRequest, Interrupted
 from alnb.executor import default_workers, drive
 from alnb.races import resolved
 from alnb.runs import TRUTH, Run, asks_a_person, study, with_needs
+from alnb.sourcing import sourced
 from alnb.store import Store, frame
 
 STARTING = 5  # seconds until workers, each a process that imports torch, are there
@@ -51,6 +52,9 @@ class Notebook:
     """A notebook at work: `parameters`, `profile`, `run(runs)`, `save(id, drawing)`, `race("mine")`."""
 
     def __init__(self, made: plans.Plan, namespace: dict[str, Any] | None = None):
+        from alnb import figures
+
+        figures.plain()
         self._namespace = namespace or {}
         self.plan, self.name, self.profile, self.parameters = made, made.name, made.label, dict(made.values)
         self.config, self.store = plans.config(made.name), Store()
@@ -83,7 +87,7 @@ class Notebook:
             print(f"{count} for {who}'s answers: nb.annotate(race) asks")
         for run, why in (outcome.told() if outcome else {}).items():
             self._show_failure(run, why)
-        pairs = plans.sourced(runs, self.plan.profile, self.store)
+        pairs = sourced(runs, self.plan.profile, self.store)
         for run in runs:
             self._ran[run.key] = run
             if self.plan.profile not in plans.FROM_RECORDS and (verdict := records.compare(run, self.store)):

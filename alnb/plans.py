@@ -16,6 +16,7 @@ import json
 import os
 import re
 import reprlib
+import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import Any
 from alnb import REPOSITORY, datasets, records
 from alnb.errors import BadRequest
 from alnb.races import WORDS
-from alnb.runs import TRUTH, WAIT, Run, canonical, coerce, study, truth, with_needs
+from alnb.runs import TRUTH, WAIT, Run, Study, canonical, coerce, study, truth, with_needs
 from alnb.store import Store
 from alnb.values import load_yaml, parse_value
 
@@ -105,7 +106,7 @@ def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
             raise BadRequest(f"{where}: parameters cell: {shown!r}: types are {', '.join(_KINDS)}")
         try:
             value = ast.literal_eval(node.value)
-        except ValueError:
+        except (ValueError, TypeError):
             raise BadRequest(f"{where}: parameters cell: {shown!r}: the value is not a literal") from None
         comment = lines[node.end_lineno - 1].partition("  # ")[2]
         found[node.target.id] = Parameter(kind, _typed(value, kind, node.target.id), comment.strip())
@@ -198,9 +199,16 @@ def parse_override(name: str, key: str, text: str) -> Any:
     """A value from the command line as its declared type: 5, 5e-4, true, glyphs-10, [random, bald(passes=20, dropout=0.5)]."""
     race, _, entry = key.partition(".")
     kind = parameters(name)[race].kind if race in parameters(name) else str
-    if entry:  # seeds and settings of a race are literals, the words of WORDS have their own types
-        kind = {"seeds": None}.get(entry, WORDS.get(entry))
+    if entry:  # seeds and most settings of a race are literals; words of WORDS, and texts, have their own types
+        kind = {"seeds": None}.get(entry, WORDS.get(entry, str if entry in _texts(name) else None))
     return parse_value(text, kind)
+
+
+def _texts(name: str) -> set[str]:
+    """Settings of the studies that a notebook's method has that are texts: 7 is a name there."""
+    used = {one.name: one for one in vars(method(name)).values() if isinstance(one, Study)}
+    hints = [typing.get_type_hints(one.settings) for one in used.values()]
+    return {key for own in hints for key, kind in own.items() if kind is str}
 
 
 @dataclass(frozen=True)
@@ -311,21 +319,6 @@ def standing(runs: list[Run], profile: str, store: Store) -> Standing:
         if state in ("missing", "damaged"):
             lacking[name] = text
     return Standing(done, recorded, failed, missing, seconds, lacking)
-
-
-def sourced(runs: Iterable[Run], profile: str, store: Store) -> list[tuple[Run, list[dict]]]:
-    """(run, steps) of what is done, each seed of a dataset from one source: from the store, or, where `profile` draws from
-    records and the store lacks a run of it that they have, all from the records that are there."""
-    pairs, seeds = [], {}
-    for run in runs:
-        progress = store.read(run)
-        own = progress.steps if progress.done else None
-        kept = records.steps(run) if profile in FROM_RECORDS else None
-        pairs.append((run, own, kept))
-        seeds.setdefault((run.dataset, run.seed), []).append(bool(kept) and not own)
-    first = {place for place, lacks in seeds.items() if any(lacks)}
-    chosen = [(run, (kept or own) if (run.dataset, run.seed) in first else (own or kept)) for run, own, kept in pairs]
-    return [(run, steps) for run, steps in chosen if steps]
 
 
 def recorded(runs: Iterable[Run]) -> list[Run]:

@@ -325,12 +325,31 @@ def _write(path: Path, lines: dict[str, list[dict]]) -> None:
 
 
 def import_file(source: Path, where: Path | None = None) -> int:
-    """Add the records of another file <study>.csv to ours, and the selections beside it; returns how many are new.
+    """`import_files` of one."""
+    return import_files([source], where)[0]
 
-    All or nothing: BadRequest, and nothing is taken, if the file is no record of a study that is known here, if one of its
-    runs does not verify, or if its selections cannot be.
+
+def import_files(sources: Iterable[Path], where: Path | None = None) -> list[int]:
+    """Add the records of other files <study>.csv to ours, and the selections beside them; returns how many of each are new.
+
+    All or nothing: BadRequest, and nothing is taken of any, if one is no file of records of a study that is known here, if a run
+    in it does not verify, or if its selections cannot be. What fails while it is written (a full disk) leaves ours as they were.
     """
-    source, where = Path(source), where or folder()
+    sources, where = [Path(source) for source in sources], where or folder()
+    checked = [_importable(source) for source in sources]
+    with _locked(where):
+        ours = {path for source in sources for path in (where / source.name, selections.path_of(where, source.stem))}
+        before = {path: path.read_bytes() if path.exists() else None for path in ours}
+        try:
+            return [_import(source, *theirs, where) for source, theirs in zip(sources, checked)]
+        except BaseException:
+            for path, body in before.items():
+                path.unlink(missing_ok=True) if body is None else path.write_bytes(body)
+            raise
+
+
+def _importable(source: Path) -> tuple[dict, dict]:
+    """The lines of a file of records and the selections beside it, by key; BadRequest for what `import_files` refuses."""
     if not source.is_file():
         raise BadRequest(f"{source} is not a file of records")
     try:
@@ -349,14 +368,16 @@ def import_file(source: Path, where: Path | None = None) -> int:
     for key in asked.keys() & theirs.keys():
         if wrong := _another(theirs[key], asked[key]):
             raise BadRequest(f"{source}: the selection of {key} is not that of its record: {wrong}")
-    with _locked(where):
-        ours, chosen = _whole_lines(where / source.name), selections.of_study(where, source.stem)
-        new = [key for key in theirs if key not in ours]
-        if new:
-            more = {key: asked[key] for key in new if key in asked}
-            if more:
-                selections.write(selections.path_of(where, source.stem), chosen | more)
-            _write(where / source.name, ours | {key: theirs[key] for key in new})
+    return theirs, asked
+
+
+def _import(source: Path, theirs: dict, asked: dict, where: Path) -> int:
+    ours, chosen = _whole_lines(where / source.name), selections.of_study(where, source.stem)
+    new = [key for key in theirs if key not in ours]
+    if more := {key: asked[key] for key in new if key in asked}:
+        selections.write(selections.path_of(where, source.stem), chosen | more)
+    if new:
+        _write(where / source.name, ours | {key: theirs[key] for key in new})
     return len(new)
 
 

@@ -366,7 +366,7 @@ def _read_json(path: Path, kind: type, notes: list[str]):
         if isinstance(content, kind):
             return content
         error = f"it holds a {type(content).__name__}"
-    except (OSError, ValueError) as failure:
+    except (OSError, ValueError, RecursionError) as failure:
         error = str(failure)
     notes.append(f"{_name(path)} cannot be read: {error}. Running the notebook again writes it anew.")
     return None

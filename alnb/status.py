@@ -62,6 +62,6 @@ def drawn(name: str) -> dict[str, list[str]]:
                 if entry["notebook"] == name:
                     said = f"{entry['profile']} ({figures.evidence(entry)}: {', '.join(entry['datasets'])})"
                     found.setdefault(entry["id"], []).append(said)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             print(f"alnb: {path} cannot be read ({type(error).__name__}); running its notebooks writes it anew", file=sys.stderr)
     return found

@@ -302,7 +302,7 @@ class Store:
             try:
                 one = json.loads(line)
                 found = found[:-1] if one.get("undo") else [*found, {name: one[name] for name in ASKED}]
-            except (ValueError, KeyError, AttributeError):
+            except (ValueError, KeyError, AttributeError, RecursionError):
                 warnings.warn(f"{path}: line {n + 1} is unreadable; it and what follows is asked again", stacklevel=2)
                 self._aside(path)
                 lines = [*lines[:n], b"damaged"]

@@ -22,9 +22,17 @@ def parse_value(text: str, kind: Any) -> Any:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        tree = ast.parse(text, mode="eval")
+        return text if any(_is_dressed(node, text) for node in ast.walk(tree)) else ast.literal_eval(tree)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # {[1]: 2} is a TypeError
         return text
+
+
+def _is_dressed(node: ast.AST, text: str) -> bool:
+    """Whether a number is written as only a program would, 1_000 or 0x10: nbconfig knows none such."""
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, (int, float, complex)) or isinstance(node.value, bool):
+        return False
+    return not re.fullmatch(f"{PLAIN['int']}|{PLAIN['float']}", ast.get_source_segment(text, node) or "")
 
 
 def _unquoted(item: str, kind: Any) -> Any:

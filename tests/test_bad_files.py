@@ -105,6 +105,7 @@ CELL = {
     "another type": ["lr: float = 'fast'"], "not a number": ["lr: float = 1e999"], "an attribute": ["a.b: int = 3"],
     "two at once": ["a, b = 1, 2"], "a statement": ["import os"], "brackets": [f"few: dict = {DEEP}"], "a NUL": ["lr: float = 3\0"],
     "a race of a list": ["few: dict = []"], "keys of numbers": ["few: dict = {1: 2}"],
+    "keys of lists": ["few: dict = {[1]: 2}"],
     "an arm of a number": ["few: dict = {'arms': 3}"],
     "an indent": ["  lr: float = 3"],
 }  # fmt: skip

@@ -16,6 +16,11 @@ RUN = r"""
 01 -p few.arms [random(seeds=0)] | 01 -p few.arms [random(] | 01 -p few.arms [random)] | 01 -p few.arms [margin+]
 01 -p few.arms [dispersion+entropy(share=2)] | 01 -p few.arms [dispersion+entropy(share=nan)]
 01 -p few.arms [bald(dropout=1.5)] | 01 -p few.arms [random(dropout=-1)] | 01 -p few.arms [core_set(subset=-5)]
+01 -p few.arms [late_dispersion(share=2)] | 01 -p few.arms [diverse_margin(beta=0)] | 01 -p few.arms [core_set(outliers=0.9)]
+01 -p few.arms [core_set(nodes=0)] | 02 -p few.arms [entropy_topped_up(least=2)] | 05 -p scenes.arms [pixel_bald(passes=1)]
+05 -p scenes.arms [pixel_qbc(members=1)] | 05 -p scenes.arms [suggestive_annotation(factor=0)]
+05 -p scenes.arms [suggestive_annotation(members=1)] | 05 -p scenes.arms [suggestive_annotation(factor=nan)]
+01 -p few "{[1]: 2}" | 01 -p few.seeds "{[1]: 2}" | 01 -p few.arms "[{[1]: 2}]"
 01 -p few 3 | 01 -p few [] | 01 -p few "{'dataset': 3}" | 01 -p few "{'like': 'many'}" | 01 -p few.like few
 01 -p few.nonsense 3 | 01 -p few. 3 | 01 -p .seeds 3 | 01 -p fw.seeds 3 | 01 -p few.task nonsense | 01 -p few.pool 99999999
 01 -p few.dataset a/b | 01 -p few.pool x | 01 -p few.dataset imagenet-vid | 01 -p few.dataset glyphs
@@ -48,7 +53,7 @@ RUN = r"""
 OTHER = r"""
 rn 01 | records | records exprt 01 | records export | handout | handout 99 | handout 01 --out /tmp | handout 01 --out ""
 data "" | data x --px 0 --add /tmp | data x --px abc --add /tmp | report extra | status 01 02 | reproduce 99
-reproduce 01 --workers 0
+reproduce 01 --workers 0 | data x --px 4 --add /tmp
 compute 01 --cluster tcp://localhost:99999 | compute 01 --cluster tcp://127.0.0.1:0 | compute 01 --selections | records import ""
 handout 01 --out /nonexistent/x.ipynb | compute 01 --selections /dev/null | compute 01 --selections /tmp
 status nothing | status "" | compute nothing | compute 01 --profile nothing | compute 01 --selections "" | compute 01 --workers -3

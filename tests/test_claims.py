@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,22 @@ def test_the_power_of_a_claim_is_that_of_its_pilot_at_the_planned_seeds(notebook
                 continue
             power = claims.power(share * one.published_effect, sd, int(one.planned_seeds), members)
             assert written == pytest.approx(power, abs=5e-4, nan_ok=True), one.id
+
+
+WHY = ("no pilot", "no world profile", "not planned there")  # a claim states no power
+
+
+@pytest.mark.parametrize("notebook", FILES)
+def test_a_claim_with_a_printed_effect_states_its_power_or_why_not(notebook):
+    table = claims.read(notebook).set_index("id")
+
+    def stated(name):
+        one = table.loc[name]
+        other = re.match(r"as ([a-z0-9-]+), ", one["note"])
+        return one["power"] == one["power"] or any(why in one["note"] for why in WHY) or bool(other and stated(other[1]))
+
+    printed = table.index[table["published_effect"].notna() & table["planned_seeds"].notna()]
+    assert [name for name in printed if not stated(name)] == []
 
 
 def test_chapter_3_tests_what_it_prints():

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from alnb import cli, headless, machine, plans, records, reproduce
+from alnb import REPOSITORY, __version__, cli, headless, machine, plans, records, reproduce, status
 from alnb.errors import BadRequest
+from alnb.runs import with_needs
 from alnb.store import Store
 
 FIRST = "01_label_dispersion"
@@ -65,6 +66,63 @@ def test_a_folder_that_is_a_file_is_refused_before_anything_is_computed(capsys, 
     assert "cannot be written (Not a directory)" in refused(capsys, "run", "01", "--profile", "smoke")
 
 
+def test_its_version_is_said(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert (end.value.code, capsys.readouterr().out) == (0, f"alnb {__version__}\n")
+
+
+def test_a_download_without_a_network_is_one_line(capsys, monkeypatch, tmp_path):
+    from urllib.error import URLError
+
+    def offline(name, root):
+        raise URLError("Temporary failure in name resolution")
+
+    monkeypatch.setenv("ALNB_DATA", str(tmp_path))
+    monkeypatch.setattr("alnb.datasets.cifar.download", offline)
+    said = refused(capsys, "data", "cifar-10", "--download")
+    assert "cifar-10 could not be fetched from " in said
+    assert "Temporary failure in name resolution" in said
+
+
+def test_a_store_that_is_read_only_is_refused_before_anything_is_computed(capsys, monkeypatch):
+    def read_only(dir):
+        raise OSError(30, "Read-only file system", str(dir))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
+    for command in ("run", "compute"):
+        assert "cannot be written (Read-only file system)" in refused(capsys, command, "01", "--profile", "smoke")
+
+
+def test_lab_finds_its_own_kernel_and_folders_with_spaces(tmp_path):
+    """`make lab` in an environment that names others'."""
+    made = tmp_path / "v"
+    (made / "bin").mkdir(parents=True)
+    (made / "bin" / "jupyter").write_text("#!/bin/sh\nenv\n")
+    (made / "bin" / "jupyter").chmod(0o755)
+    (made / ".ready").touch()
+    env = os.environ | {"JUPYTER_PATH": "/theirs", "ALNB_STORE": "a store/of mine", "ALNB_DATA": "/b c"}
+    env.pop("ALNB_EXECUTED", None)
+    command = ["make", "--silent", f"VENV={made}", "lab"]
+    said = subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert f"ALNB_STORE={REPOSITORY}/a store/of mine" in said
+    assert "ALNB_DATA=/b c" in said
+    assert "JUPYTER_PREFER_ENV_PATH=1" in said
+    assert not [line for line in said if line.startswith(("JUPYTER_PATH=", "ALNB_EXECUTED="))]
+
+
+@pytest.mark.parametrize("content", ["", "[" * 20_000, '[{"notebook": 3}]', "3"])
+def test_a_manifest_that_cannot_be_read_is_named_and_the_others_are_told(capsys, monkeypatch, tmp_path, content):
+    monkeypatch.setenv("ALNB_FIGURES", str(tmp_path))
+    entry = {"id": "a", "notebook": FIRST, "profile": "world", "datasets": ["digits"], "real": False}
+    for label, text in (("smoke", content), ("world", json.dumps([entry]))):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "manifest.json").write_text(text)
+    assert status.drawn(FIRST) == {"a": ["world (stand-in: digits)"]}
+    told = f"{tmp_path}/smoke/manifest.json cannot be read"
+    assert capsys.readouterr().err.count(told) == (content != '[{"notebook": 3}]')
+
+
 def test_folders_given_by_a_relative_path_are_those_of_who_called(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in machine.FOLDERS:
@@ -103,9 +161,16 @@ def test_records_are_computed_again_and_compared(tmp_path, monkeypatch, capsys):
     runs = small_runs()
     different = len({run.key for run in runs})  # some stand in two races
     assert records.export(runs, Store(store)).added == different
-    monkeypatch.setenv("ALNB_STORE", str(tmp_path / "anew"))
-    assert cli.main([*SMALL, "--recompute"]) == 0
-    assert f"{different} records computed again: {different} equal" in capsys.readouterr().out
+    needed = len({run.key for run in with_needs(runs)})
+    records.export(with_needs(runs), Store(store))
+    for _ in range(2):  # on the machine that exported them, and once more
+        capsys.readouterr()
+        assert cli.main([*SMALL, "--recompute"]) == 0
+        said = capsys.readouterr().out
+        assert f"{needed} runs: 0 done, 0 in records, {needed} missing" in said
+        assert f"{needed} records computed again: {needed} equal" in said
+        assert said.count(": step ") == sum(run.steps for run in {run.key: run for run in with_needs(runs)}.values())
+    assert not list((store / "recomputed").glob("*/*"))
 
 
 def test_paper_without_its_data_is_refused_with_where_to_get_it(capsys, monkeypatch, tmp_path):

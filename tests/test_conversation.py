@@ -50,6 +50,13 @@ def quick(request, monkeypatch):
         monkeypatch.setattr(conversations, "_spawned", in_a_thread)
 
 
+def test_a_run_whose_folder_cannot_be_used_is_one_line(store):
+    run = toy_talk.run()
+    (store.folder(run) / "lock").mkdir(parents=True)
+    with pytest.raises(BadRequest, match=r"its folder cannot be used \(Is a directory"):
+        Conversation(run, store)
+
+
 def go_on(talk, answers=None, at_most=99):
     """Answer as the truth would, or with `answers` one after the other; how many were given."""
     given = 0

@@ -1,6 +1,7 @@
 import json
 from itertools import pairwise
 
+import matplotlib
 import pandas
 import pytest
 
@@ -80,6 +81,34 @@ def test_the_manifest_is_rebuilt_from_the_sidecars(tmp_path):
         "thesis-fig-1",
         "thesis-fig-2",
     ]
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[" * 20_000, b"\xff\xfe"])
+def test_a_damaged_sidecar_is_left_out_with_a_warning(tmp_path, damage):
+    draw(tmp_path)
+    (tmp_path / "thesis-fig-0.json").write_bytes(damage if isinstance(damage, bytes) else damage.encode())
+    with pytest.warns(UserWarning, match=r"thesis-fig-0.json cannot be read .* draw its artefact again"):
+        entries = figures.rebuild(tmp_path)
+    assert [entry["id"] for entry in entries] == ["thesis-fig-1"]
+    assert json.loads((tmp_path / "manifest.json").read_text()) == entries
+
+
+def test_what_a_user_prefers_for_his_own_figures_changes_no_byte_of_ours(tmp_path):
+    def draw(folder):
+        fig, ax = figures.subplots()
+        ax.plot([1, 2, 4], marker="o", label="a line")
+        ax.legend(title="lines")
+        figures.save(folder, "thesis-fig-1", fig, ROWS, "A line.", {})
+
+    draw(tmp_path / "a")
+    own = {"font.family": "serif", "legend.frameon": True, "lines.markeredgewidth": 3}
+    with matplotlib.rc_context(own):  # as a matplotlibrc leaves it
+        draw(tmp_path / "c")
+        figures.plain()  # which a notebook begins with
+        draw(tmp_path / "b")
+    for kind in ("png", "svg"):
+        a, b, c = ((tmp_path / side / f"thesis-fig-1.{kind}").read_bytes() for side in "abc")
+        assert a == b != c, kind
 
 
 def test_no_alt_text_or_no_data_is_refused(tmp_path):

@@ -36,8 +36,9 @@ def test_a_notebook_that_says_nothing_of_what_it_did_has_failed(run):
     (well, done), _ = run()
     assert not well
     assert "left no word" in done["error"]
-    (well, done), _ = run(lambda made: plans.outcome_path(made).write_text("{half"))
-    assert not well
+    for damaged in ("{half", "[" * 20_000):
+        (well, done), _ = run(lambda made, damaged=damaged: plans.outcome_path(made).write_text(damaged))
+        assert not well
 
 
 def test_one_that_noted_what_it_did_went_well_unless_a_run_failed(run):

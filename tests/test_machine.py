@@ -20,7 +20,29 @@ def test_the_limit_of_a_container_is_read(tmp_path, files, cores):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
-    assert machine._paid(str(tmp_path)) == cores
+    (tmp_path / "own").write_text("")
+    assert machine._paid(str(tmp_path), str(tmp_path / "own")) == cores
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "cores"),
+    [
+        ("0::/a.slice/b.scope", {"a.slice/cpu.max": "200000 100000", "a.slice/b.scope/cpu.max": "max 100000"}, 2),
+        ("0::/a.slice/b.scope", {"cpu.max": "300000 100000", "a.slice/b.scope/cpu.max": "400000 100000"}, 3),
+        ("0::/a.slice/b.scope", {"a.slice/cpu.max": "200000 100000", "a.slice/b.scope/cpu.max": "50000 100000"}, 0.5),
+        ("0::/a", {"b/cpu.max": "50000 100000", "a/cpu.max": "nonsense"}, float("inf")),
+        ("0::/../x", {"cpu.max": "50000 100000"}, 0.5),
+        ("9:name=systemd:/x\n4:cpu,cpuacct:/docker/a:b",
+         {"cpu/docker/a:b/cpu.cfs_quota_us": "150000", "cpu/docker/a:b/cpu.cfs_period_us": "100000"}, 1.5),
+        ("no group", {"cpu.max": "100000 100000"}, 1),
+    ],
+)  # fmt: skip
+def test_the_least_limit_of_the_groups_around_a_process_counts(tmp_path, own, files, cores):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    (tmp_path / "own").write_text(own + "\n")
+    assert machine._paid(str(tmp_path), str(tmp_path / "own")) == cores
 
 
 def test_a_limit_lessens_the_cores_to_one_at_least(monkeypatch):

@@ -18,12 +18,23 @@ def test_findings_are_made_from_the_records_that_are_kept():
     """`make reproduce`, then `python -m alnb.pages`."""
     page = (pages.DOCS / "findings.md").read_text(**READ)
     assert page.endswith(f"Evidence {pages.evidence()}.\n")
+
+
+def test_readme_s_findings_say_what_stands_in_the_page_of_all():
+    page = (pages.DOCS / "findings.md").read_text(**READ)
     readme = (REPOSITORY / "README.md").read_text(**READ)
     lines = readme.split(pages.BEGIN)[1].split(pages.END)[0].strip().splitlines()
     assert 1 <= len(lines) <= pages.LINES
+    verdicts = {said: verdict for verdict, said in pages.SAID.items()}
+    chapters = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", page, re.M | re.S))
     for line in lines:
-        quote = re.search("“(.*?)”", line)[1]
-        assert quote in page
+        name, quote, contrast, said, text, where, profile = re.match(
+            r"- `(\d\d)` “(.*?)” \((.*?)\): \*\*(.*?)\*\*, (.*), (\S+) at `(.*?)`", line
+        ).groups()
+        claim = re.escape(f"| {quote}") + r"(<br>.*?)? \| " + re.escape(contrast) + r"(, [^|]*)? \| "
+        cell = f"**{verdicts.get(said, said)}**<br>{text}<br>{where}, {profile} |"
+        rows = [row for row in chapters[plans.config(plans.resolve(name))["title"]].splitlines() if re.match(claim, row)]
+        assert any(cell in row for row in rows), (line, rows)
 
 
 def ledger_of(folder, name, rows):

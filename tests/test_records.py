@@ -70,6 +70,39 @@ def test_an_import_adds_what_is_new_once(kept, tmp_path):
     assert all(records.steps(run, ours) for run in runs)
 
 
+def test_several_files_are_taken_together_or_none(kept, tmp_path):
+    store, runs, where = kept
+    halves, ours = (tmp_path / "a", tmp_path / "b"), tmp_path / "ours"
+    for half, part in zip(halves, (runs[:1], runs[1:])):
+        records.export(part, store, half)
+    files = [half / f"{STUDY}.csv" for half in halves]
+    whole = files[1].read_text()
+    files[1].write_text(whole.replace(runs[1].key[:16], "0" * 16))
+    with pytest.raises(BadRequest, match="00000000 is not the key"):
+        records.import_files(files, ours)
+    assert not ours.exists()
+    files[1].write_text(whole)
+    assert records.import_files(files, ours) == [1, 1]
+    assert selections.of_study(ours, STUDY) == selections.of_study(where, STUDY)
+
+
+def test_an_import_that_cannot_be_written_leaves_what_was_there(kept, tmp_path, monkeypatch):
+    store, runs, where = kept
+    ours = tmp_path / "ours"
+    records.export(runs[:1], store, ours)
+    before = {path.name: path.read_bytes() for path in ours.iterdir()}
+
+    def full(path, lines):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(records, "_write", full)
+    for target in (ours, tmp_path / "anew"):
+        with pytest.raises(OSError, match="No space"):
+            records.import_file(where / f"{STUDY}.csv", target)
+    assert {path.name: path.read_bytes() for path in ours.iterdir()} == before
+    assert not list((tmp_path / "anew").glob("*.csv*"))
+
+
 @pytest.mark.parametrize("change", [{"dataset": "nothing"}, {"seed": 77}])
 def test_a_selection_of_another_run_is_refused_and_nothing_is_taken(kept, tmp_path, change):
     _, _, where = kept

@@ -36,7 +36,8 @@ LONG = "cycle,accuracy\n" + "".join(f"{i},{50 + i}\n" for i in range(60))
 TABLE = "method,accuracy,published\nrandom,63.123456,90.1\n<b>margin</b>,64.5,90.74\n"
 LEDGER = (
     "id,difference,setting,low,verdict,note\n"
-    "c1,0.51234567,real data,0.1,holds,x\nc2,0.1,real data,-0.2,cannot be told (interim),x\nc1,1e-07,world,,not run,\n"
+    "c1,0.51234567,real data,0.1,holds,rival: on purpose; more\n"
+    "c2,0.1,real data,-0.2,cannot be told (interim),x\nc1,1e-07,world,,not run,\n"
 )
 
 
@@ -460,6 +461,8 @@ def test_claims_and_published_numbers_come_first_as_tables(filled):
     rows = [[text(cell) for cell in row.find_all(["th", "td"])] for row in claims.find_all("tr")]
     assert rows[0] == ["Claim", "Real data", "World", "Null world", "Placebo"]
     assert rows[1][1:] == ["holds+0.51world", "not run", "–", "–"]
+    first = claims.find("th", attrs={"scope": "row"})
+    assert text(first.find("span", class_="soft")) == "rival: on purpose"  # what its note begins with stands under the quote
     assert rows[2][1:] == ["cannot be told (interim)+0.10world", "–", "–", "–"]
     assert [text(cell) for cell in claims.select(".interim")] == ["cannot be told (interim)"]
     ledger = page.find("article", id="world.thesis-extra-claims-3").table
@@ -537,7 +540,7 @@ def test_a_missing_or_broken_image_gives_a_note_in_its_place(filled):
     assert "The CSV behind it has 60 rows." in text(broken)
 
 
-@pytest.mark.parametrize("content", ["{broken", "null", '{"id": 1}', "\udcff", ""])
+@pytest.mark.parametrize("content", ["{broken", "null", '{"id": 1}', "\udcff", "", "[" * 20_000])
 def test_an_unreadable_manifest_gives_a_note_and_the_rest_is_drawn(filled, content):
     (filled / "smoke" / "manifest.json").write_text(content, encoding="utf-8", errors="surrogateescape")
     page = written()
@@ -557,7 +560,7 @@ def test_an_entry_of_the_wrong_shape_is_left_out_with_a_note(filled, wrong):
     assert "reduced" not in labels(page, "thesis-fig-3.6a")
 
 
-@pytest.mark.parametrize("content", ["{broken", "[]", '{"failed": []}'])
+@pytest.mark.parametrize("content", ["{broken", "[]", '{"failed": []}', "[" * 20_000])
 def test_an_unreadable_outcome_gives_a_note(filled, place, content):
     note(place, "laptop")
     (plans.executed_folder("laptop") / f"{NAME}.outcome.json").write_text(content)

@@ -118,6 +118,14 @@ def test_what_a_run_exported_is_retrained_to_the_same_accuracies(tmp_path, capsy
     assert [mean for mean, _ in printed.values()] == pytest.approx(own, abs=0.006)
 
 
+def test_a_selection_given_twice_is_one_seed(tmp_path):
+    made = plans.plan("01_label_dispersion", "smoke", {"few.seeds": [0, 1], "many": {}})
+    once, twice = {"a": one(), "b": one(seed=1)}, {"a": one(), "b": one(seed=1), "c": one(), "d": one(seed=1)}
+    runs = [cli._retraining(made, written(tmp_path / "a.json", known)) for known in (once, twice)]
+    assert len(runs[0]) == 2
+    assert [run.key for run in runs[1]] == [run.key for run in runs[0]]
+
+
 def test_a_selection_is_trained_on_with_the_settings_of_its_race_and_of_the_one_it_is_like(tmp_path):
     path = written(tmp_path / "a.json", {"a": one(seed=5), "b": one(seed=0)})
     many = {"like": "few", "seeds": [5], "arms": ["random"], "epochs": 4}

@@ -177,6 +177,27 @@ def test_answers_of_a_human_are_kept_and_answers_that_do_not_fit_are_asked_again
     assert rows(store) == before
 
 
+def test_odd_files_in_a_run_s_folder_do_no_harm(done):
+    store, run = done
+    for name in ("notes.pt", "copy of 0003.A.pt", "0001 (1).json", ".DS_Store", "0000.json.txt"):
+        (store.folder(run) / name).write_bytes(b"\x00what")
+    (store.folder(run) / "0009.weights.pt").mkdir()
+    before = rows(store)
+    assert drive([run], store, workers=1).computed == 0
+    (store.folder(run) / "0002.json").write_text("[" * 20_000)
+    with pytest.warns(UserWarning, match="set aside"):
+        assert not drive([run], store, workers=1, oracle=toy_study.human).failed
+    assert rows(store) == before
+
+
+def test_a_lock_that_is_a_folder_fails_its_run_alone(tmp_path):
+    store, runs = Store(tmp_path / "s"), toy_study.runs([0, 1])
+    (store.folder(runs[0]) / "lock").mkdir(parents=True)
+    outcome = drive(runs, store, workers=1, oracle=toy_study.human, say=lambda line: None)
+    assert runs[1] in outcome.done
+    assert "its folder cannot be used (Is a directory" in outcome.failed[runs[0]]
+
+
 def test_a_file_where_a_folder_should_be_is_one_clear_line(tmp_path):
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "tests.toy_study").write_text("in the way")

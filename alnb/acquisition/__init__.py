@@ -15,15 +15,14 @@ owes its caller (exactly `budget` distinct rows, no NaN, ties settled by the sha
 one place, `Strategy.choose`. There is no list to edit: the catalogue is read from the sources, unimported.
 
 What can be chosen about a strategy is a keyword-only argument with a literal default (`*, passes=50`); an arm of a
-race sets it by name, `bald(passes=20)` (see `parse_arm`). A function `check_<name>(**options)` beside it lets a grid refuse
-what cannot be before anything runs.
+race sets it by name, `bald(passes=20)` (see `parse_arm`). A function `check_<name>(**options)` beside it, which every
+strategy of alnb with numbers to choose has, lets a grid refuse what cannot be before anything runs.
 """
 
 from __future__ import annotations
 
 import difflib
 import functools
-import hashlib
 import importlib
 import inspect
 import operator
@@ -36,7 +35,7 @@ from dataclasses import dataclass
 from alnb.acquisition import sources
 from alnb.acquisition.arms import parse_arm, write_arm
 from alnb.errors import BadRequest
-from alnb.fingerprint import fingerprint
+from alnb.fingerprint import Digest, check_helpers, fingerprint
 
 __all__ = [
     "PART", "Choice", "Part", "Strategy", "catalogue", "check_options", "describe", "get", "local", "parse_arm", "parts", "score",
@@ -67,7 +66,8 @@ class Choice:
 class Strategy:
     """`kind` is "score" or "select", `source` a citation, `parameters` its keyword-only arguments and their defaults.
     `nested`: a smaller batch is the beginning of a larger one, as for all scores. `label`, which the key of a run
-    holds, is the name, or name@<8 hex of its source> for a strategy defined outside alnb. `parted`: see `select`."""
+    holds, is the name, or name@<8 hex of its source> for a strategy defined outside alnb. `parted`: see `select`.
+    `helpers`: modules of the user's that it uses, and the SHA-256 of their files."""
 
     name: str
     kind: str
@@ -78,6 +78,7 @@ class Strategy:
     nested: bool
     label: str
     parted: str = ""
+    helpers: tuple[tuple[str, str], ...] = ()
 
     @functools.cached_property
     def parameters(self) -> dict:
@@ -162,7 +163,7 @@ class Strategy:
         if self.label == self.name:
             return get, (self.name,)
         facts = (self.name, self.kind, self.needs, self.oracle, self.source, self.nested, self.label, self.parted)
-        return _arrive, (_by_value(self.function), *facts)
+        return _arrive, (_by_value(self.function), self.helpers, *facts)
 
 
 def score(name: str, *, needs: tuple[str, ...] = (), oracle: bool = False, source: str = ""):
@@ -288,15 +289,17 @@ def _strategy(name, kind, needs, oracle, source, nested, parted, function):
         return Strategy(name, kind, function, needs, oracle, source, nested, name, parted)
     if name in sources.entries():
         raise BadRequest(f"strategy name {name!r} is taken by {sources.entries()[name].module}; accepted: any other")
-    digest = hashlib.sha256()
+    digest = Digest()
     fingerprint(function, f"strategy {name!r}", function.__module__, digest)
     label = f"{name}@{digest.hexdigest()[:8]}"
-    strategy = local[name] = Strategy(name, kind, function, needs, oracle, source, nested, label, parted)
+    helpers = tuple(digest.helpers.items())
+    strategy = local[name] = Strategy(name, kind, function, needs, oracle, source, nested, label, parted, helpers)
     return strategy
 
 
-def _arrive(parcel, name, kind, *facts):
-    strategy = local[name] = Strategy(name, kind, pickle.loads(parcel), *facts)
+def _arrive(parcel, helpers, name, kind, *facts):
+    check_helpers(helpers)
+    strategy = local[name] = Strategy(name, kind, pickle.loads(parcel), *facts, helpers)
     return strategy
 
 

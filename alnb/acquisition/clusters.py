@@ -30,14 +30,19 @@ def cluster_centres(view, budget, rng):
 def diverse_margin(view, budget, rng, *, beta: int = 10):
     """(budget,) rows: of the beta * budget candidates of least margin, those next to the centres of a k-means in which
     a candidate weighs 1 - margin. beta 1 is margin itself; ties follow the shared random order."""
-    if beta < 1:
-        raise BadRequest(f"diverse_margin: beta = {beta}: expected at least 1")
+    check_diverse_margin(beta=beta)
     shared = view.priority.argsort()
     best, second = view.probabilities[shared].topk(2, dim=1).values.unbind(1)
     doubt = 1 - (best - second)
     kept = doubt.sort(descending=True, stable=True).indices[: beta * budget]
     picks = nearest_to_centres(view.embeddings[shared[kept]], doubt[kept], budget, rng)
     return shared[kept[picks.to(kept.device)]]
+
+
+def check_diverse_margin(*, beta):
+    """BadRequest for fewer candidates than a batch."""
+    if beta < 1:
+        raise BadRequest(f"diverse_margin: beta = {beta}: expected at least 1")
 
 
 def nearest_to_centres(points, weights, count: int, rng):

@@ -40,10 +40,7 @@ def core_set(view, budget, rng, *, outliers: float = 1e-4, nodes: int = 10):
     candidate in 10,000, so to none of MOST. nodes: how many HiGHS may search at one radius (see `robust_k_center`).
     BadRequest for more than MOST candidates and for options out of range.
     """
-    if isinstance(outliers, bool) or not isinstance(outliers, (int, float)) or not 0 <= outliers <= 0.5:
-        raise BadRequest(f"core_set: outliers = {outliers!r}: expected a share of the candidates from 0 to 0.5")
-    if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1:
-        raise BadRequest(f"core_set: nodes = {nodes!r}: expected a whole number, at least 1")
+    check_core_set(outliers=outliers, nodes=nodes)
     if view.size > MOST:
         raise BadRequest(
             f"core_set: {view.size} candidates; accepted: {MOST} at most. Give the arm a subset of the pool, as in"
@@ -54,6 +51,14 @@ def core_set(view, budget, rng, *, outliers: float = 1e-4, nodes: int = 10):
     points, labelled = view.embeddings[shared], view.labelled_embeddings
     rows, _, _ = robust_k_center(points, labelled, budget, spare=spare, nodes=nodes)
     return shared[rows.to(shared.device)]
+
+
+def check_core_set(*, outliers, nodes):
+    """BadRequest for an option out of range."""
+    if isinstance(outliers, bool) or not isinstance(outliers, (int, float)) or not 0 <= outliers <= 0.5:
+        raise BadRequest(f"core_set: outliers = {outliers!r}: expected a share of the candidates from 0 to 0.5")
+    if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1:
+        raise BadRequest(f"core_set: nodes = {nodes!r}: expected a whole number, at least 1")
 
 
 def robust_k_center(candidates, labelled, budget: int, *, spare: int = 0, nodes: int = 10):

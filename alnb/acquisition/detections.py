@@ -141,18 +141,26 @@ def _one_of(name, given, accepted) -> None:
 
 
 def check_least_confidence_r(over, k) -> None:
+    frames.check_apart(k)
     _one_of("over", over, OVER)
 
 
 def check_entropy_r(over, k) -> None:
+    frames.check_apart(k)
     _one_of("over", over, OVER)
 
 
 def check_margin_r(reading, k) -> None:
+    frames.check_apart(k)
     _one_of("reading", reading, ("brust", "printed"))
 
 
+def check_most_detections(k) -> None:
+    frames.check_apart(k)
+
+
 def check_oracle_fp(overlap, k) -> None:
+    frames.check_apart(k)
     if not 0 <= overlap < 1:
         raise BadRequest(f"overlap = {overlap}: expected a share, 0 or more and under 1")
 

@@ -22,8 +22,7 @@ def apart(view, scores, budget: int, k: int = 1, per_video: bool = True):
     import numpy as np
     import torch
 
-    if k < 0:
-        raise BadRequest(f"k = {k}: expected a number of neighbouring frames, 0 or more")
+    check_apart(k)
     priority, scores = view.priority.cpu().numpy(), np.asarray(scores, dtype=float)
     if wrong := int(np.isnan(scores).sum()):
         raise BadRequest(f"the scores of {wrong} of {len(scores)} frames are NaN: detections with numbers only, please")
@@ -70,3 +69,14 @@ def tied(scores, video, chosen) -> float:
 def random_r(view, budget, rng, *, k: int = 1, per_video: bool = True):
     """(budget,) rows at random, apart in time and spread over the videos: Random with temporal representativeness."""
     return apart(view, -view.priority.cpu().numpy(), budget, k, per_video)
+
+
+def check_random_r(*, k, per_video) -> None:
+    """BadRequest for an option out of range."""
+    check_apart(k)
+
+
+def check_apart(k: int) -> None:
+    """BadRequest for a number of neighbouring frames that is none."""
+    if k < 0:
+        raise BadRequest(f"k = {k}: expected a number of neighbouring frames, 0 or more")

@@ -6,6 +6,7 @@ Probabilities come as (members, u, P, C): of networks or dropout masks, images, 
 from __future__ import annotations
 
 from alnb.acquisition import score
+from alnb.errors import BadRequest
 
 
 def entropy(p):
@@ -39,7 +40,19 @@ def pixel_bald(view, *, passes: int = 20):
     return view.pixel_passes(passes, disagreement)
 
 
+def check_pixel_bald(*, passes):
+    """BadRequest for masks that cannot disagree."""
+    if passes < 2:
+        raise BadRequest(f"pixel_bald: passes = {passes}: expected at least 2")
+
+
 @score("pixel_qbc", needs=("pixel_committee",), source="Kuo et al., Cost-sensitive active learning, MICCAI 2018")
 def pixel_qbc(view, *, members: int = 3):
     """(U,) query by committee: the Jensen-Shannon divergence of networks that differ in their streams, mean over positions."""
     return view.pixel_committee(members, False, disagreement)
+
+
+def check_pixel_qbc(*, members):
+    """BadRequest for a committee that cannot disagree."""
+    if members < 2:
+        raise BadRequest(f"pixel_qbc: members = {members}: expected at least 2")

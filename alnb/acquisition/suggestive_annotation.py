@@ -8,6 +8,8 @@ unlabelled images best: F(S) = sum over them of the largest cosine similarity to
 
 from __future__ import annotations
 
+import math
+
 from alnb.acquisition import select
 from alnb.errors import BadRequest
 
@@ -39,14 +41,21 @@ def cover(similarity, budget: int):
 )
 def suggestive_annotation(view, budget, rng, *, members: int = 4, factor: float = 2.0):
     """(budget,) rows. members of the committee (the paper: 4); factor: how many times the batch is looked at for cover. An image
-    is described by the target model's features (the paper: a member's). Ties follow the shared random order. BadRequest for a
-    factor under 1."""
+    is described by the target model's features (the paper: a member's). Ties follow the shared random order. BadRequest for
+    options out of range."""
     import torch
 
-    if factor < 1:
-        raise BadRequest(f"suggestive_annotation: factor = {factor}: expected 1 or more")
+    check_suggestive_annotation(members=members, factor=factor)
     shared = view.priority.argsort()
     uncertain = view.pixel_committee(members, True, variance)[shared].sort(descending=True, stable=True).indices
     uncertain = uncertain[: min(round(factor * budget), view.size)].sort().values
     features = torch.nn.functional.normalize(view.embeddings[shared].double(), dim=1)
     return shared[uncertain[cover(features[uncertain] @ features.T, budget).to(uncertain.device)]]
+
+
+def check_suggestive_annotation(*, members, factor):
+    """BadRequest for a committee that cannot disagree, and for fewer images than a batch."""
+    if members < 2:
+        raise BadRequest(f"suggestive_annotation: members = {members}: expected at least 2")
+    if not 1 <= factor < math.inf:
+        raise BadRequest(f"suggestive_annotation: factor = {factor}: expected a number from 1")

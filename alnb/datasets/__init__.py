@@ -206,8 +206,8 @@ def validate(data: Dataset) -> None:
                 raise BadRequest(f"{what}: expected uint8 (N, 3, H, W), the channels before the pixels")
             if min(images.shape[2:]) < SMALLEST:
                 raise BadRequest(f"{what}: expected {SMALLEST} px or more a side")
-        elif images.ndim != 2 or not np.issubdtype(images.dtype, np.floating):
-            raise BadRequest(f"{what}: expected features, floats (N, D)")
+        elif images.ndim != 2 or not np.issubdtype(images.dtype, np.floating) or not np.isfinite(images).all():
+            raise BadRequest(f"{what}: expected features, finite floats (N, D)")
         if targets.shape != images.shape[:1] or not np.issubdtype(targets.dtype, np.integer):
             raise BadRequest(f"{data.name}: {part} targets {targets.dtype} {targets.shape}: expected a whole number a sample")
         if len(targets) == 0 or targets.min() < 0 or targets.max() >= classes:

@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -31,15 +32,18 @@ ARRAYS = ("train", "train_targets", "test", "test_targets")
 
 
 def _info() -> dict[str, Info]:
-    """What was taken in below the default root."""
+    """What was taken in below the default root; what is damaged there is left out, with a warning."""
     found = {}
     for path in sorted(datasets.default_root().glob("own/*/about.json")):
-        about = json.loads(path.read_text())
-        images = about["holds"] == "images"
-        found[path.parent.name] = Info(
-            title=f"your own {about['holds']}", real=True, classes=len(about["class_names"]), source=about["source"],
-            terms="your own", train=about["train"], test=about["test"], images=images,
-        )  # fmt: skip
+        try:
+            about = json.loads(path.read_text(encoding="utf-8"))
+            images, train, test = about["holds"] == "images", int(about["train"]), int(about["test"])
+            found[path.parent.name] = Info(
+                title=f"your own {about['holds']}", real=True, classes=len(about["class_names"]), source=str(about["source"]),
+                terms="your own", train=train, test=test, images=images,
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            warnings.warn(f"{path} cannot be read ({type(error).__name__}); add its data again", stacklevel=2)
     return found
 
 
@@ -53,11 +57,14 @@ def add(name: str, source: str | Path, px: int = 128) -> str:
         raise BadRequest(f"{name!r}: expected letters, digits, - and _")
     if not source.is_dir():
         raise BadRequest(f"{source} is no folder")
-    if px < 1:
-        raise BadRequest(f"px = {px}: expected at least 1")
+    if px < datasets.SMALLEST:
+        raise BadRequest(f"px = {px}: expected at least {datasets.SMALLEST}")
     holds = "features" if list(source.glob("*features.npy")) else "images"
     read = _features if holds == "features" else lambda folder: _images(folder, px)
     parts, class_names = read(source)
+    # a pool is the first so many: in the order of the folders it would lack classes
+    order = np.random.default_rng(0).permutation(len(parts[0]))
+    parts = parts[0][order], parts[1][order], *parts[2:]
     digest = _digest(class_names, parts)
     full = f"{name}@{digest[:8]}"
     target = datasets.default_root() / "own" / full
@@ -118,7 +125,7 @@ def _read_images(source: Path, names: list[str], px: int):
                 with Image.open(path) as picture:
                     upright = ImageOps.exif_transpose(picture).convert("RGB")
                     square = ImageOps.fit(upright, (px, px), Image.Resampling.BICUBIC)
-            except OSError as error:
+            except Exception as error:  # a decoder's own: PIL raises SyntaxError, DecompressionBombError, struct.error
                 raise BadRequest(f"{path} cannot be read as an image ({error})") from None
             images.append(np.asarray(square).transpose(2, 0, 1))
             targets.append(label)

@@ -151,9 +151,14 @@ def entropy_pseudo(view, budget, rng):
 @select("entropy_topped_up", needs=("log_probabilities", "labelled_targets"), source="rival of thesis eq. 4.8")
 def entropy_topped_up(view, budget, rng, *, least: float = 0.5):
     """(budget,) rows of Entropy, but each predicted class has at least the share `least` of what Omega says: no programme."""
+    check_entropy_topped_up(least=least)
+    return _by_predicted_class(view, budget, least)
+
+
+def check_entropy_topped_up(*, least):
+    """BadRequest for a share that is none."""
     if not 0 <= least <= 1:
         raise BadRequest(f"entropy_topped_up: least = {least}: expected a share from 0 to 1")
-    return _by_predicted_class(view, budget, least)
 
 
 def _by_predicted_class(view, budget, share):

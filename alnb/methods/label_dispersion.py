@@ -71,10 +71,15 @@ def count_entropy(view):
 @score("late_dispersion", needs=("predictions",), source="rival of thesis eq. 3.1")
 def late_dispersion(view, *, share: float = 0.25):
     """Dispersion over the last `share` of the epochs: every sample wavers early on, when the network knows nothing."""
-    if not 0 < share <= 1:
-        raise BadRequest(f"late_dispersion: share = {share}: expected above 0, up to 1")
+    check_late_dispersion(share=share)
     last = view.predictions[-max(1, round(share * len(view.predictions))) :]
     return dispersion(count_predictions(last, view.classes))
+
+
+def check_late_dispersion(*, share):
+    """BadRequest for a share of the epochs that is none."""
+    if not 0 < share <= 1:
+        raise BadRequest(f"late_dispersion: share = {share}: expected above 0, up to 1")
 
 
 # --- what the figures of the chapter look at, after the choice ------------------------------------------------------------

@@ -212,6 +212,7 @@ def tc_shuffled(view, budget, rng, *, errors: str = "fp", rules: str = "text", k
 
 def check_tc(errors, rules, ties, tracker, k) -> None:
     """BadRequest for options that are none."""
+    frames.check_apart(k)
     for name, given, accepted in (
         ("errors", errors, ("fp", "fn", "both")), ("rules", rules, RULES), ("ties", ties, ("", *TIES)),
         ("tracker", tracker, trackers.names()),
@@ -330,8 +331,6 @@ def check(run: Run) -> None:
         raise BadRequest(
             f"initial_labels = {o.initial_labels!r}: a frame has no one class; accepted: 'random' or a strategy"
         )
-    if o.strategy.get("k", 0) < 0:
-        raise BadRequest(f"k = {o.strategy['k']}: expected a number of neighbouring frames, 0 or more")
     races.check_cycles(run, detection.pool_size(run))
 
 

@@ -12,7 +12,7 @@ from alnb.errors import BadRequest
 from alnb.machine import device
 from alnb.runs import Run, State, torch_stream
 from alnb.tasks.classes import Classes
-from alnb.tasks.pool import PoolSettings, expected_size, pool_rows
+from alnb.tasks.pool import PoolSettings, check_classes, expected_size, pool_rows
 from alnb.tasks.pool import check as check_pool
 from alnb.tasks.training import TrainingSettings, check_recipe, recipe
 
@@ -85,6 +85,7 @@ def _resident(name: str, pool: PoolSettings, seed: int, where: str):
 
     data = datasets.load(name)
     rows = pool_rows(pool, data.train_targets, seed)
+    check_classes(name, data.train_targets[rows], data.info.classes)
     tensors = (data.train_images[rows], data.train_targets[rows], data.test_images, data.test_targets)
     return data, rows, *(torch.from_numpy(array).to(where) for array in tensors)
 

@@ -19,7 +19,7 @@ from alnb.runs import Run, State, stream
 from alnb.tasks import classification
 from alnb.tasks.classes import DECISIONS, OFFERS, Classes
 from alnb.tasks.classification import check_recipe, recipe
-from alnb.tasks.pool import PoolSettings, pool_rows
+from alnb.tasks.pool import PoolSettings, check_classes, pool_rows
 from alnb.tasks.pool import check as check_pool
 
 ENCODER = "encoder"  # the role of the run whose network encodes, in `needs`
@@ -150,6 +150,7 @@ def _resident(dataset: str, encoder, pool: PoolSettings, seed: int, standardise:
 
     features = frozen.load(dataset, encoder, where)
     rows = pool_rows(pool, features.train_targets, seed)
+    check_classes(dataset, features.train_targets[rows], datasets.info(dataset).classes)
     for attempt in (1, 2):
         try:
             train, test = features.rows("train", rows), features.rows("test")

@@ -83,6 +83,18 @@ def pool_rows(settings: PoolSettings, targets, seed: int):
     return np.sort(np.concatenate(kept))
 
 
+def check_classes(name: str, targets, classes: int) -> None:
+    """BadRequest where the pool of dataset `name`, whose labels are `targets` (size,), lacks one of its `classes`: the first so
+    many samples of data that is sorted by class do."""
+    import numpy as np
+
+    if len(lacking := np.setdiff1d(np.arange(classes), targets)):
+        raise BadRequest(
+            f"{name}: the pool of {len(targets)} samples has none of {len(lacking)} of the {classes} classes (the first: "
+            f"{lacking[0]}); accepted: a larger pool, 0 for all of it"
+        )
+
+
 def reserved_rows(settings: PoolSettings, targets, seed: int):
     """(reserved,) ascending rows that are taken out before the tail, of each class as many as of any other or one more."""
     import numpy as np

@@ -5,6 +5,7 @@ import keyword
 import subprocess
 import sys
 
+import numpy
 import pytest
 import torch
 from hypothesis import given as given_
@@ -120,6 +121,20 @@ def test_bad_scores_are_refused(scores, complaint):
 def test_bad_rows_are_refused(rows, complaint):
     with pytest.raises(BadRequest, match=f"'given': .*{complaint}"):
         given(rows, "select").choose(toy_view(U=3), 2, rng())
+
+
+@pytest.mark.parametrize("give", [
+    lambda x: x.argsort()[::-1], lambda x: x.argsort()[::-1].astype("int32"), lambda x: list(x.argsort()[::-1]),
+    lambda x: torch.tensor(x).argsort(descending=True), lambda x: torch.tensor(x).argsort(descending=True).to(torch.uint8),
+])  # fmt: skip
+def test_rows_may_come_from_numpy_backwards_or_in_another_whole_type(give):
+    rows = give(numpy.array([0.1, 0.9, 0.5]))
+    assert given(rows, "select").choose(toy_view(U=3), 3, rng()).rows.tolist() == [1, 2, 0]
+
+
+def test_scores_may_be_numpy_s_backwards():
+    choice = given(numpy.array([0.5, 0.9, 0.1])[::-1]).choose(toy_view(U=3), 2, rng())
+    assert choice.rows.tolist() == [1, 2]
 
 
 def test_rows_are_given_in_the_order_chosen():

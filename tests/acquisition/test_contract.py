@@ -27,6 +27,19 @@ def rows(strategy, view, budget=BUDGET, seed=5):
     return strategy.choose(view, budget, torch.Generator().manual_seed(seed), **QUICK.get(strategy.name, {})).rows
 
 
+def test_a_grid_refuses_numbers_that_cannot_be_before_anything_runs():
+    """Every strategy with numbers for options has a check beside it, which knows all of them."""
+    refused = {}
+    for name in NAMES:
+        for option, default in acquisition.describe(name).parameters.items():
+            if isinstance(default, (int, float)) and not isinstance(default, bool):
+                with pytest.raises(BadRequest, match=option):
+                    acquisition.check_options(name, {option: -1 if isinstance(default, int) else float("nan")})
+                refused.setdefault(name, []).append(option)
+        acquisition.check_options(name, {})
+    assert refused["core_set"] == ["outliers", "nodes"]
+
+
 @pytest.mark.parametrize("budget", [1, BUDGET, 60])
 def test_it_chooses_exactly_the_budget_of_distinct_candidates(strategy, budget):
     chosen = rows(strategy, offered(strategy), budget)

@@ -145,3 +145,47 @@ def test_channel_statistics_are_numpys():
     mean, deviation = datasets.channel_statistics(images)
     np.testing.assert_allclose(mean, (images / 255).mean((0, 2, 3)))
     np.testing.assert_allclose(deviation, (images / 255).std((0, 2, 3)))
+
+
+def made(**change):
+    """A dataset of three samples a part, two classes; `change` what is given."""
+    images = change.get("images", np.zeros((3, 3, 8, 8), np.uint8))
+    about = datasets.Info("t", True, change.get("classes", 2), "s", "t", images=change.get("kind", "images") == "images")
+    targets = change.get("targets", np.array([0, 1, 1]))
+    parts = {"train": (images, targets), "test": (np.array(images), np.array([0, 1, 1]))}
+    if change.get("part") == "test":
+        parts = {"train": (np.zeros((3, 3, 8, 8), np.uint8), np.array([0, 1, 1])), "test": (images, targets)}
+    return datasets.Dataset("mine", about, *parts["train"], *parts["test"], ("a", "b"), (0.0,) * 3, (1.0,) * 3, 0, False)
+
+
+FEATURES = {"kind": "features", "images": np.zeros((3, 5), np.float32)}
+
+
+@pytest.mark.parametrize(("change", "says"), [
+    ({"classes": 1}, "has 1 class: expected two or more"),
+    ({"images": np.zeros((3, 8, 8, 3), np.uint8)}, r"\(3, 8, 8, 3\): expected uint8 \(N, 3, H, W\)"),
+    ({"images": np.zeros((3, 3, 8, 8), np.float32)}, "float32"),
+    ({"images": np.zeros((3, 3, 7, 9), np.uint8)}, "expected 8 px or more a side"),
+    ({"images": np.zeros((3, 24), np.uint8)}, r"\(3, 24\)"),
+    ({"targets": np.array([1, 2, 2])}, "targets are from 1 to 2: expected 0 to 1"),
+    ({"targets": np.array([-1, 0, 1])}, "targets are from -1 to 1"),
+    ({"targets": np.array([0.0, 1.0, 1.0])}, "targets float64"),
+    ({"targets": np.array([0, 1])}, r"\(2,\): expected a whole number a sample"),
+    ({"targets": np.array([[0], [1], [1]])}, r"\(3, 1\): expected"),
+    ({"images": np.zeros((0, 3, 8, 8), np.uint8), "targets": np.zeros(0, int)}, "targets are none"),
+    (FEATURES | {"images": np.zeros((3, 5), np.int64)}, r"int64 \(3, 5\): expected features"),
+    (FEATURES | {"images": np.zeros((3, 5, 1), np.float32)}, r"\(3, 5, 1\): expected features"),
+    (FEATURES | {"images": np.full((3, 5), np.nan, np.float32)}, "expected features"),
+])  # fmt: skip
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_dataset_that_is_none_is_refused_when_it_is_loaded(change, says, part):
+    if part == "test" and change.get("kind") == "features":
+        return
+    with pytest.raises(BadRequest, match=says):
+        datasets.validate(made(**change, part=part))
+
+
+@pytest.mark.parametrize("change", [{}, {"images": np.zeros((3, 1, 8, 20), np.uint8)}, FEATURES,
+                                    {"targets": np.array([0, 1, 1], np.uint8)}])  # fmt: skip
+def test_a_dataset_that_is_one_is_taken(change):
+    datasets.validate(made(**change))

@@ -1,5 +1,7 @@
 """Data of your own: a folder of images, or features, by one command; then it is a dataset like any other."""
 
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -69,7 +71,7 @@ def test_a_split_of_ones_own_is_kept(tmp_path):
             for i in range(count):
                 picture(tmp_path / "x" / part / name / f"{i}.jpg", (100 * label, 50, 50))
     data = datasets.load(own.add("x", tmp_path / "x", px=8))
-    assert data.train_targets.tolist() == [0, 0, 0, 1, 1, 1]
+    assert sorted(data.train_targets) == [0, 0, 0, 1, 1, 1]
     assert data.test_targets.tolist() == [0, 0, 1, 1]
 
 
@@ -147,6 +149,67 @@ def test_what_is_no_data_is_refused_in_one_line_and_nothing_is_kept(tmp_path, ro
     with pytest.raises(BadRequest, match=says):
         own.add("given", folder)
     assert not list(root.glob("own/*"))
+
+
+def crc(path):
+    """A PNG of which a chunk's checksum is wrong."""
+    body = bytearray(path.read_bytes())
+    body[29] ^= 1
+    path.write_bytes(body)
+
+
+def bomb(path):
+    """One that says it has more pixels than PIL takes."""
+    body = bytearray(path.read_bytes())
+    body[16:24] = (60_000).to_bytes(4) * 2
+    body[29:33] = zlib.crc32(body[12:29]).to_bytes(4)
+    path.write_bytes(body)
+
+
+@pytest.mark.parametrize("damage", [crc, bomb])
+def test_an_image_that_its_decoder_refuses_is_named(tmp_path, damage):
+    damage(birds(tmp_path / "birds") / "wren" / "3.png")
+    with pytest.raises(BadRequest, match=r"wren/3.png cannot be read as an image"):
+        own.add("birds", tmp_path / "birds")
+
+
+@pytest.mark.parametrize("about", ["", "[1]", "{}", "[" * 20_000, '{"holds": "images", "train": "x"}', "\ud800"])
+def test_what_is_damaged_in_the_store_is_left_out_with_a_warning(tmp_path, root, about):
+    kept = own.add("birds", birds(tmp_path / "birds"), px=8)
+    (root / "own" / "mine@12345678").mkdir()
+    (root / "own" / "mine@12345678" / "about.json").write_text(about, errors="surrogatepass")
+    with pytest.warns(UserWarning, match=r"mine@12345678.about.json cannot be read .*; add its data again"):
+        assert list(own._info()) == [kept]
+
+
+def test_data_sorted_by_class_is_mixed_once_and_for_all(tmp_path):
+    name = own.add("birds", birds(tmp_path / "birds"), px=8)
+    data = datasets.load(name)
+    assert sorted(data.train_targets) != data.train_targets.tolist()
+    assert own.add("again", tmp_path / "birds", px=8).partition("@")[2] == name.partition("@")[2]
+    red = data.train_images[:, 0].mean((1, 2)) > 100
+    assert np.array_equal(red, data.train_targets == 1)
+
+
+def test_a_pool_that_lacks_a_class_is_refused_before_anything_is_trained(tmp_path, root):
+    """As another's data, or a package's, may come: sorted by class."""
+    name = own.add("mine", arrays(tmp_path / "mine"))
+    folder = root / "own" / name
+    x, y = (np.load(folder / f"{each}.npy") for each in ("train", "train_targets"))
+    order = y.argsort(kind="stable")
+    parts = x[order], y[order], np.load(folder / "test.npy"), np.load(folder / "test_targets.npy")
+    for each, array in zip(own.ARRAYS, parts):
+        np.save(folder / f"{each}.npy", array)
+    sorted_name = f"mine@{own._digest(['ant', 'bee', 'cat'], parts)[:8]}"
+    folder.rename(root / "own" / sorted_name)
+    own.INFO.update(own._info())
+    datasets._modules.cache_clear()
+    race = {"dataset": sorted_name, "task": "features", "encoder": "given", "px": 0, "arms": ["random"]}
+    runs = [ch3.grid(race, pool=pool, initial=6, budget=6, cycles=1, epochs=1)[0] for pool in (30, 40)]
+    outcome = drive(runs, Store(tmp_path / "store"), workers=1, say=lambda line: None)
+    assert [run.settings["pool"] for run in outcome.done] == [40, 40]
+    said = set(outcome.failed.values())
+    assert any("the pool of 30 samples has none of 1 of the 3 classes (the first: 2)" in why for why in said)
 
 
 def test_a_name_or_folder_that_cannot_be_is_refused(tmp_path):
