@@ -44,7 +44,8 @@ def minimise(candidate, edges, weight: int = 1, ties: str = "conservative"):
     TN), a node pays 1 where x contradicts the detector and an edge pays where its ends differ: one minimum cut.
     Several labellings may be equally good (ties): "absent" takes of them the one with fewest objects, "present" that with
     most, "conservative" one with fewest nodes that contradict the detector ("in principle we trust" it), and of these absent.
-    BadRequest for unknown ties, and where a graph is too large for 32-bit capacities.
+    BadRequest for unknown ties, and where a component is too large for 32-bit capacities: thousands of detections a frame, and
+    the pool of ImageNet-VID, are not.
     """
     import numpy as np
     from scipy.sparse import coo_array
@@ -56,12 +57,13 @@ def minimise(candidate, edges, weight: int = 1, ties: str = "conservative"):
     n = len(candidate)
     unary, pairwise = 1, weight
     if ties == "conservative" and len(edges):
-        # first the energy, then, at a K-th of it, the contradictions of a component
+        # first the energy, then, at a K-th of it, the contradictions: a component's own K, for each is cut as if alone
         joined = coo_array((np.ones(len(edges), np.int8), edges.T), shape=(n, n))
-        K = int(np.bincount(connected_components(joined, directed=False)[1]).max()) + 1
-        unary, pairwise = K + 1, K * weight
-    if (total := n * unary + 2 * len(edges) * pairwise) >= 2**31:
-        raise BadRequest(f"{n} nodes and {len(edges)} edges: capacities of {total} in all; accepted: under 2^31")
+        of = connected_components(joined, directed=False)[1]
+        K = np.bincount(of)[of] + 1
+        unary, pairwise = K + 1, K[edges[:, 0]] * weight
+    if (largest := int(2 * np.max(pairwise))) >= 2**31:  # what an edge can hold where flow one way is undone the other
+        raise BadRequest(f"{n} nodes, edges of weight {weight}: a capacity of {largest}; accepted: under 2^31")
     present = cut.minimum(candidate, edges, unary, pairwise, ties == "present") if len(edges) else ~candidate
     return np.where(candidate, np.where(present, FN, TN), np.where(present, TP, FP))
 

@@ -93,10 +93,43 @@ def test_both_libraries_cut_large_graphs_alike(seed, ties):
     assert 0 < cuts[0].sum() < n
 
 
-def test_a_graph_too_large_for_its_capacities_is_refused():
-    edges = np.stack([np.arange(60_000), np.arange(1, 60_001)], 1)
-    with pytest.raises(BadRequest, match=r"60001 nodes.*under 2\^31"):
-        ch2.minimise(np.zeros(60_001, bool), edges)
+def chain(n, seed):
+    """n detections one after the other, most of them with a candidate: ties of every sort."""
+    hung = np.flatnonzero(np.random.default_rng(seed).random(n) < 0.6)
+    edges = np.concatenate([np.stack([np.arange(n - 1), np.arange(1, n)], 1), np.stack([hung, n + np.arange(len(hung))], 1)])
+    return np.arange(n + len(hung)) >= n, edges
+
+
+@pytest.mark.parametrize("library", ["scipy", "maxflow"])
+@pytest.mark.parametrize("ties", ch2.TIES)
+def test_each_component_is_cut_as_if_alone_however_large_the_whole(ties, library, monkeypatch):
+    """In all the capacities are beyond 2^31, of which no one is: a pool as large as ImageNet-VID's."""
+    if library == "maxflow":
+        pytest.importorskip("maxflow")
+    real = cut.minimum
+    monkeypatch.setattr(cut, "minimum", lambda *args: real(*args, library=library))
+    chains = [chain(n, seed) for seed, n in enumerate([12_000, 9000, 300, 300] + [5, 2] * 2000)]
+    start = np.cumsum([0] + [len(candidate) for candidate, _ in chains])
+    candidate = np.concatenate([one for one, _ in chains])
+    edges = np.concatenate([one + begin for (_, one), begin in zip(chains, start)])
+    K = np.bincount(np.repeat(np.arange(len(chains)), np.diff(start))).max() + 1
+    assert len(candidate) * (K + 1) + 2 * len(edges) * K > 2**31
+    whole = ch2.minimise(candidate, edges, ties=ties)
+    for (own, links), begin, end in list(zip(chains, start, start[1:]))[1:30]:
+        assert (whole[begin:end] == ch2.minimise(own, links, ties=ties)).all()
+
+
+def test_thousands_of_detections_in_each_of_neighbouring_frames_are_one_large_graph():
+    rng = np.random.default_rng(0)
+    n = 60_001
+    whole = ch2.minimise(np.zeros(n, bool), np.stack([np.arange(n - 1), np.arange(1, n)], 1))
+    assert (whole == TP).all()
+    corners = rng.uniform(0, 150, (3, 2000, 2))
+    found = [(t, [*corner, *(corner + 12)], c % 20) for t in range(3) for c, corner in enumerate(corners[t])]
+    errors = ch2.estimate(footage([3], found, size=(170, 170), classes=20))
+    assert (len(errors.fp), errors.graph.candidate.sum() > 0, (errors.labels[:6000] == TP).any()) == (3, True, True)
+    with pytest.raises(BadRequest, match=r"weight 1073741824.*under 2\^31"):
+        ch2.minimise([False, False], [(0, 1)], weight=2**30, ties="absent")
 
 
 @pytest.mark.parametrize("reach", [2, 3])
