@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -260,6 +261,24 @@ def test_frames_without_annotation_are_passed_but_never_asked_trained_or_tested_
     monkeypatch.setattr(films, "detect", lambda network, reel, samples: looked.extend(samples) or perfect)
     assert films.evaluate(None) == {"AP": 1.0}
     assert looked == [0, 2, 3, 4]
+
+
+def test_the_objects_of_many_frames_are_told_without_keeping_their_images(films, monkeypatch):
+    alive, most = weakref.WeakSet(), [0]
+    monkeypatch.setattr(reels, "KEPT_BYTES", 0)
+    real = reels.Shot.of
+
+    def of(frame):
+        shot = real(frame)
+        alive.add(shot.image)
+        most[0] = max(most[0], len(alive))
+        return shot
+
+    monkeypatch.setattr(reels.Shot, "of", of)
+    truth = films.truth(films.reel, np.arange(9))
+    assert truth.boxes[:, 2].tolist() == [20, 23, 24, 21, 22, 23]
+    assert truth.tracks.tolist() == [-1] * 6
+    assert most[0] <= 2
 
 
 def test_neighbours_without_annotation_are_tracked_through_and_each_frame_has_its_own_size(films):
