@@ -189,12 +189,13 @@ def example() -> Footage:
     nested=True,
 )
 def tc(
-    view, budget, rng, *, errors: str = "fp", rules: str = "text", ties: str = "", tracker: str = "flow", k: int = 1
+    view, budget, rng, *, errors: str = "fp", rules: str = "text", ties: str = "", tracker: str = "flow", theta: float = 0.0,
+    reach: int = 0, k: int = 1,
 ):
-    """(budget,) rows with the most estimated errors, apart in time. errors: "fp" as the thesis, "fn" or "both"; ties: those of
-    the rules if left out."""
+    """(budget,) rows with the most estimated errors, apart in time. errors: "fp" as the thesis, "fn" or "both"; ties, theta,
+    reach: those of the rules if left out."""
     footage = view.detections()
-    found = estimate(footage, chosen_rules(rules, ties), tracker)
+    found = estimate(footage, chosen_rules(rules, ties, theta, reach), tracker)
     return frames.apart(view, footage.of_candidates(found.count(errors)), budget, k)
 
 
@@ -212,7 +213,7 @@ def tc_shuffled(view, budget, rng, *, errors: str = "fp", rules: str = "text", k
     return frames.apart(view, footage.of_candidates(found.count(errors)[place]), budget, k)
 
 
-def check_tc(errors, rules, ties, tracker, k) -> None:
+def check_tc(errors, rules, ties, tracker, theta, reach, k) -> None:
     """BadRequest for options that are none."""
     for name, given, accepted in (
         ("errors", errors, ("fp", "fn", "both")), ("rules", rules, RULES), ("ties", ties, ("", *TIES)),
@@ -220,15 +221,20 @@ def check_tc(errors, rules, ties, tracker, k) -> None:
     ):  # fmt: skip
         if given not in accepted:
             raise BadRequest(f"{name} = {given!r}: expected one of {', '.join(map(repr, accepted))}")
+    if not 0 <= theta < 1:
+        raise BadRequest(f"theta = {theta}: expected an overlap under 1; 0: that of the rules")
+    if not 0 <= reach <= detection.NEIGHBOURS:
+        raise BadRequest(f"reach = {reach}: expected up to {detection.NEIGHBOURS}, which are looked at; 0: that of the rules")
 
 
 def check_tc_shuffled(errors, rules, k) -> None:
-    check_tc(errors, rules, "", "flow", k)
+    check_tc(errors, rules, "", "flow", 0, 0, k)
 
 
-def chosen_rules(rules: str, ties: str = "") -> Rules:
-    """The rules of that name, with other `ties` unless ""."""
-    return replace(RULES[rules], ties=ties) if ties else RULES[rules]
+def chosen_rules(rules: str, ties: str = "", theta: float = 0.0, reach: int = 0) -> Rules:
+    """The rules of that name, with other `ties`, `theta` and `reach` unless these are "" or 0."""
+    own = {name: value for name, value in (("ties", ties), ("theta", theta), ("reach", reach)) if value}
+    return replace(RULES[rules], **own)
 
 
 # --- what the figures look at, after the choice -----------------------------------------------------------------------------------
@@ -245,7 +251,7 @@ def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
     if now.strategy.name != "tc":
         return rows, {}
     given, report = {**now.strategy.parameters, **now.run.options.strategy}, now.run.options.report
-    rules = chosen_rules(given["rules"], given["ties"])
+    rules = chosen_rules(*(given[name] for name in ("rules", "ties", "theta", "reach")))
     footage = view.detections()
     reel, samples = now.task.reel, now.task.samples(footage)
     truth, decoys = now.task.truth(reel, samples), lambda frame: reel.decoys(int(samples[frame]))

@@ -16,7 +16,7 @@ from alnb import claims, plans
 from alnb.acquisition import check_options, get
 from alnb.audits import temporal_coherence as audits
 from alnb.errors import BadRequest
-from alnb.learning import cut
+from alnb.learning import cut, links
 from alnb.learning.footage import Truth
 from alnb.learning.trackers.flow import track as by_flow
 from alnb.methods import temporal_coherence as ch2
@@ -115,8 +115,8 @@ def test_each_component_is_cut_as_if_alone_however_large_the_whole(ties, library
     K = np.bincount(np.repeat(np.arange(len(chains)), np.diff(start))).max() + 1
     assert len(candidate) * (K + 1) + 2 * len(edges) * K > 2**31
     whole = ch2.minimise(candidate, edges, ties=ties)
-    for (own, links), begin, end in list(zip(chains, start, start[1:]))[1:30]:
-        assert (whole[begin:end] == ch2.minimise(own, links, ties=ties)).all()
+    for (own, joined), begin, end in list(zip(chains, start, start[1:]))[1:30]:
+        assert (whole[begin:end] == ch2.minimise(own, joined, ties=ties)).all()
 
 
 def test_thousands_of_detections_in_each_of_neighbouring_frames_are_one_large_graph():
@@ -189,10 +189,10 @@ def plain_graph(shots, rules):
 @pytest.mark.parametrize("seed", range(6))
 def test_links_and_candidates_are_the_definition(seed):
     shots = random_footage(seed)
-    links, loose = plain_graph(shots, TEXT)
+    expected_links, loose = plain_graph(shots, TEXT)
     graph = ch2.build(shots, *by_flow(shots, TEXT.reach))
     D = len(shots.boxes)
-    assert {tuple(e) for e in graph.edges.tolist() if max(e) < D} == links
+    assert {tuple(e) for e in graph.edges.tolist() if max(e) < D} == expected_links
     support = {(a, int(graph.frame[b])) for a, b in graph.edges.tolist() if b >= D}
     assert support == set(loose)
     for c in range(D, len(graph.frame)):  # the mean of its members, here as large as their detections
@@ -260,18 +260,45 @@ def test_flow_moves_the_box_and_keeps_its_size():
     assert where[3].tolist() == [-1, -1, -1, 3, 2, 1]
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_an_edge_of_weight_two_counts_twice(seed):
+    candidate, edges = random_graph(seed, most=3)
+    _, best = brute(candidate, np.concatenate([edges, edges]))
+    for ties in ch2.TIES:
+        assert tuple(ch2.minimise(candidate, edges, 2, ties).tolist()) in best
+
+
+def test_unmatched_by_its_own_track_or_by_any_link():
+    """The way back meets the first detection, the way forth misses the second: they are linked, but its track met nothing."""
+    motion = lambda frames, direction, points: np.tile([0.0 if direction > 0 else -20.0, 0], (len(frames), 1))
+    shots = footage([2], [(0, [10, 10, 30, 30], 1), (1, [30, 10, 50, 30], 1)], motion=motion)
+    by_link, by_own = (ch2.build(shots, *by_flow(shots, 3), dataclasses.replace(TEXT, matched=how)) for how in ("link", "own"))
+    assert (by_link.candidate.tolist(), by_link.edges.tolist()) == ([False, False], [[0, 1]])
+    assert (by_own.candidate.tolist(), by_own.edges.tolist()) == ([False, False, True], [[0, 1], [0, 2]])
+    assert (by_own.frame[2], by_own.classes[2], by_own.boxes[2].tolist()) == (1, 1, [10, 10, 30, 30])
+
+
+def test_clusters_of_three_boxes_by_hand():
+    """The second overlaps the first by .8 and is of another class, the third by .6."""
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 8], [0, 0, 10, 6]], float)
+    where, classes = np.zeros(3, int), np.array([0, 1, 0])
+    assert links.leaders(boxes, where, classes, 0.75).tolist() == [0, 0, 2]
+    assert links.leaders(boxes, where, classes, 0.5).tolist() == [0, 0, 0]
+    assert links.leaders(boxes, np.array([0, 1, 0]), classes, 0.5).tolist() == [0, 1, 0]  # in another frame
+    assert links.components(boxes, where, classes, 0.75).tolist() == [0, 1, 2]
+    assert links.components(boxes, where, classes, 0.5).tolist() == [0, 1, 0]
+
+
 def test_the_published_code_is_a_preset():
     rules = ch2.chosen_rules("authors-2019")
-    assert (rules.weight, rules.ties, rules.matched, rules.clusters, rules.theta_c) == (
-        2,
-        "absent",
-        "own",
-        "leader",
-        0.75,
-    )
+    assert rules == ch2.Rules(3, 0.5, "own", "leader", 0.75, 2, "absent")
     assert ch2.estimate(ch2.example(), rules).fp.tolist() == [0, 0, 1, 0, 0]
     assert ch2.chosen_rules("text", "present").ties == "present"
-    wrongs = {"errors = 'tp'": {"errors": "tp"}, "authors-2019": {"rules": "mine"}, "'flow', 'template'": {"tracker": "siamfc"}}
+    assert ch2.chosen_rules("authors-2019", "", 0.7, 2) == dataclasses.replace(rules, theta=0.7, reach=2)
+    wrongs = {
+        "errors = 'tp'": {"errors": "tp"}, "authors-2019": {"rules": "mine"}, "'flow', 'template'": {"tracker": "siamfc"},
+        "theta = 1.0": {"theta": 1.0}, "reach = 4": {"reach": 4},
+    }  # fmt: skip
     for said, wrong in wrongs.items():
         with pytest.raises(BadRequest, match=said):
             check_options("tc", wrong)
@@ -284,19 +311,57 @@ def chosen(name, view, budget=10, **options):
     return get(name).choose(view, budget, torch.Generator().manual_seed(1), **options).rows
 
 
+def expected(view, count, budget):
+    """`budget` rows with the largest count (U,): of each video the best, then of each the second, ...; equals, and the videos of
+    a round, in the shared order. For k = 0."""
+    place, videos = view.priority.tolist(), view.video.tolist()
+    ranked = {v: sorted((r for r in range(view.size) if videos[r] == v), key=lambda r: (-count[r], place[r])) for v in set(videos)}
+    order = sorted(ranked, key=lambda v: min(place[r] for r in ranked[v]))
+    rounds = [ranked[v][i] for i in range(view.size) for v in order if i < len(ranked[v])]
+    return rounds[:budget]
+
+
+def counted(shots, errors, labels):
+    """(U,) nodes of a candidate's frame with one of `labels`, one by one."""
+    count = [0] * int(shots.row.max() + 1)
+    for frame, label in zip(errors.graph.frame.tolist(), errors.labels.tolist()):
+        if label in labels and shots.row[frame] >= 0:
+            count[shots.row[frame]] += 1
+    return count
+
+
 def test_tc_asks_for_the_frames_with_most_errors():
     view = toy_view(U=100)
     shots = view.detections()
-    for kind in ("fp", "fn", "both"):
-        count = shots.of_candidates(ch2.estimate(shots).count(kind))
-        rows = chosen("tc", view, errors=kind, k=0)
-        assert count[rows].mean() > count.mean()
+    errors, asked = ch2.estimate(shots), {}
+    for kind, labels in {"fp": [FP], "fn": [FN], "both": [FP, FN]}.items():
+        asked[kind] = chosen("tc", view, errors=kind, k=0).tolist()
+        assert asked[kind] == expected(view, counted(shots, errors, labels), 10)
+    assert len(set(map(tuple, asked.values()))) == 3
     apart = chosen("tc", view)
     times = {(int(view.video[r]), int(view.time[r])) for r in apart}
     labelled = set(zip(view.labelled_video.tolist(), view.labelled_time.tolist()))
     assert not any(
         (v, t + d) in times - {(v, t)} | labelled for v, t in times for d in (-1, 0, 1) if (v, t + d) != (v, t)
     )
+
+
+@pytest.mark.parametrize(("given", "rules", "tracker"), [
+    ({"rules": "authors-2019"}, ch2.RULES["authors-2019"], "flow"),
+    ({"ties": "absent"}, dataclasses.replace(TEXT, ties="absent"), "flow"),
+    ({"ties": "present"}, dataclasses.replace(TEXT, ties="present"), "flow"),
+    ({"theta": 0.9}, dataclasses.replace(TEXT, theta=0.9), "flow"),
+    ({"reach": 1}, dataclasses.replace(TEXT, reach=1), "flow"),
+    ({"tracker": "template"}, TEXT, "template"),
+])  # fmt: skip
+def test_an_option_of_tc_changes_what_is_asked(given, rules, tracker):
+    scenery = np.random.default_rng(0).uniform(0, 255, (60, 120, 3)).astype(np.uint8)
+    view = toy_view(5, U=40 if tracker == "template" else 100)
+    seen = dataclasses.replace(view.detections(), picture=lambda t: np.roll(scenery, 4 * t, 1))  # to flow all stands still
+    view = view.replaced(detections=lambda: seen)
+    asked = chosen("tc", view, 20, k=0, **given).tolist()
+    assert asked == expected(view, counted(seen, ch2.estimate(seen, rules, tracker), [FP]), 20)
+    assert asked != chosen("tc", view, 20, k=0).tolist()
 
 
 def test_the_placebo_destroys_what_moves():
