@@ -82,6 +82,26 @@ def test_an_unknown_detector_and_coco_weights_that_are_not_here(tmp_path, monkey
         detectors.build("fasterrcnn_resnet50_fpn", 3, (96, 64), coco=True, generator=torch.Generator())
 
 
+def test_every_frame_is_resized_to_one_height():
+    from torchvision.models.detection.transform import GeneralizedRCNNTransform
+
+    from alnb.learning.detectors import fasterrcnn_resnet50_fpn
+    from alnb.learning.detectors._faster_rcnn import ToHeight
+
+    mean = std = (0.5, 0.5, 0.5)
+    ours, theirs = ToHeight(30, mean, std).eval(), GeneralizedRCNNTransform(30, 10**5, mean, std).eval()
+    wide, high = (torch.rand(3, *size, generator=torch.Generator().manual_seed(1)) for size in ((48, 64), (64, 48)))
+    assert torch.equal(ours([wide])[0].tensors, theirs([wide])[0].tensors)
+    boxes = torch.tensor([[8.0, 16, 24, 64]])
+    seen, ((target),) = ours.train()([high], [{"boxes": boxes}])
+    assert seen.image_sizes == [(30, 22)]
+    assert target["boxes"][0].tolist() == pytest.approx([8 * 22 / 48, 16 * 30 / 64, 24 * 22 / 48, 30])
+    with torch.device("meta"):
+        resized, plain = (fasterrcnn_resnet50_fpn.build(3, (96, 64), height).transform for height in (300, 0))
+    assert (type(resized), resized.height, resized.image_mean) == (ToHeight, 300, plain.image_mean)
+    assert (plain.min_size, plain.max_size) == ((64,), 96)
+
+
 def test_a_larger_frame_costs_more_and_one_whose_size_is_not_known_what_was_timed():
     small, none = (detectors.cost("fasterrcnn_small", frame) for frame in (detectors.FRAME, None))
     assert small == none
