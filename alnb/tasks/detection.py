@@ -190,7 +190,7 @@ class Detection:
         return known
 
     def cost(self, samples: Sequence[int]) -> dict[str, float]:
-        """{"boxes": that were drawn}."""
+        """{"boxes": that the dataset has there: those to be drawn, also where a person answered with more or fewer}."""
         return {"boxes": sum(len(self.reel[int(self.frames[sample])].boxes) for sample in samples)}
 
     def build(self, cycle: int):
