@@ -2,19 +2,14 @@
 
 import dataclasses
 import itertools
-import json
-import re
 
 import numpy as np
-import pandas
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alnb import claims, plans
 from alnb.acquisition import check_options, get
-from alnb.audits import temporal_coherence as audits
 from alnb.errors import BadRequest
 from alnb.learning import cut, links
 from alnb.learning.footage import Truth
@@ -22,7 +17,6 @@ from alnb.learning.trackers.flow import track as by_flow
 from alnb.methods import temporal_coherence as ch2
 from alnb.methods.temporal_coherence import FN, FP, TN, TP
 from alnb.metrics.errors import against_truth, shown
-from alnb.tasks import detection
 from tests.acquisition.toy_view import toy_view
 from tests.toy_footage import footage, random_footage
 
@@ -419,61 +413,3 @@ def test_shuffled_errors_are_told_in_order():
     told = ch2.estimate(mixed).in_order(place)
     assert told.graph.frame[: len(shots.frame)].tolist() == shots.frame.tolist()
     assert told.fp.tolist() == np.bincount(told.graph.frame[told.labels == FP], minlength=len(shots.video)).tolist()
-
-
-# --- the claims -----------------------------------------------------------------------------------------------------------------
-
-
-def test_claims_ask_what_their_quotes_say():
-    asked = claims.read("06_temporal_coherence").set_index("quote")
-    similar = asked[asked.index.str.contains("similar performance")]
-    assert similar["direction"].tolist() == ["equal", "equal"]
-    assert (similar["band"] > 0).all()
-    demanding = asked[asked.index.str.contains("computationally")].iloc[0]
-    assert (demanding["metric"], demanding["direction"]) == ("timing.a_batch", "higher")
-    assert demanding["metric"] in audits.SPECIAL
-
-
-def test_the_stand_in_of_fig_2_5_is_asked_for_as_the_notebook_says():
-    cells = json.loads((plans.FOLDER / "06_temporal_coherence.ipynb").read_text())["cells"]
-    (text,) = ("".join(cell["source"]) for cell in cells if cell["id"] == "fig25-md")
-    given = dict(re.findall(r"-p (\S+) (\w[\w-]*)", text))
-    values = {key: plans.parse_override("06_temporal_coherence", key, value) for key, value in given.items()}
-    runs = plans.plan("06_temporal_coherence", "laptop", values).runs
-    assert set(given) == {"vid.like", "vid.dataset"}
-    assert {run.dataset for run in runs if run.race == "vid"} == {"roads-vid"}
-    assert [run.method for run in runs if run.race == "vid"] == [run.method for run in runs if run.race == "roads"]
-
-
-def test_the_world_has_short_and_long_videos_of_which_a_tenth_is_asked():
-    vid = [run for run in plans.plan("06_temporal_coherence", "world").runs if run.race == "vid"]
-    o, size = vid[0].options, detection.pool_size(vid[0])
-    _, frames = np.unique(detection._reels("roads-vid", o.videos, o.frames, o.test_every)[0].video, return_counts=True)
-    assert sorted(frames)[:4] == [10, 21, 40, 60]
-    assert round(100 * (o.initial + o.cycles * o.budget) / size) == 10
-    assert {run.options.strategy["k"] for run in vid if run.method != "all_data"} == {3}
-    asked = claims.read("06_temporal_coherence").query("race == 'vid'")
-    assert asked["planned_world_seeds"].tolist() == [len({run.seed for run in vid})] * 4
-
-
-@pytest.mark.parametrize(("gap", "said"), [(0.0, "holds"), (0.05, "reversed"), (-0.05, "reversed")])
-def test_similar_is_neither_better_nor_worse(gap, said):
-    from alnb.intervals import difference, verdict
-
-    values = gap + np.array([-0.001, 0.0, 0.001])
-    one = claims.read("06_temporal_coherence").set_index("id").loc["thesis-2-4"]
-    assert verdict(difference(values), one["band"], one["direction"]) == said
-
-
-def test_seconds_of_a_batch_are_the_same_from_steps_and_from_a_record():
-    about = {"race": "roads", "dataset": "roads-tiny", "world": True, "seed": 0}
-    asked = [about | {"kind": "asked", "method": m} for m in ("tc", "random_r") for _ in range(2)]
-    steps = [about | {"kind": "timing", "method": "tc", "choosing": s} for s in (2.0, 4.0, np.nan)]
-    record = [about | {"kind": "timing", "method": "random_r", "choosing": 0.5}]
-    spent = audits.seconds_a_batch(pandas.DataFrame(asked + steps + record)).droplevel(
-        ["race", "dataset", "world", "seed"]
-    )
-    assert spent.to_dict() == {"tc": 3.0, "random_r": 0.25}
-    assert audits.seconds_a_batch(
-        pandas.DataFrame([about | {"kind": "timing", "method": "all_data", "seconds": 1.0}])
-    ).empty
