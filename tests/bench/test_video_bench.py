@@ -58,7 +58,7 @@ def edge_by_edge(candidate, edges):
 
 @pytest.mark.parametrize(("nodes", "least"), [(100, 0.7), (1000, 1.1)])
 def test_cuts_beside_a_call_an_edge(nodes, least):
-    """A pool is one graph of thousands of nodes; at a hundred what a call costs decides, and both are alike."""
+    """A pool is one graph of thousands of nodes; at a hundred what a call costs decides, and both are nearly alike."""
     pytest.importorskip("maxflow")
     many = list(graphs(20_000 // nodes, nodes, nodes * 3 // 2))
     whole = lambda: [cut.minimum(*one, 1, 1, False) for one in many]
