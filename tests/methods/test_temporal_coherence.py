@@ -1,6 +1,7 @@
 """Thesis chapter 2: its energy by brute force, its worked example, its graph against plain loops, its rows by hand."""
 
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -16,6 +17,7 @@ from alnb.learning.footage import Truth
 from alnb.learning.trackers.flow import track as by_flow
 from alnb.methods import temporal_coherence as ch2
 from alnb.methods.temporal_coherence import FN, FP, TN, TP
+from alnb.metrics import detection as metrics
 from alnb.metrics.errors import against_truth, shown
 from tests.acquisition.toy_view import toy_view
 from tests.toy_footage import footage, random_footage
@@ -281,6 +283,16 @@ def test_clusters_of_three_boxes_by_hand():
     assert links.leaders(boxes, np.array([0, 1, 0]), classes, 0.5).tolist() == [0, 1, 0]  # in another frame
     assert links.components(boxes, where, classes, 0.75).tolist() == [0, 1, 2]
     assert links.components(boxes, where, classes, 0.5).tolist() == [0, 1, 0]
+
+
+def test_clusters_do_not_depend_on_how_many_pairs_are_compared_at_a_time(monkeypatch):
+    rng = np.random.default_rng(0)
+    corners, where, classes = rng.uniform(0, 40, (60, 2)), rng.integers(0, 2, 60), rng.integers(0, 2, 60)
+    boxes = np.concatenate([corners, corners + 12], 1)
+    whole = links.components(boxes, where, classes, 0.4)
+    monkeypatch.setattr(metrics, "pairs", functools.partial(metrics.pairs, most=1))
+    assert links.components(boxes, where, classes, 0.4).tolist() == whole.tolist()
+    assert np.bincount(whole).max() > 2
 
 
 def test_the_published_code_is_a_preset():
