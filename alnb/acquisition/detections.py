@@ -58,7 +58,7 @@ def entropy_r(view, budget, rng, *, over: str = "mean", k: int = 1):
 @select(
     "margin_r",
     needs=("detections", "video", "time", "labelled_video", "labelled_time"),
-    source="thesis 2.5.2, Margin sampling; Brust et al. 2018",
+    source="thesis 2.5.2, Margin sampling; Brust et al. 2019",
     nested=True,
 )
 def margin_r(view, budget, rng, *, reading: str = "brust", k: int = 1):

@@ -157,8 +157,8 @@ def _conditions(world, artefact: str, wanted, kinds) -> Drawing | None:
 
 
 def table_2_1(printed, world) -> Drawing | None:
-    """Table 2.1 as printed, and counted from what `world` (of the roads) generates: sequences, frames, and of the predefined places
-    the share at which something started, per cent."""
+    """Table 2.1 as printed, and counted from what `world` (of the roads) generates: sequences, frames, areas, conditions, and of
+    the predefined places the share at which something started, per cent."""
     import pandas
 
     from alnb import published
@@ -173,20 +173,25 @@ def table_2_1(printed, world) -> Drawing | None:
             continue
         value = one[line.metric] if kind is None else _share(one, kind)
         rows.append({"subset": setting["subset"], "what": kind or line.metric, "published": line.value, "here": value})
+        if line.metric == "sequences":  # its note: "areas C/H; conditions S/W/F/R"
+            told = dict(part.split(" ", 1) for part in line.note.split("; "))
+            rows += [{"subset": setting["subset"], "what": name, "published": letters.replace("/", ","), "here": one[name]}
+                     for name, letters in told.items()]  # fmt: skip
     table = pandas.DataFrame(rows)
-    both = zip(table["published"], table["here"])
-    wide = table.assign(cell=[f"{p:,.0f} / {h:,.0f}" if h == h else f"{p:,.0f} / none" for p, h in both])
+    shown = lambda value: value if isinstance(value, str) else f"{value:,.0f}" if value == value else "none"
+    wide = table.assign(cell=[f"{shown(p)} / {shown(h)}" for p, h in zip(table["published"], table["here"])])
     wide = wide.pivot(index="subset", columns="what", values="cell").loc[list(ours)]
-    wide = wide[["sequences", "frames", "pedestrian", "cyclist", "car", "wheelchair"]]
-    wide.insert(2, "areas", [ours[name]["areas"] for name in wide.index])
-    wide.insert(3, "conditions", [ours[name]["conditions"] for name in wide.index])
+    wide = wide[["sequences", "frames", "areas", "conditions", "pedestrian", "cyclist", "car", "wheelchair"]]
     fig = figures.table(wide.reset_index())
     below = "Classes: the printed spawning probability, and the share of the predefined places, %, at which one started; none: none"
     figures.note(fig, f"printed / counted here. {below} there. Lengths are random, printed frames are rounded to thousands.")
     frames = table[table["what"] == "frames"]
     parts = [f"{r.subset}: {r.published:,.0f} printed, {r.here:,.0f} here" for r in frames.itertuples()]
     seconds = f"{min(o['shortest'] for o in ours.values()):.1f} to {max(o['longest'] for o in ours.values()):.1f} s"
-    said = f"Table 2.1 as printed beside {world.name}, frames of each subset: {'; '.join(parts)}. Sequences of {seconds}."
+    letters = table[table["what"].isin(("areas", "conditions"))]
+    other = [f"{r.subset} {r.what} {r.published} printed, {r.here} here" for r in letters.itertuples() if r.published != r.here]
+    said = f"Table 2.1 as printed beside {world.name}, frames of each subset: {'; '.join(parts)}. Sequences of {seconds}. "
+    said += f"Areas and conditions: {'; '.join(other) or 'as printed'}."
     return Drawing(fig, table, said, _about(world))
 
 

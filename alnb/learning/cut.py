@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 
-def minimum(off, edges, unary: int, pairwise: int, most: bool, library: str = ""):
+def minimum(off, edges, unary, pairwise, most: bool, library: str = ""):
     """(n,) bool, x of least energy: a node of `off` (n,) pays `unary` where x = 1, any other where x = 0; an edge (E, 2), each
-    given once, pays `pairwise` where its ends differ. Of several minima the one with most x = 1 if `most`, else with fewest.
+    given once, pays `pairwise` where its ends differ; unary: int or (n,), pairwise: int or (E,). Of several minima the one with
+    most x = 1 if `most`, else with fewest.
 
     library: "maxflow" (PyMaxflow, GPL: the thesis' and the faster) or "scipy"; "": the first that is installed.
     """
@@ -24,13 +25,13 @@ def minimum(off, edges, unary: int, pairwise: int, most: bool, library: str = ""
     # what could go either way stays on the source's side: that is where x = 1 is, if most are wanted
     to_source, to_sink = np.where(off != most, unary, 0), np.where(off != most, 0, unary)
     graph.add_grid_tedges(nodes, to_source, to_sink)
-    capacity = np.full(len(edges), pairwise)
+    capacity = np.full(len(edges), pairwise, dtype=int)
     graph.add_edges(*np.ascontiguousarray(edges.T), capacity, capacity)
     graph.maxflow()
     return graph.get_grid_segments(nodes) != most
 
 
-def _by_scipy(off, edges, unary: int, pairwise: int, most: bool):
+def _by_scipy(off, edges, unary, pairwise, most: bool):
     """The same: source x = 0, sink x = 1; what can reach the sink in the residual graph is the smallest set of x = 1."""
     import numpy as np
     from scipy.sparse import csr_array
@@ -40,7 +41,8 @@ def _by_scipy(off, edges, unary: int, pairwise: int, most: bool):
     source, sink, nodes = n, n + 1, np.arange(n)
     tails = np.concatenate([np.where(off, source, nodes), edges[:, 0], edges[:, 1]])
     heads = np.concatenate([np.where(off, nodes, sink), edges[:, 1], edges[:, 0]])
-    capacity = np.concatenate([np.full(n, unary), np.full(2 * len(edges), pairwise)]).astype(np.int32)
+    both = np.full(len(edges), pairwise)
+    capacity = np.concatenate([np.full(n, unary), both, both]).astype(np.int32)
     whole = csr_array((capacity, (tails, heads)), shape=(n + 2, n + 2))
     residual = whole - maximum_flow(whole, source, sink).flow
     residual.data = (residual.data > 0).astype(np.int8)

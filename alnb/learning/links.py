@@ -40,12 +40,15 @@ def components(boxes, where, classes, theta: float):
 
     n, group = len(boxes), where * (int(classes.max(initial=0)) + 1) + classes
     order = np.argsort(group, kind="stable")
-    joined = coo_array((n, n), dtype=np.int8)
+    of = np.arange(n)
     for i, j in pairs(group[order], group[order]):
         i, j = order[i[i < j]], order[j[i < j]]
         near = overlaps(boxes[i], boxes[j]) > theta
-        joined = joined + coo_array((np.ones(near.sum(), np.int8), (i[near], j[near])), shape=(n, n))
-    return connected_components(joined, directed=False)[1] if n else np.empty(0, int)
+        _, first, cluster = np.unique(of, return_index=True, return_inverse=True)
+        # an edge from each to the first of its cluster stands for all edges before: however crowded, memory is bounded
+        ends = np.concatenate([i[near], np.arange(n)]), np.concatenate([j[near], first[cluster]])
+        of = connected_components(coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(n, n)), directed=False)[1]
+    return of
 
 
 def leaders(boxes, where, classes, theta: float):

@@ -44,7 +44,8 @@ def minimise(candidate, edges, weight: int = 1, ties: str = "conservative"):
     TN), a node pays 1 where x contradicts the detector and an edge pays where its ends differ: one minimum cut.
     Several labellings may be equally good (ties): "absent" takes of them the one with fewest objects, "present" that with
     most, "conservative" one with fewest nodes that contradict the detector ("in principle we trust" it), and of these absent.
-    BadRequest for unknown ties, and where a graph is too large for 32-bit capacities.
+    BadRequest for unknown ties, and where a component is too large for 32-bit capacities: thousands of detections a frame, and
+    the pool of ImageNet-VID, are not.
     """
     import numpy as np
     from scipy.sparse import coo_array
@@ -56,12 +57,13 @@ def minimise(candidate, edges, weight: int = 1, ties: str = "conservative"):
     n = len(candidate)
     unary, pairwise = 1, weight
     if ties == "conservative" and len(edges):
-        # first the energy, then, at a K-th of it, the contradictions of a component
+        # first the energy, then, at a K-th of it, the contradictions: a component's own K, for each is cut as if alone
         joined = coo_array((np.ones(len(edges), np.int8), edges.T), shape=(n, n))
-        K = int(np.bincount(connected_components(joined, directed=False)[1]).max()) + 1
-        unary, pairwise = K + 1, K * weight
-    if (total := n * unary + 2 * len(edges) * pairwise) >= 2**31:
-        raise BadRequest(f"{n} nodes and {len(edges)} edges: capacities of {total} in all; accepted: under 2^31")
+        of = connected_components(joined, directed=False)[1]
+        K = np.bincount(of)[of] + 1
+        unary, pairwise = K + 1, K[edges[:, 0]] * weight
+    if (largest := int(2 * np.max(pairwise))) >= 2**31:  # what an edge can hold where flow one way is undone the other
+        raise BadRequest(f"{n} nodes, edges of weight {weight}: a capacity of {largest}; accepted: under 2^31")
     present = cut.minimum(candidate, edges, unary, pairwise, ties == "present") if len(edges) else ~candidate
     return np.where(candidate, np.where(present, FN, TN), np.where(present, TP, FP))
 
@@ -187,12 +189,13 @@ def example() -> Footage:
     nested=True,
 )
 def tc(
-    view, budget, rng, *, errors: str = "fp", rules: str = "text", ties: str = "", tracker: str = "flow", k: int = 1
+    view, budget, rng, *, errors: str = "fp", rules: str = "text", ties: str = "", tracker: str = "flow", theta: float = 0.0,
+    reach: int = 0, k: int = 1,
 ):
-    """(budget,) rows with the most estimated errors, apart in time. errors: "fp" as the thesis, "fn" or "both"; ties: those of
-    the rules if left out."""
+    """(budget,) rows with the most estimated errors, apart in time. errors: "fp" as the thesis, "fn" or "both"; ties, theta,
+    reach: those of the rules if left out."""
     footage = view.detections()
-    found = estimate(footage, chosen_rules(rules, ties), tracker)
+    found = estimate(footage, chosen_rules(rules, ties, theta, reach), tracker)
     return frames.apart(view, footage.of_candidates(found.count(errors)), budget, k)
 
 
@@ -210,7 +213,7 @@ def tc_shuffled(view, budget, rng, *, errors: str = "fp", rules: str = "text", k
     return frames.apart(view, footage.of_candidates(found.count(errors)[place]), budget, k)
 
 
-def check_tc(errors, rules, ties, tracker, k) -> None:
+def check_tc(errors, rules, ties, tracker, theta, reach, k) -> None:
     """BadRequest for options that are none."""
     frames.check_apart(k)
     for name, given, accepted in (
@@ -219,15 +222,20 @@ def check_tc(errors, rules, ties, tracker, k) -> None:
     ):  # fmt: skip
         if given not in accepted:
             raise BadRequest(f"{name} = {given!r}: expected one of {', '.join(map(repr, accepted))}")
+    if not 0 <= theta < 1:
+        raise BadRequest(f"theta = {theta}: expected an overlap under 1; 0: that of the rules")
+    if not 0 <= reach <= detection.NEIGHBOURS:
+        raise BadRequest(f"reach = {reach}: expected up to {detection.NEIGHBOURS}, which are looked at; 0: that of the rules")
 
 
 def check_tc_shuffled(errors, rules, k) -> None:
-    check_tc(errors, rules, "", "flow", k)
+    check_tc(errors, rules, "", "flow", 0, 0, k)
 
 
-def chosen_rules(rules: str, ties: str = "") -> Rules:
-    """The rules of that name, with other `ties` unless ""."""
-    return replace(RULES[rules], ties=ties) if ties else RULES[rules]
+def chosen_rules(rules: str, ties: str = "", theta: float = 0.0, reach: int = 0) -> Rules:
+    """The rules of that name, with other `ties`, `theta` and `reach` unless these are "" or 0."""
+    own = {name: value for name, value in (("ties", ties), ("theta", theta), ("reach", reach)) if value}
+    return replace(RULES[rules], **own)
 
 
 # --- what the figures look at, after the choice -----------------------------------------------------------------------------------
@@ -244,7 +252,7 @@ def analyse(now: Now, view, choice, fitted: Fitted) -> tuple[list[dict], dict]:
     if now.strategy.name != "tc":
         return rows, {}
     given, report = {**now.strategy.parameters, **now.run.options.strategy}, now.run.options.report
-    rules = chosen_rules(given["rules"], given["ties"])
+    rules = chosen_rules(*(given[name] for name in ("rules", "ties", "theta", "reach")))
     footage = view.detections()
     reel, samples = now.task.reel, now.task.samples(footage)
     truth, decoys = now.task.truth(reel, samples), lambda frame: reel.decoys(int(samples[frame]))

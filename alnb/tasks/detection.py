@@ -190,7 +190,7 @@ class Detection:
         return known
 
     def cost(self, samples: Sequence[int]) -> dict[str, float]:
-        """{"boxes": that were drawn}."""
+        """{"boxes": that the dataset has there: those to be drawn, also where a person answered with more or fewer}."""
         return {"boxes": sum(len(self.reel[int(self.frames[sample])].boxes) for sample in samples)}
 
     def build(self, cycle: int):
@@ -262,10 +262,13 @@ class Detection:
         """The objects in `samples` of a reel; `frame` is their place among them."""
         import numpy as np
 
-        shots = [reel[int(i)] for i in samples]
-        frame = np.repeat(np.arange(len(shots)), [len(shot.boxes) for shot in shots])
-        join = lambda name, shape: np.concatenate([np.empty(shape), *(getattr(shot, name) for shot in shots)])
-        return Truth(frame, join("boxes", (0, 4)), join("classes", 0).astype(int), join("tracks", 0).astype(int))
+        known = []
+        for i in samples:  # one by one: no image is kept for the sake of its boxes
+            shot = reel[int(i)]
+            known.append((shot.boxes, shot.classes, shot.tracks))
+        frame = np.repeat(np.arange(len(known)), [len(boxes) for boxes, *_ in known])
+        join = lambda k, shape: np.concatenate([np.empty(shape), *(of[k] for of in known)])
+        return Truth(frame, join(0, (0, 4)), join(1, 0).astype(int), join(2, 0).astype(int))
 
     def evaluate(self, network) -> dict[str, float]:
         """{"AP": mean over the classes of the test set}."""

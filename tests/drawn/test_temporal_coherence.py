@@ -7,6 +7,7 @@ import numpy as np
 import pandas
 import pytest
 from matplotlib.pyplot import close
+from matplotlib.text import Text
 
 from alnb import datasets, published
 from alnb.drawn import road_scenes
@@ -178,6 +179,16 @@ def test_table_2_1_is_counted_beside_what_is_printed():
     assert cell.loc[("Night", "frames"), "here"] == sum(v.length for v in WORLD.train if v.subset == "night")
     assert np.isnan(cell.loc[("Night", "pedestrian"), "here"])
     assert "Default: 74,000 printed" in one.alt
+
+
+def test_the_areas_and_conditions_of_table_2_1_are_shown_as_printed_and_as_here():
+    printed = published.published("thesis", "Table 2.1")
+    one = road_scenes.table_2_1(printed, WORLD)  # two sequences of the night: a city, a highway
+    cell = one.data.set_index(["subset", "what"])
+    assert tuple(cell.loc[("Default", "areas"), ["published", "here"]]) == ("C,H", "C,H")
+    assert tuple(cell.loc[("Test (no WC)", "conditions"), ["published", "here"]]) == ("S,F,R,N", "S,F,R")
+    assert "Test (no WC) conditions S,F,R,N printed, S,F,R here" in one.alt
+    assert any(text.get_text() == "S,F,R,N / S,F,R" for text in one.figure.findobj(Text))
 
 
 def arms(names, race="roads", dataset="roads-tiny"):

@@ -1,28 +1,24 @@
 """Thesis chapter 2: its energy by brute force, its worked example, its graph against plain loops, its rows by hand."""
 
 import dataclasses
+import functools
 import itertools
-import json
-import re
 
 import numpy as np
-import pandas
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alnb import claims, plans
 from alnb.acquisition import check_options, get
-from alnb.audits import temporal_coherence as audits
 from alnb.errors import BadRequest
-from alnb.learning import cut
+from alnb.learning import cut, links
 from alnb.learning.footage import Truth
 from alnb.learning.trackers.flow import track as by_flow
 from alnb.methods import temporal_coherence as ch2
 from alnb.methods.temporal_coherence import FN, FP, TN, TP
+from alnb.metrics import detection as metrics
 from alnb.metrics.errors import against_truth, shown
-from alnb.tasks import detection
 from tests.acquisition.toy_view import toy_view
 from tests.toy_footage import footage, random_footage
 
@@ -93,10 +89,43 @@ def test_both_libraries_cut_large_graphs_alike(seed, ties):
     assert 0 < cuts[0].sum() < n
 
 
-def test_a_graph_too_large_for_its_capacities_is_refused():
-    edges = np.stack([np.arange(60_000), np.arange(1, 60_001)], 1)
-    with pytest.raises(BadRequest, match=r"60001 nodes.*under 2\^31"):
-        ch2.minimise(np.zeros(60_001, bool), edges)
+def chain(n, seed):
+    """n detections one after the other, most of them with a candidate: ties of every sort."""
+    hung = np.flatnonzero(np.random.default_rng(seed).random(n) < 0.6)
+    edges = np.concatenate([np.stack([np.arange(n - 1), np.arange(1, n)], 1), np.stack([hung, n + np.arange(len(hung))], 1)])
+    return np.arange(n + len(hung)) >= n, edges
+
+
+@pytest.mark.parametrize("library", ["scipy", "maxflow"])
+@pytest.mark.parametrize("ties", ch2.TIES)
+def test_each_component_is_cut_as_if_alone_however_large_the_whole(ties, library, monkeypatch):
+    """In all the capacities are beyond 2^31, of which no one is: a pool as large as ImageNet-VID's."""
+    if library == "maxflow":
+        pytest.importorskip("maxflow")
+    real = cut.minimum
+    monkeypatch.setattr(cut, "minimum", lambda *args: real(*args, library=library))
+    chains = [chain(n, seed) for seed, n in enumerate([12_000, 9000, 300, 300] + [5, 2] * 2000)]
+    start = np.cumsum([0] + [len(candidate) for candidate, _ in chains])
+    candidate = np.concatenate([one for one, _ in chains])
+    edges = np.concatenate([one + begin for (_, one), begin in zip(chains, start)])
+    K = np.bincount(np.repeat(np.arange(len(chains)), np.diff(start))).max() + 1
+    assert len(candidate) * (K + 1) + 2 * len(edges) * K > 2**31
+    whole = ch2.minimise(candidate, edges, ties=ties)
+    for (own, joined), begin, end in list(zip(chains, start, start[1:]))[1:30]:
+        assert (whole[begin:end] == ch2.minimise(own, joined, ties=ties)).all()
+
+
+def test_thousands_of_detections_in_each_of_neighbouring_frames_are_one_large_graph():
+    rng = np.random.default_rng(0)
+    n = 60_001
+    whole = ch2.minimise(np.zeros(n, bool), np.stack([np.arange(n - 1), np.arange(1, n)], 1))
+    assert (whole == TP).all()
+    corners = rng.uniform(0, 150, (3, 2000, 2))
+    found = [(t, [*corner, *(corner + 12)], c % 20) for t in range(3) for c, corner in enumerate(corners[t])]
+    errors = ch2.estimate(footage([3], found, size=(170, 170), classes=20))
+    assert (len(errors.fp), errors.graph.candidate.sum() > 0, (errors.labels[:6000] == TP).any()) == (3, True, True)
+    with pytest.raises(BadRequest, match=r"weight 1073741824.*under 2\^31"):
+        ch2.minimise([False, False], [(0, 1)], weight=2**30, ties="absent")
 
 
 @pytest.mark.parametrize("reach", [2, 3])
@@ -156,10 +185,10 @@ def plain_graph(shots, rules):
 @pytest.mark.parametrize("seed", range(6))
 def test_links_and_candidates_are_the_definition(seed):
     shots = random_footage(seed)
-    links, loose = plain_graph(shots, TEXT)
+    expected_links, loose = plain_graph(shots, TEXT)
     graph = ch2.build(shots, *by_flow(shots, TEXT.reach))
     D = len(shots.boxes)
-    assert {tuple(e) for e in graph.edges.tolist() if max(e) < D} == links
+    assert {tuple(e) for e in graph.edges.tolist() if max(e) < D} == expected_links
     support = {(a, int(graph.frame[b])) for a, b in graph.edges.tolist() if b >= D}
     assert support == set(loose)
     for c in range(D, len(graph.frame)):  # the mean of its members, here as large as their detections
@@ -227,18 +256,55 @@ def test_flow_moves_the_box_and_keeps_its_size():
     assert where[3].tolist() == [-1, -1, -1, 3, 2, 1]
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_an_edge_of_weight_two_counts_twice(seed):
+    candidate, edges = random_graph(seed, most=3)
+    _, best = brute(candidate, np.concatenate([edges, edges]))
+    for ties in ch2.TIES:
+        assert tuple(ch2.minimise(candidate, edges, 2, ties).tolist()) in best
+
+
+def test_unmatched_by_its_own_track_or_by_any_link():
+    """The way back meets the first detection, the way forth misses the second: they are linked, but its track met nothing."""
+    motion = lambda frames, direction, points: np.tile([0.0 if direction > 0 else -20.0, 0], (len(frames), 1))
+    shots = footage([2], [(0, [10, 10, 30, 30], 1), (1, [30, 10, 50, 30], 1)], motion=motion)
+    by_link, by_own = (ch2.build(shots, *by_flow(shots, 3), dataclasses.replace(TEXT, matched=how)) for how in ("link", "own"))
+    assert (by_link.candidate.tolist(), by_link.edges.tolist()) == ([False, False], [[0, 1]])
+    assert (by_own.candidate.tolist(), by_own.edges.tolist()) == ([False, False, True], [[0, 1], [0, 2]])
+    assert (by_own.frame[2], by_own.classes[2], by_own.boxes[2].tolist()) == (1, 1, [10, 10, 30, 30])
+
+
+def test_clusters_of_three_boxes_by_hand():
+    """The second overlaps the first by .8 and is of another class, the third by .6."""
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 8], [0, 0, 10, 6]], float)
+    where, classes = np.zeros(3, int), np.array([0, 1, 0])
+    assert links.leaders(boxes, where, classes, 0.75).tolist() == [0, 0, 2]
+    assert links.leaders(boxes, where, classes, 0.5).tolist() == [0, 0, 0]
+    assert links.leaders(boxes, np.array([0, 1, 0]), classes, 0.5).tolist() == [0, 1, 0]  # in another frame
+    assert links.components(boxes, where, classes, 0.75).tolist() == [0, 1, 2]
+    assert links.components(boxes, where, classes, 0.5).tolist() == [0, 1, 0]
+
+
+def test_clusters_do_not_depend_on_how_many_pairs_are_compared_at_a_time(monkeypatch):
+    rng = np.random.default_rng(0)
+    corners, where, classes = rng.uniform(0, 40, (60, 2)), rng.integers(0, 2, 60), rng.integers(0, 2, 60)
+    boxes = np.concatenate([corners, corners + 12], 1)
+    whole = links.components(boxes, where, classes, 0.4)
+    monkeypatch.setattr(metrics, "pairs", functools.partial(metrics.pairs, most=1))
+    assert links.components(boxes, where, classes, 0.4).tolist() == whole.tolist()
+    assert np.bincount(whole).max() > 2
+
+
 def test_the_published_code_is_a_preset():
     rules = ch2.chosen_rules("authors-2019")
-    assert (rules.weight, rules.ties, rules.matched, rules.clusters, rules.theta_c) == (
-        2,
-        "absent",
-        "own",
-        "leader",
-        0.75,
-    )
+    assert rules == ch2.Rules(3, 0.5, "own", "leader", 0.75, 2, "absent")
     assert ch2.estimate(ch2.example(), rules).fp.tolist() == [0, 0, 1, 0, 0]
     assert ch2.chosen_rules("text", "present").ties == "present"
-    wrongs = {"errors = 'tp'": {"errors": "tp"}, "authors-2019": {"rules": "mine"}, "'flow', 'template'": {"tracker": "siamfc"}}
+    assert ch2.chosen_rules("authors-2019", "", 0.7, 2) == dataclasses.replace(rules, theta=0.7, reach=2)
+    wrongs = {
+        "errors = 'tp'": {"errors": "tp"}, "authors-2019": {"rules": "mine"}, "'flow', 'template'": {"tracker": "siamfc"},
+        "theta = 1.0": {"theta": 1.0}, "reach = 4": {"reach": 4},
+    }  # fmt: skip
     for said, wrong in wrongs.items():
         with pytest.raises(BadRequest, match=said):
             check_options("tc", wrong)
@@ -251,19 +317,57 @@ def chosen(name, view, budget=10, **options):
     return get(name).choose(view, budget, torch.Generator().manual_seed(1), **options).rows
 
 
+def expected(view, count, budget):
+    """`budget` rows with the largest count (U,): of each video the best, then of each the second, ...; equals, and the videos of
+    a round, in the shared order. For k = 0."""
+    place, videos = view.priority.tolist(), view.video.tolist()
+    ranked = {v: sorted((r for r in range(view.size) if videos[r] == v), key=lambda r: (-count[r], place[r])) for v in set(videos)}
+    order = sorted(ranked, key=lambda v: min(place[r] for r in ranked[v]))
+    rounds = [ranked[v][i] for i in range(view.size) for v in order if i < len(ranked[v])]
+    return rounds[:budget]
+
+
+def counted(shots, errors, labels):
+    """(U,) nodes of a candidate's frame with one of `labels`, one by one."""
+    count = [0] * int(shots.row.max() + 1)
+    for frame, label in zip(errors.graph.frame.tolist(), errors.labels.tolist()):
+        if label in labels and shots.row[frame] >= 0:
+            count[shots.row[frame]] += 1
+    return count
+
+
 def test_tc_asks_for_the_frames_with_most_errors():
     view = toy_view(U=100)
     shots = view.detections()
-    for kind in ("fp", "fn", "both"):
-        count = shots.of_candidates(ch2.estimate(shots).count(kind))
-        rows = chosen("tc", view, errors=kind, k=0)
-        assert count[rows].mean() > count.mean()
+    errors, asked = ch2.estimate(shots), {}
+    for kind, labels in {"fp": [FP], "fn": [FN], "both": [FP, FN]}.items():
+        asked[kind] = chosen("tc", view, errors=kind, k=0).tolist()
+        assert asked[kind] == expected(view, counted(shots, errors, labels), 10)
+    assert len(set(map(tuple, asked.values()))) == 3
     apart = chosen("tc", view)
     times = {(int(view.video[r]), int(view.time[r])) for r in apart}
     labelled = set(zip(view.labelled_video.tolist(), view.labelled_time.tolist()))
     assert not any(
         (v, t + d) in times - {(v, t)} | labelled for v, t in times for d in (-1, 0, 1) if (v, t + d) != (v, t)
     )
+
+
+@pytest.mark.parametrize(("given", "rules", "tracker"), [
+    ({"rules": "authors-2019"}, ch2.RULES["authors-2019"], "flow"),
+    ({"ties": "absent"}, dataclasses.replace(TEXT, ties="absent"), "flow"),
+    ({"ties": "present"}, dataclasses.replace(TEXT, ties="present"), "flow"),
+    ({"theta": 0.9}, dataclasses.replace(TEXT, theta=0.9), "flow"),
+    ({"reach": 1}, dataclasses.replace(TEXT, reach=1), "flow"),
+    ({"tracker": "template"}, TEXT, "template"),
+])  # fmt: skip
+def test_an_option_of_tc_changes_what_is_asked(given, rules, tracker):
+    scenery = np.random.default_rng(0).uniform(0, 255, (60, 120, 3)).astype(np.uint8)
+    view = toy_view(5, U=40 if tracker == "template" else 100)
+    seen = dataclasses.replace(view.detections(), picture=lambda t: np.roll(scenery, 4 * t, 1))  # to flow all stands still
+    view = view.replaced(detections=lambda: seen)
+    asked = chosen("tc", view, 20, k=0, **given).tolist()
+    assert asked == expected(view, counted(seen, ch2.estimate(seen, rules, tracker), [FP]), 20)
+    assert asked != chosen("tc", view, 20, k=0).tolist()
 
 
 def test_the_placebo_destroys_what_moves():
@@ -321,61 +425,3 @@ def test_shuffled_errors_are_told_in_order():
     told = ch2.estimate(mixed).in_order(place)
     assert told.graph.frame[: len(shots.frame)].tolist() == shots.frame.tolist()
     assert told.fp.tolist() == np.bincount(told.graph.frame[told.labels == FP], minlength=len(shots.video)).tolist()
-
-
-# --- the claims -----------------------------------------------------------------------------------------------------------------
-
-
-def test_claims_ask_what_their_quotes_say():
-    asked = claims.read("06_temporal_coherence").set_index("quote")
-    similar = asked[asked.index.str.contains("similar performance")]
-    assert similar["direction"].tolist() == ["equal", "equal"]
-    assert (similar["band"] > 0).all()
-    demanding = asked[asked.index.str.contains("computationally")].iloc[0]
-    assert (demanding["metric"], demanding["direction"]) == ("timing.a_batch", "higher")
-    assert demanding["metric"] in audits.SPECIAL
-
-
-def test_the_stand_in_of_fig_2_5_is_asked_for_as_the_notebook_says():
-    cells = json.loads((plans.FOLDER / "06_temporal_coherence.ipynb").read_text())["cells"]
-    (text,) = ("".join(cell["source"]) for cell in cells if cell["id"] == "fig25-md")
-    given = dict(re.findall(r"-p (\S+) (\w[\w-]*)", text))
-    values = {key: plans.parse_override("06_temporal_coherence", key, value) for key, value in given.items()}
-    runs = plans.plan("06_temporal_coherence", "laptop", values).runs
-    assert set(given) == {"vid.like", "vid.dataset"}
-    assert {run.dataset for run in runs if run.race == "vid"} == {"roads-vid"}
-    assert [run.method for run in runs if run.race == "vid"] == [run.method for run in runs if run.race == "roads"]
-
-
-def test_the_world_has_short_and_long_videos_of_which_a_tenth_is_asked():
-    vid = [run for run in plans.plan("06_temporal_coherence", "world").runs if run.race == "vid"]
-    o, size = vid[0].options, detection.pool_size(vid[0])
-    _, frames = np.unique(detection._reels("roads-vid", o.videos, o.frames, o.test_every)[0].video, return_counts=True)
-    assert sorted(frames)[:4] == [10, 21, 40, 60]
-    assert round(100 * (o.initial + o.cycles * o.budget) / size) == 10
-    assert {run.options.strategy["k"] for run in vid if run.method != "all_data"} == {3}
-    asked = claims.read("06_temporal_coherence").query("race == 'vid'")
-    assert asked["planned_world_seeds"].tolist() == [len({run.seed for run in vid})] * 4
-
-
-@pytest.mark.parametrize(("gap", "said"), [(0.0, "holds"), (0.05, "reversed"), (-0.05, "reversed")])
-def test_similar_is_neither_better_nor_worse(gap, said):
-    from alnb.intervals import difference, verdict
-
-    values = gap + np.array([-0.001, 0.0, 0.001])
-    one = claims.read("06_temporal_coherence").set_index("id").loc["thesis-2-4"]
-    assert verdict(difference(values), one["band"], one["direction"]) == said
-
-
-def test_seconds_of_a_batch_are_the_same_from_steps_and_from_a_record():
-    about = {"race": "roads", "dataset": "roads-tiny", "world": True, "seed": 0}
-    asked = [about | {"kind": "asked", "method": m} for m in ("tc", "random_r") for _ in range(2)]
-    steps = [about | {"kind": "timing", "method": "tc", "choosing": s} for s in (2.0, 4.0, np.nan)]
-    record = [about | {"kind": "timing", "method": "random_r", "choosing": 0.5}]
-    spent = audits.seconds_a_batch(pandas.DataFrame(asked + steps + record)).droplevel(
-        ["race", "dataset", "world", "seed"]
-    )
-    assert spent.to_dict() == {"tc": 3.0, "random_r": 0.25}
-    assert audits.seconds_a_batch(
-        pandas.DataFrame([about | {"kind": "timing", "method": "all_data", "seconds": 1.0}])
-    ).empty

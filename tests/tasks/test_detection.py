@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -79,6 +80,26 @@ def test_an_unknown_detector_and_coco_weights_that_are_not_here(tmp_path, monkey
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(BadRequest, match="COCO weights are missing: put https://"):
         detectors.build("fasterrcnn_resnet50_fpn", 3, (96, 64), coco=True, generator=torch.Generator())
+
+
+def test_every_frame_is_resized_to_one_height():
+    from torchvision.models.detection.transform import GeneralizedRCNNTransform
+
+    from alnb.learning.detectors import fasterrcnn_resnet50_fpn
+    from alnb.learning.detectors._faster_rcnn import ToHeight
+
+    mean = std = (0.5, 0.5, 0.5)
+    ours, theirs = ToHeight(30, mean, std).eval(), GeneralizedRCNNTransform(30, 10**5, mean, std).eval()
+    wide, high = (torch.rand(3, *size, generator=torch.Generator().manual_seed(1)) for size in ((48, 64), (64, 48)))
+    assert torch.equal(ours([wide])[0].tensors, theirs([wide])[0].tensors)
+    boxes = torch.tensor([[8.0, 16, 24, 64]])
+    seen, ((target),) = ours.train()([high], [{"boxes": boxes}])
+    assert seen.image_sizes == [(30, 22)]
+    assert target["boxes"][0].tolist() == pytest.approx([8 * 22 / 48, 16 * 30 / 64, 24 * 22 / 48, 30])
+    with torch.device("meta"):
+        resized, plain = (fasterrcnn_resnet50_fpn.build(3, (96, 64), height).transform for height in (300, 0))
+    assert (type(resized), resized.height, resized.image_mean) == (ToHeight, 300, plain.image_mean)
+    assert (plain.min_size, plain.max_size) == ((64,), 96)
 
 
 def test_a_larger_frame_costs_more_and_one_whose_size_is_not_known_what_was_timed():
@@ -260,6 +281,24 @@ def test_frames_without_annotation_are_passed_but_never_asked_trained_or_tested_
     monkeypatch.setattr(films, "detect", lambda network, reel, samples: looked.extend(samples) or perfect)
     assert films.evaluate(None) == {"AP": 1.0}
     assert looked == [0, 2, 3, 4]
+
+
+def test_the_objects_of_many_frames_are_told_without_keeping_their_images(films, monkeypatch):
+    alive, most = weakref.WeakSet(), [0]
+    monkeypatch.setattr(reels, "KEPT_BYTES", 0)
+    real = reels.Shot.of
+
+    def of(frame):
+        shot = real(frame)
+        alive.add(shot.image)
+        most[0] = max(most[0], len(alive))
+        return shot
+
+    monkeypatch.setattr(reels.Shot, "of", of)
+    truth = films.truth(films.reel, np.arange(9))
+    assert truth.boxes[:, 2].tolist() == [20, 23, 24, 21, 22, 23]
+    assert truth.tracks.tolist() == [-1] * 6
+    assert most[0] <= 2
 
 
 def test_neighbours_without_annotation_are_tracked_through_and_each_frame_has_its_own_size(films):

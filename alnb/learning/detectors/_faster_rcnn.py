@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import boxes as box_ops
 
 from alnb.errors import BadRequest
@@ -21,6 +22,20 @@ class Found:
     classes: torch.Tensor
     scores: torch.Tensor
     probabilities: torch.Tensor
+
+
+class ToHeight(GeneralizedRCNNTransform):
+    """Resizes each frame to one height, its aspect kept; torchvision's own gives the shorter side that length, so that a frame
+    higher than wide would be larger than "height 300" says (thesis 2.5.1)."""
+
+    def __init__(self, height: int, mean, std):
+        super().__init__(height, 10**5, mean, std)
+        self.height = height
+
+    def resize(self, image, target=None):
+        high, wide = image.shape[-2:]
+        self.min_size = (self.height * min(high, wide) / high,)
+        return super().resize(image, target)
 
 
 class Detector(nn.Module):

@@ -25,10 +25,15 @@ def build(classes, size, height=0, coco=False):
     from torchvision.models.detection import fasterrcnn_resnet50_fpn
     from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 
-    wide, high = size
-    resized = {"min_size": height or min(size), "max_size": 10**5 if height else max(wide, high)}
+    from alnb.learning.detectors._faster_rcnn import ToHeight
+
+    resized = {"min_size": min(size), "max_size": max(size)}
     if not coco:
-        return fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=classes + 1, **resized)
-    model = fasterrcnn_resnet50_fpn(weights=weights(), progress=False, **resized)  # reads that file
-    model.roi_heads.box_predictor = FastRCNNPredictor(model.roi_heads.box_predictor.cls_score.in_features, classes + 1)
+        model = fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=classes + 1, **resized)
+    else:
+        model = fasterrcnn_resnet50_fpn(weights=weights(), progress=False, **resized)  # reads that file
+        model.roi_heads.box_predictor = FastRCNNPredictor(model.roi_heads.box_predictor.cls_score.in_features, classes + 1)
+    if height:
+        plain = model.transform
+        model.transform = ToHeight(height, plain.image_mean, plain.image_std)
     return model

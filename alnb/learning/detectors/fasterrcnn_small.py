@@ -14,6 +14,7 @@ def build(classes, size, height=0, coco=False):
     from torchvision.models.detection import FasterRCNN
     from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
     from torchvision.models.detection.rpn import AnchorGenerator
+    from torchvision.models.detection.transform import GeneralizedRCNNTransform
     from torchvision.ops import MultiScaleRoIAlign
 
     from alnb.errors import BadRequest
@@ -23,6 +24,12 @@ def build(classes, size, height=0, coco=False):
             "fasterrcnn_small: no COCO weights and no resizing; accepted: pretraining on a world, height = 0"
         )
 
+    class AsTheyAre(GeneralizedRCNNTransform):
+        """Normalises, and resizes nothing."""
+
+        def resize(self, image, target=None):
+            return image, target
+
     def layer(a, b, stride=1):
         return [nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True)]
 
@@ -31,12 +38,13 @@ def build(classes, size, height=0, coco=False):
     )
     body.out_channels = 48
     head = nn.Sequential(nn.Flatten(), nn.Linear(48 * 4 * 4, 96), nn.ReLU(), nn.Linear(96, 96), nn.ReLU())
-    return FasterRCNN(
-        body, min_size=min(size), max_size=max(size), _skip_resize=True, size_divisible=4,
-        image_mean=(0.45, 0.45, 0.45), image_std=(0.25, 0.25, 0.25),
+    model = FasterRCNN(
+        body,
         rpn_anchor_generator=AnchorGenerator(((6, 12, 22, 40),), ((0.5, 1.0, 2.5),)),
         rpn_pre_nms_top_n_train=200, rpn_pre_nms_top_n_test=100, rpn_post_nms_top_n_train=60, rpn_post_nms_top_n_test=40,
         rpn_batch_size_per_image=64, box_batch_size_per_image=32,
         box_roi_pool=MultiScaleRoIAlign(["0"], 4, 2), box_head=head, box_predictor=FastRCNNPredictor(96, classes + 1),
         box_detections_per_img=20,
     )  # fmt: skip
+    model.transform = AsTheyAre(min(size), max(size), (0.45, 0.45, 0.45), (0.25, 0.25, 0.25), size_divisible=4)
+    return model

@@ -53,6 +53,7 @@ from alnb.datasets import Info
 from alnb.datasets.videos import Frame, Videos
 from alnb.errors import BadRequest
 from alnb.worlds.roads import disk
+from alnb.worlds.roads.scene import CLASSES, SPAWNED
 
 __all__ = ["INFO", "PRESETS", "TABLE", "Preset", "load", "make", "table", "write"]
 
@@ -79,8 +80,6 @@ TABLE = {
     "test-wheelchair": Subset("Test (WC)", 12, ("city", "town"), "S", (20, 20, 0, 100), True),
 }
 ORDER = list(TABLE)
-CLASSES = ("car", "pedestrian", "cyclist", "wheelchair")
-SPAWNED = ("pedestrian", "cyclist", "car", "wheelchair")  # Table 2.1's order of P(Pe/Cy/Ca/Wh)
 AREAS = ("city", "highway", "town")
 TRACKS = 1 << 16  # more than any video has objects
 

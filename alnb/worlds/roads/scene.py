@@ -13,8 +13,8 @@ import numpy as np
 from alnb.worlds.roads.assets import CLOTHES, HAIRS, PAINTS, SKINS, VEHICLES, Vehicle
 
 CLASSES = ("car", "pedestrian", "cyclist", "wheelchair")
-LOOKALIKES = ("pillar", "hydrant", "poster", "bin")
 SPAWNED = ("pedestrian", "cyclist", "car", "wheelchair")  # Table 2.1's order of P(Pe/Cy/Ca/Wh)
+LOOKALIKES = ("pillar", "hydrant", "poster", "bin")
 FAR = 90.0  # nothing smaller than a building is drawn beyond
 BUILDING, WALL, FENCE, POLE, LIGHT, SIGN, VEGETATION = 2, 3, 4, 5, 6, 7, 8  # Cityscapes' training ids
 PERSON, RIDER, CAR, BICYCLE, OTHER = 11, 12, 13, 18, 255
