@@ -515,6 +515,15 @@ def test_a_profile_runs_every_seed_that_a_claim_plans(profile):
             assert len(seeds[where]) >= planned, (claim.id, where)
 
 
+def test_each_critic_is_held_against_both_placebos():
+    from alnb import claims
+
+    gains = claims.read(NOTEBOOK).query("metric == 'mAP.final' and race == 'market'")
+    for kind in ("spatial", "channel"):
+        own = gains[gains["method"] == f"{kind}_critic"]
+        assert {f"{kind}_permuted", f"{kind}_constant"} <= {*own["placebo"], *own["comparator"]}
+
+
 def test_that_V_measures_quality_has_a_rival_and_a_placebo_in_the_ledger():
     from alnb import claims
 
