@@ -173,7 +173,7 @@ def test_a_race_that_waits_is_asked_in_a_widget_and_headless_drawn(nb, monkeypat
     assert [drawing.alt.partition(":")[0] for drawing in nb.shown] == [widget.asked["text"].partition(":")[0]]
 
 
-@pytest.mark.parametrize(("who", "said"), [("ann", "all questions are answered"), ("truth", "own labels answer; name an annotator")])
+@pytest.mark.parametrize(("who", "said"), [("ann", "all questions are answered"), ("truth", "own labels answer; name")])
 def test_a_race_that_is_answered_says_by_whom_and_shows_the_first_question(nb, capsys, who, said):
     run = toy_talk.run(annotator=who, rounds=1)
     talk = None if who == "truth" else conversations.Conversation(run, nb.store)
