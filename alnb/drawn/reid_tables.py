@@ -206,7 +206,7 @@ def table_5(results, printed) -> Drawing | None:
         return standard.left_out(", ".join(PRINTED), NOTHING)
     table, rows = pandas.DataFrame(found), pandas.concat(used)
     shown = table[["stands beside", "ran on", "method", "answers", "distinct pairs", "seeds"]].copy()
-    shown["distinct pairs"] = ["" if n != n else f"{n:,.0f}" for n in shown["distinct pairs"].astype(float)]
+    shown["distinct pairs"] = ["" if n != n else round(n) for n in shown["distinct pairs"].astype(float)]
     for metric in METRICS:
         pairs = zip(table[f"{metric}, printed"], table[metric])
         shown[f"{metric}: printed | ours"] = [(f"{a:g}" if a == a else "-") + f" | {b:.1f}" for a, b in pairs]
