@@ -16,6 +16,7 @@ function render({ model, el }) {
   el.append(root);
 
   let answered = 0; // the number of the question that was answered here: a second click is none
+  const SETTLED = 300; // ms for which a new question takes no click: the second of a double click is of the last one
   let shown = 0, hidden = 0, left = null; // seconds that the tab was hidden do not count
 
   function watch() {
@@ -31,7 +32,10 @@ function render({ model, el }) {
     made.querySelector("span").textContent = label;
     made.querySelector("kbd").textContent = key;
     made.setAttribute("aria-keyshortcuts", key);
-    made.addEventListener("click", () => { press(); root.focus({ preventScroll: true }); });
+    made.addEventListener("click", ({ detail }) => { // detail: 0 where a key pressed the button
+      if (!detail || performance.now() - shown >= SETTLED) press();
+      root.focus({ preventScroll: true });
+    });
     return made;
   }
 

@@ -93,9 +93,10 @@ class Annotator(anywidget.AnyWidget):
             if talk.status == ASKING:
                 self.asked = drawn(talk.question(), f"{talk.run.key[:8]}/{talk.number}")
             self.given, self.share, self.undoable = talk.given, talk.share, talk.given > talk.finished
+            given = f"{talk.given} of {talk.questions} answered" if talk.questions else f"{talk.given} answered"
             self.message = {
-                ASKING: f"{talk.given} answered{of}",
-                THINKING: f"{talk.given} answered{of}; the model is learning from them",
+                ASKING: f"{given}{of}",
+                THINKING: f"{given}{of}; the model is learning from them",
                 DONE: f"Done: {talk.given} answered. Run the cell of the grid again to draw the results.",
                 FAILED: f"Stopped: {talk.why}",
             }.get(talk.status, f"{talk.given} answered, all kept. Run this cell again to go on.") + notes

@@ -129,8 +129,18 @@ class Conversation:
         return sum(len(step["provenance"].get("answered", ())) for step in self._progress.steps)
 
     @property
+    def questions(self) -> int | None:
+        """How many questions the run asks, at most; None where its study does not say."""
+        count = study(self.run.study).questions
+        return None if count is None else count(self.run)
+
+    @property
     def share(self) -> float:
-        """The share of the run's steps that are finished."""
+        """The share of the run that is done: of its questions, else of its steps."""
+        if self._progress.done:
+            return 1.0
+        if self.questions:
+            return min(1.0, self.given / self.questions)
         return len(self._progress.steps) / self.run.steps
 
     def question(self) -> Question | None:

@@ -145,9 +145,10 @@ class Study:
     what runs share and is kept apart from them (features), before any starts, telling `say` how far it is · talk(run,
     state): `step` as a generator that asks one question at a time, for when somebody else answers: it yields a query (JSON),
     is sent its answer (JSON) and returns the Step. With the same answers its rows are those of `step` · question(run,
-    query): what a person sees of a query (Question) · synthetic: its data of its own are drawn by a program in the paper too
-    (a sorter's sequences), so that they stand in for nothing · selections: whether what its runs asked for is kept with their
-    records (alnb/selections.py); not where it is as quickly asked anew.
+    query): what a person sees of a query (Question) · questions(run): how many whoever answers it is asked, at most ·
+    synthetic: its data of its own are drawn by a program in the paper too (a sorter's sequences), so that they stand in for
+    nothing · selections: whether what its runs asked for is kept with their records (alnb/selections.py); not where it is as
+    quickly asked anew.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Study:
     prepare: Callable[[Run, Callable[[str], None]], None] = lambda run, say: None
     talk: Callable[[Run, State], Generator[Any, Any, Step]] | None = None
     question: Callable[[Run, Any], Question] | None = None
+    questions: Callable[[Run], int] | None = None
     synthetic: bool = False
     selections: bool = True
 

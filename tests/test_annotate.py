@@ -1,6 +1,7 @@
 """The widget without a browser: what it draws, what it is told, and the still picture of a headless notebook."""
 
 import base64
+import dataclasses
 import io
 import os
 import time
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 import alnb.conversation as conversations
-from alnb import annotate
+from alnb import annotate, notebooks, plans
 from alnb.annotate import Annotator
 from alnb.runs import Question
 from alnb.store import Store
@@ -65,7 +66,7 @@ def test_runs_are_asked_one_after_the_other_and_a_second_click_counts_for_nothin
         said(widget, number, choice=1, seconds=1)
     drawn(widget, 1)
     assert store.read(runs[0]).done
-    assert widget.message == "0 answered (run 2 of 2)"
+    assert widget.message == "0 of 2 answered (run 2 of 2)"
     widget._heard(widget, {"number": first, "choice": 0}, [])  # late, of the first run
     assert widget.talk.given == 0
     for number in (1, 2):
@@ -94,7 +95,7 @@ def test_runs_that_are_done_or_asked_elsewhere_are_passed_over_and_said(tmp_path
     assert store.read(runs[0]).done
     said(widget, 1, choice=0)
     drawn(widget, 1, "done")
-    assert "1 answered (run 4 of 4)" not in widget.message  # it says that it is done
+    assert "answered (run 4 of 4)" not in widget.message  # it says that it is done
     assert widget.message.startswith("Done: 1 answered")
     hold.release()
 
@@ -120,6 +121,73 @@ def test_an_answer_that_cannot_be_kept_is_said_and_those_before_it_are(tmp_path,
     drawn(widget, 1)
     assert widget.given == 1
     widget.talk.close()
+
+
+def test_progress_moves_with_every_answer(tmp_path):
+    """And not with every thousand of them, when a step is finished."""
+    widget = Annotator([toy_talk.run(annotator="ann", rounds=2, questions=2)], Store(tmp_path))
+    seen = []
+    for number in range(1, 5):
+        drawn(widget, number)
+        seen.append((widget.share, widget.message))
+        said(widget, number, choice=0)
+    drawn(widget, 4, "done")
+    assert seen == [(n / 4, f"{n} of 4 answered") for n in range(4)]
+    assert widget.share == 1
+
+
+def test_a_study_that_does_not_say_how_many_it_asks_counts_its_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr(conversations, "study", lambda name: dataclasses.replace(toy_talk.STUDY, questions=None))
+    widget = Annotator([toy_talk.run(annotator="ann", rounds=2, questions=1)], Store(tmp_path))
+    drawn(widget, 1)
+    assert (widget.share, widget.message) == (0, "0 answered")
+    said(widget, 1, choice=0)
+    drawn(widget, 2)
+    assert (widget.share, widget.message) == (0.5, "1 answered")
+    widget.talk.close()
+
+
+@pytest.fixture
+def nb(tmp_path, monkeypatch):
+    """A notebook at work, its cells run in the browser; `asked` are what it shows in a cell."""
+    for name in ("STORE", "FIGURES", "EXECUTED"):
+        monkeypatch.setenv(f"ALNB_{name}", str(tmp_path / name))
+    monkeypatch.delenv("ALNB_PARAMETERS", raising=False)
+    made = notebooks.Notebook(plans.plan("07_reid_human_in_the_loop", "smoke"))
+    made.shown = []
+    monkeypatch.setattr(made, "show", made.shown.append)
+    return made
+
+
+def test_a_race_that_waits_is_asked_in_a_widget_and_headless_drawn(nb, monkeypatch, capsys):
+    nb._grid = {"human": [toy_talk.run(annotator="ann")]}
+    widget = nb.annotate("human")
+    assert isinstance(widget, Annotator)
+    assert drawn(widget, 1)["text"].startswith("number ")
+    assert nb.shown == []
+    widget.talk.close()
+    capsys.readouterr()
+    monkeypatch.setenv("ALNB_PARAMETERS", "{}")
+    assert nb.annotate("human") is None
+    assert capsys.readouterr().out == "ann answers in JupyterLab\n"
+    assert [drawing.alt.partition(":")[0] for drawing in nb.shown] == [widget.asked["text"].partition(":")[0]]
+
+
+@pytest.mark.parametrize(("who", "said"), [("ann", "all questions are answered"), ("truth", "own labels answer; name")])
+def test_a_race_that_is_answered_says_by_whom_and_shows_the_first_question(nb, capsys, who, said):
+    run = toy_talk.run(annotator=who, rounds=1)
+    talk = None if who == "truth" else conversations.Conversation(run, nb.store)
+    while talk and talk.wait() == "asking":
+        talk.answer(talk.number, True)
+    nb._grid = {"human": [run]}
+    assert nb.annotate("human") is None
+    assert said in capsys.readouterr().out
+    assert len(nb.shown) == 1
+
+
+def test_a_race_that_is_left_out_asks_nothing(nb, capsys):
+    assert nb.annotate("human") is None
+    assert "nothing is asked in the race 'human'" in capsys.readouterr().out
 
 
 def test_images_reach_the_browser_as_they_are_and_the_still_picture_says_what_is_asked():

@@ -1,5 +1,6 @@
 """A person answers a run question by question: kept at once, gone on with after a restart, with the rows of the truth."""
 
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -8,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
@@ -312,8 +315,37 @@ def test_what_cannot_be_asked_is_refused(store):
         Conversation(run, store)
 
 
-def test_an_answer_costs_the_same_after_many(store):
+def counted(monkeypatch):
+    """(messages sent to where the study thinks, by kind; what the study was made to ask), as they go on."""
+    sent, put, spawned = Counter(), [], conversations._spawned
+
+    def asking(run, state):
+        talk, answer = toy_talk.talk(run, state), None
+        while True:
+            try:
+                query = talk.send(answer)
+            except StopIteration as end:
+                return end.value
+            put.append(query)
+            answer = yield query
+
+    def counting():
+        pipe, thread = spawned()
+
+        def send(message):
+            sent[message[0]] += 1
+            pipe.send(message)
+
+        return SimpleNamespace(send=send, recv=pipe.recv, close=pipe.close), thread
+
+    monkeypatch.setattr(conversations, "_spawned", counting)
+    monkeypatch.setattr(conversations, "study", lambda name: dataclasses.replace(toy_talk.STUDY, talk=asking))
+    return sent, put
+
+
+def test_an_answer_costs_the_same_after_many(store, monkeypatch):
     run = toy_talk.run(annotator="ann", rounds=2, questions=1000)
+    sent, put = counted(monkeypatch)
     talk, sizes = Conversation(run, store), []
     path = store.folder(run) / "0000.asked.jsonl"
     for _ in range(1000):
@@ -323,4 +355,6 @@ def test_an_answer_costs_the_same_after_many(store):
     assert max(sizes) < 1.2 * min(sizes[:10])  # one line each: nothing is written again
     assert talk.wait() == "asking"
     assert talk.finished == 1000
+    assert sent == {"task": 2, "answer": 1000}  # a step each, an answer each: nothing is begun again
+    assert len(put) == 1001
     talk.close()

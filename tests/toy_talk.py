@@ -44,7 +44,8 @@ def question(run, query):
     return Question(f"number {query[1]}: even?", (("query", picture), ("candidate", picture)), choices)
 
 
-STUDY = Study("toy_talk", 1, step, Settings, lambda run: run.options.rounds, talk=talk, question=question)
+STUDY = Study("toy_talk", 1, step, Settings, lambda run: run.options.rounds, talk=talk, question=question,
+              questions=lambda run: run.options.rounds * run.options.questions)  # fmt: skip
 
 
 def run(seed=0, **settings):

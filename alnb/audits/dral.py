@@ -65,7 +65,8 @@ def leads(frame):
         rivals = table[[style == setting.get("style", "active") for style in styles]].sort_values("value")
         best, second = rivals["method"].iloc[-1], rivals["value"].iloc[-1]
         other = setting.get("against", best)
-        note = f"over {other}; the second best is {best}, {ours - second:.2f} behind"
+        where = ", whose row stands beside the active methods" * (other == "dml")
+        note = f"over {other}{where}; the second best is {best}, {ours - second:.2f} behind"
         yield published.compared(row, ours - _value(table, other), note)
 
 
@@ -81,6 +82,18 @@ def gains_by_questions(frame):
             (at[setting["to"]], at[setting["from"]]) if "to" in setting else (at["all_data"], at[setting["k_max"]])
         )
         yield published.compared(row, high - low, f"{high:g} - {low:g}")
+
+
+def monotone_in_k(frame):
+    """For `published.audit`: with more questions a query, no rank-k and no mAP of Table 5 falls."""
+    part = frame[(frame["artefact"] == "Table 5") & (frame["method"] == "dral") & frame["metric"].isin(["mAP", *RANKS])]
+    for (dataset, metric), rows in part.groupby(["dataset", "metric"], sort=False):
+        known = sorted((int(published.settings(row.setting)["k_max"]), row.value) for row in rows.itertuples())
+        for (fewer, before), (more, after) in itertools.pairwise(known):
+            if after < before:
+                check = f"Table 5: {metric} with K = {more}, {dataset}, is no less than with {fewer}"
+                note = f"{before:g} with {fewer} questions, {after:g} with {more}"
+                yield {"check": check, "printed": after, "computed": before, "agrees": False, "note": note}
 
 
 def annotation_shares(frame):
@@ -140,7 +153,7 @@ def cited(frame):
                    "note": f"all three ranks are those of {one[1]} on {a['dataset'].iloc[0]}, {one[0]}"}  # fmt: skip
 
 
-CHECKS = (printed_twice, shares_of_queries, leads, gains_by_questions, annotation_shares, counted, cited)
+CHECKS = (printed_twice, shares_of_queries, leads, gains_by_questions, monotone_in_k, annotation_shares, counted, cited)
 
 
 def _number(frame, dataset: str, metric: str) -> float | None:

@@ -67,10 +67,10 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How the benchmark is evaluated; `alnb.metrics.reid.evaluate(..., single_shot=protocol.single_shot)`."""
+    """How the benchmark is evaluated, in words. None of those here asks for a single gallery image an identity, which
+    `alnb.metrics.reid.evaluate` can."""
 
     text: str
-    single_shot: bool = False  # one gallery image an identity, drawn anew in every repetition
 
 
 @dataclass(frozen=True)

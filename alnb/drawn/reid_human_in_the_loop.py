@@ -197,7 +197,8 @@ def cost(results, race: str, metric: str = "mAP") -> Drawing | None:
 
 def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | None:
     """The reward (eq. 9) of a question, and how often the answer is yes, over the run: an agent that learns should leave those
-    behind that do not. Means of a fifth of a block; grey, where the network is fine-tuned and distances are new."""
+    behind that do not. Means of a fifth of a block; grey, where the network is fine-tuned and distances are new. In words, the
+    share of the yes that is across cameras, which is what a network has to learn."""
     rows = standard.chosen(results, race, arms)
     rows = rows[rows["kind"] == "query"] if len(rows) else rows
     if not len(rows):
@@ -213,7 +214,7 @@ def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | 
     )
     fig, axes = figures.subplots(1, 2, figsize=(10.4, 3.9))
     rows, said = rows.assign(part=part, **panels), []
-    ends = {**{name: "mean" for name in panels}, "positives": "sum", "reward": "mean"}
+    ends = {**{name: "mean" for name in panels}, "positives": "sum", "cross_camera": "sum", "reward": "mean"}
     means = rows.groupby(["dataset", "method", "seed", "key", "part"], sort=False).agg(ends).reset_index()
     means[x] = ((means["part"] + 1) * block / PARTS * k.iloc[0]).round().astype(int)
     for ax, y in zip(axes, panels):
@@ -225,8 +226,14 @@ def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | 
             f"{y}, over the whole run: "
             + ", ".join(f"{arm} {v:.3f}" if v < 1 else f"{arm} {v:.1f}" for arm, v in whole.items())
         )
+    means["yes across cameras, %"] = 100 * means["cross_camera"] / means["positives"].where(means["positives"] > 0)
+    sums = rows.groupby("method", sort=False)[["cross_camera", "positives"]].sum().query("positives > 0")
+    across = ", ".join(f"{arm} {100 * one.cross_camera / one.positives:.0f}" for arm, one in sums.iterrows())
+    across = f"share of the yes that is across cameras, %: {across}" if across else "nothing was answered yes"
+    said.append(across)
     figures.beside_axes(fig, list(rows["method"].unique()))
-    figures.note(fig, standard.means(means) + " Grey: the network is fine-tuned, and distances are new.")
+    grey = "Grey: the network is fine-tuned, and distances are new."
+    figures.note(fig, f"{standard.means(means)} {grey} {across[0].upper()}{across[1:]}.")
     about = f"Lines against questions asked, to {means[x].max()}, on {standard.datasets_of(rows)}, {mean_of(rows)}. "
     return Drawing(fig, means, about + "; ".join(said) + ".", rows)
 

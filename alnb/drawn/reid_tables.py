@@ -178,7 +178,8 @@ def _lines(results, race: str):
     if len(full):
         yield statistics.CEILING, 0, full
         for name, rows in _bounds(results, race).items():
-            yield name, 0, rows.assign(labelled=full["labelled"].iloc[0])
+            known = {column: full[column].iloc[0] for column in ("labelled", "pairs") if column in full}
+            yield name, 0, rows.assign(**known)
 
 
 def table_5(results, printed) -> Drawing | None:
@@ -194,7 +195,8 @@ def table_5(results, printed) -> Drawing | None:
             source = None if name == "source_only" else lines[0][2]
             place = {"method": name, "k_max": str(k) if name == AGENT else None}
             one = {"stands beside": dataset, "ran on": rows["dataset"].iloc[0], "method": name + f", K = {k}" * (name == AGENT),
-                   "answers": int(rows["labelled"].iloc[0]), "seeds": rows["seed"].nunique()}  # fmt: skip
+                   "answers": int(rows["labelled"].iloc[0]), "distinct pairs": rows["pairs"].mean() if "pairs" in rows else None,
+                   "seeds": rows["seed"].nunique()}  # fmt: skip
             for metric in METRICS:
                 theirs = _printed(printed, dataset, metric, **place)
                 one |= {f"{metric}, printed": theirs, metric: rows[metric].mean(), f"{metric}, sd": rows[metric].std()}
@@ -203,7 +205,8 @@ def table_5(results, printed) -> Drawing | None:
     if not found:
         return standard.left_out(", ".join(PRINTED), NOTHING)
     table, rows = pandas.DataFrame(found), pandas.concat(used)
-    shown = table[["stands beside", "ran on", "method", "answers", "seeds"]].copy()
+    shown = table[["stands beside", "ran on", "method", "answers", "distinct pairs", "seeds"]].copy()
+    shown["distinct pairs"] = ["" if n != n else round(n) for n in shown["distinct pairs"].astype(float)]
     for metric in METRICS:
         pairs = zip(table[f"{metric}, printed"], table[metric])
         shown[f"{metric}: printed | ours"] = [(f"{a:g}" if a == a else "-") + f" | {b:.1f}" for a, b in pairs]
@@ -212,7 +215,8 @@ def table_5(results, printed) -> Drawing | None:
         values = zip(*(table[column] for column in (name, f"{name}, low", f"{name}, high")))
         shown[f"{metric} less source_only"] = [seed_pairs.told(*each) for each in values]
     fig = figures.table(shown)
-    figures.note(fig, "ours: mean over an arm's own seeds, per cent; less source_only: on the seeds that both have, 95 % t "
+    figures.note(fig, "distinct pairs: one may be asked from both sides; mean over the seeds. "
+                 "ours: mean over an arm's own seeds, per cent; less source_only: on the seeds that both have, 95 % t "
                  "interval. source_only: the printed Baseline; all_data: UpperBound; "
                  f"{EQUAL}: its control, no bound; triplet alone: by the one loss that an arm has.")  # fmt: skip
     parts = []
@@ -222,5 +226,7 @@ def table_5(results, printed) -> Drawing | None:
         name = "mAP, less source_only"
         gap = seed_pairs.told(r[name], r[f"{name}, low"], r[f"{name}, high"])
         gap = f", mAP {gap} less source_only" * bool(gap)
-        parts.append(f"{r['method']} ({r['answers']} answers) mAP {r['mAP']:.1f}, rank 1 {r['rank 1']:.1f}{gap}{beside}")
+        fewer = (r["distinct pairs"] or 0) < r["answers"]
+        pairs = f" about {r['distinct pairs']:,.0f} pairs" if fewer and r["distinct pairs"] else ""
+        parts.append(f"{r['method']} ({r['answers']} answers{pairs}) mAP {r['mAP']:.1f}, rank 1 {r['rank 1']:.1f}{gap}{beside}")
     return Drawing(fig, table, f"Table 5 beside these runs on {standard.datasets_of(rows)}. {'; '.join(parts)}.", rows)

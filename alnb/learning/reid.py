@@ -7,21 +7,20 @@ without a bias, `head` classifies z without a bias. Retrieval compares z.
 from __future__ import annotations
 
 import torch
-from torch.nn import functional as F
 
 from alnb.errors import BadRequest
 from alnb.learning.augment import normalise
 from alnb.learning.modes import autocast, evaluating
 
 
-def batch_hard(features, positive, negative, margin: float, *, squared: bool = False, soft: bool = False):
+def batch_hard(features, positive, negative, margin: float, *, squared: bool = False):
     """(B,) triplet loss of each anchor with its farthest positive and its nearest negative: [margin + d_p - d_n]_+
     (Hermans et al. 2017).
 
     features (B, D), any floats; positive, negative (B, B) bool: row i says which are known to be anchor i's person, and
     which are known not to be; what is neither is unknown and not used. `masks_of(labels)` makes them of labels, a
     pairwise answer sets its own two entries. An anchor without a positive or without a negative has loss 0, no
-    gradient, and no part in `anchors`. squared: of squared distances; soft: log(1 + exp(.)), without a margin at 0.
+    gradient, and no part in `anchors`. squared: of squared distances.
     """
     if positive.shape != negative.shape or positive.shape != (len(features), len(features)):
         shapes = f"{tuple(positive.shape)} and {tuple(negative.shape)}"
@@ -33,7 +32,7 @@ def batch_hard(features, positive, negative, margin: float, *, squared: bool = F
     nearest = apart.where(negative, torch.inf).amin(1)
     usable = anchors(positive, negative)
     gap = torch.where(usable, hardest, 0.0) - torch.where(usable, nearest, 0.0) + margin
-    return torch.where(usable, F.softplus(gap) if soft else gap.clamp_min(0), 0.0)
+    return torch.where(usable, gap.clamp_min(0), 0.0)
 
 
 def anchors(positive, negative):
@@ -56,8 +55,10 @@ def distances(features, squared: bool = False):
 
 def smoothed_cross_entropy(outputs, y, epoch=0, rows=None, *, smoothing: float = 0.1):
     """(B,) nats: cross entropy with smoothing / C on every class and 1 - smoothing more on the right one (Szegedy et
-    al. 2016; `torch.nn.functional.cross_entropy(label_smoothing=...)`, one value a sample). A loss of `losses`."""
-    return F.cross_entropy(outputs, y, reduction="none", label_smoothing=smoothing)
+    al. 2016; as `torch.nn.functional.cross_entropy(label_smoothing=...)`, one value a sample). A loss of `losses`."""
+    log_p = outputs.log_softmax(1)
+    truth = log_p.gather(1, y[:, None]).squeeze(1)
+    return -((1 - smoothing) * truth + smoothing * log_p.mean(1))
 
 
 def identity_batches(labels, people: int, images: int, generator: torch.Generator) -> list[torch.Tensor]:

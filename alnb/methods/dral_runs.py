@@ -120,6 +120,11 @@ def steps(run: Run) -> int:
     return math.ceil(epochs[run.method] / EPOCHS_A_STEP) if run.method in epochs else o.blocks
 
 
+def questions(run: Run) -> int:
+    """What whoever answers an arm is asked, at most: free repeats and what was not to be told are not put again."""
+    return (run.options.queries or datasets.info(run.dataset).train) * run.options.k_max
+
+
 def seconds(run: Run) -> float:
     """Rough seconds of a whole run on one core."""
     from alnb.learning import networks

@@ -17,7 +17,7 @@ from alnb import acquisition
 from alnb.acquisition import score, select
 from alnb.cycle import ALL
 from alnb.errors import BadRequest
-from alnb.methods.dral_runs import NAME, Settings, check, seconds, steps
+from alnb.methods.dral_runs import NAME, Settings, check, questions, seconds, steps
 from alnb.methods.dral_runs import grid as grid  # where the notebook looks for it
 from alnb.runs import Run, State, Step, Study, answered, numpy_stream, torch_stream
 from alnb.tasks import pairs
@@ -259,7 +259,9 @@ class Asking:
         o, task = self.o, self.look.task
         boxes, distance = self.look.nearest(query, o.n_s, o.cross_camera_only)
         episode = Episode(boxes, distance, _order(self.run, query, o.n_s), o)
-        rng = torch_stream(self.run.seed, f"strategy {self.strategy.name}", place)
+        # the placebo explores as the agent does: what they ask differs by what the agent has learnt, and by nothing else
+        chance = "dral" if self.strategy.name == "dral_frozen" else self.strategy.name
+        rng = torch_stream(self.run.seed, f"strategy {chance}", place)
         steps, gains, told, again, put = [], [], [], 0, []
         more = {"q_values": lambda left: self.agent.values(episode.state)[left - 1],
                 "exploring": lambda left: exploring(o.epsilon, place, self.first)}  # fmt: skip
@@ -392,5 +394,5 @@ def step(run: Run, state: State) -> Step:
 
 STUDY = Study(
     NAME, 2, step, Settings, steps, seconds, pairs.metrics, lambda dataset: OFFERS, check, prepare=pairs.prepare, talk=talk,
-    question=question,
+    question=question, questions=questions,
 )  # fmt: skip

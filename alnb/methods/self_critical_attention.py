@@ -38,9 +38,9 @@ def rewards(logits, without, y):
 
 def classification_loss(logits, y, epsilon: float):
     """J_cls: cross entropy against the truth with a share epsilon spread over all K people. SCAL eq. 9 (epsilon = 0), 10."""
-    log_p = logits.log_softmax(1)
-    truth = log_p.gather(1, y[:, None]).squeeze(1)
-    return -((1 - epsilon) * truth + epsilon * log_p.mean(1)).mean()
+    from alnb.learning.reid import smoothed_cross_entropy
+
+    return smoothed_cross_entropy(logits, y, smoothing=epsilon).mean()
 
 
 def triplet_loss(f, y, margin: float, squared: bool = False):

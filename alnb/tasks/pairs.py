@@ -201,7 +201,6 @@ class Pairs:
         data = self.data
         return reid.evaluate(
             *self._tested(network), data.ids, data.cameras, distance="euclidean", ap=self.options.ap,
-            single_shot=data.protocol.single_shot,
         )  # fmt: skip
 
     def measured(self, network, cycle: int, labelled: int, more: Mapping[str, int]) -> dict:

@@ -34,7 +34,7 @@ def frame(seeds=(0, 1)):
                     "rank 10": value + 12.0,
                     "mINP": 1.0,
                 }
-                spent = {"labelled": 5 * k * cycle, "questions": k, "share": 0.1 * cycle, "pairs": 1}
+                spent = {"labelled": 5 * k * cycle, "questions": k, "share": 0.1 * cycle, "pairs": (5 * k - 1) * cycle}
                 rows.append(own | {"kind": "test", "cycle": cycle} | ranks | spent)
             for cycle in (0, 1):
                 answers = {"dral": "10" + "0" * (k - 2), "random": "0" * k}[method]
@@ -43,6 +43,7 @@ def frame(seeds=(0, 1)):
                     "reward": 0.2 if method == "dral" else 0.1,
                     "answers": answers,
                     "positives": answers.count("1"),
+                    "cross_camera": answers.count("1") * (cycle == 0),
                 }
                 rows += [own | {"kind": "query", "cycle": cycle} | more for _ in range(5)]
     full = {
@@ -97,8 +98,9 @@ def test_table_5_is_in_the_papers_order_and_beside_its_numbers(capsys):
     assert one.data["mAP, printed"].tolist() == [18.96, 52.5, 66.26, 73.25]
     assert one.data["mAP"].tolist() == [10.5, 12.5, 20.5, 30.0]
     assert one.data["rank 5, printed"].tolist() == [62.32, 89.9, 94.27, 95.25]
-    said = "dral, K = 3 (30 answers) mAP 12.5, rank 1 17.0, mAP +2.0 less source_only, printed 52.5 and 75.48 for market-1501"
-    assert said in one.alt
+    assert one.data["distinct pairs"].tolist()[:3] == [0, 28, 98]
+    said = "dral, K = 3 (30 answers about 28 pairs) mAP 12.5, rank 1 17.0, mAP +2.0 less source_only, printed 52.5 and 75.48"
+    assert f"{said} for market-1501" in one.alt
     assert reid_tables.table_5(FRAME[FRAME["method"] == "random"], published.published("dral", "Table 5")) is None
     assert "no runs" in capsys.readouterr().out
 
@@ -181,7 +183,7 @@ def test_an_arm_is_less_random_on_the_seeds_that_both_have():
     assert over.loc["dral, K = 10", [name, f"{name}, n"]].tolist() == [11, 2]  # 10 and 12
     assert over.loc["dral, K = 3", f"{name}, n"] == over.loc["all_data", f"{name}, n"] == 2  # dral's source has no more
     assert over.loc["source_only", f"{name}, n"] == 0
-    assert "dral, K = 10 (100 answers) mAP 21.5, rank 1 25.0, mAP +11.0 (-1.7 to +23.7) less source_only" in one.alt
+    assert "dral, K = 10 (100 answers about 98 pairs) mAP 21.5, rank 1 25.0, mAP +11.0 (-1.7 to +23.7) less source_only" in one.alt
     assert "on the seeds that both have" in figure_text(one)
 
 
@@ -191,6 +193,9 @@ def test_the_rewards_are_means_of_fifths_of_a_block(capsys):
     assert own["questions asked"].tolist() == [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
     assert own["answers yes, %"].tolist() == [10.0] * 10
     assert "reward of a question, over the whole run: dral 0.200, random 0.100" in one.alt
+    assert own["yes across cameras, %"].tolist() == [100.0] * 5 + [0.0] * 5
+    assert "share of the yes that is across cameras, %: dral 50." in one.alt  # Random had no yes
+    assert "Share of the yes that is across cameras, %: dral 50." in figure_text(one).replace("\n", " ")
     assert drawn.rewards(FRAME[FRAME["kind"] == "test"], "market") is None
     assert "no runs" in capsys.readouterr().out
 

@@ -101,3 +101,12 @@ def test_each_claim_can_be_finished_at_the_profile_it_plans(profile, planned):
             if claim.metric == "test.over_whole_boxes":
                 assert seeds_of({"seeds": race["seeds"], "arms": asked["whole"]}, "random") >= least
             assert claim.metric != "test.by_questions" or dral_claims.FEWER in asked["costs"]
+
+
+def test_a_claim_over_all_methods_is_tested_on_each_benchmark():
+    rows = claims.read(NOTEBOOK)
+    for quote in ("DRAL outperforms all the other active learning methods", "all the active learning methods perform better"):
+        own = rows[rows["quote"].str.startswith(quote)]
+        by_race = {race: set(zip(own["metric"], own["method"], own["comparator"])) for race, own in own.groupby("race")}
+        assert set(by_race) == {"market", "duke", "cuhk01"}
+        assert by_race["market"] == by_race["duke"] == by_race["cuhk01"]

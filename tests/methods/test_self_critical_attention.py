@@ -1,6 +1,7 @@
 """SCAL: its rewards, losses and routing, and its study."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from alnb.audits import scal as audits
 from alnb.datasets import reid
 from alnb.errors import BadRequest
 from alnb.executor import drive
+from alnb.learning import attention, augment
 from alnb.methods import scal_runs
 from alnb.methods import self_critical_attention as scal
 from alnb.runs import Run
@@ -200,10 +202,15 @@ def test_the_other_references():
         mean = network(x, lambda site, A: torch.ones_like(A) * A.mean((1, 2, 3), keepdim=True)).logits
     assert torch.equal(left_out[2], third)
     assert torch.allclose(scal.without_attention(network, x, "mean", "running")[0], mean, atol=1e-6)
-    how = {"reference": "leave_one_out"}
+    how, (x, y) = {"reference": "leave_one_out"}, batch()
     arm, options = scal_runs.ARMS["channel_critic"], run("channel_critic", **how).options
-    told = scal.update(players("channel_critic", **how), *batch(), options, arm, torch.Generator())
-    assert 0 <= told["R_a"] <= 1
+    network = players("channel_critic", **how).network.train()
+    with torch.no_grad(), attention.batch_statistics(network):
+        p = lambda gate: network(x, gate).logits.softmax(1)[range(len(y)), y]
+        each = [(p(lambda s, A: A) > p(lambda s, A, n=n: torch.ones_like(A) if s == n else A)).float() for n in range(5)]
+    told = scal.update(players("channel_critic", **how), x, y, options, arm, torch.Generator())
+    assert float(told["R_a"]) == pytest.approx(float(torch.stack(each).mean()))  # of five rewards an image
+    assert len({float(one.mean()) for one in each}) > 1
 
 
 # --- gradients, maps, correlations --------------------------------------------------------------------------------------
@@ -220,6 +227,38 @@ def test_the_gradient_norms_are_those_of_backward_and_leave_no_trace():
         assert row["J_cri"] == pytest.approx(norm, rel=1e-4)
         assert row["J_cls"] > 0
     assert "J_cri" not in scal.gradients(players("channel"), x, y, run().options, scal_runs.ARMS["channel"])[0]
+
+
+class Looking(torch.nn.Module):
+    """A network of one site, that attends to every image's places at random; `at` is what it was shown last."""
+
+    def forward(self, x):
+        rng = torch.Generator().manual_seed(1)
+        self.at, A = x, torch.rand(len(x), 1, *x.shape[2:], generator=rng)
+        return SimpleNamespace(X=[torch.ones(len(x), 2, *x.shape[2:])], A=[A])
+
+
+def test_a_critic_that_knows_the_masks_has_rank_correlation_one_and_one_with_others_masks_has_not():
+    data = reid.load(DATA, size=(32, 16))
+    look = {"mean": data.mean, "std": data.std, "device": "cpu"}
+    network, every = Looking(), augment.normalise(data.query.images, data.mean, data.std)
+    person = torch.from_numpy(reid.masks(DATA, "query", range(len(every)), (32, 16)))[:, 0].float()
+
+    def inside(X, A, moved=0):
+        rows = torch.cdist(network.at.flatten(1), every.flatten(1)).argmin(1)
+        mask = person[rows].roll(moved, 0)
+        return (A[:, 0] * mask).sum((1, 2)) / A[:, 0].sum((1, 2))
+
+    rows = attended.measured(network, [inside], data, **look)
+    (critic,) = (row for row in rows if row["kind"] == "critic")
+    assert critic["rho_person"] == pytest.approx(1)
+    shares = [row["person"] for row in rows if row["kind"] == "quality"]
+    assert shares == pytest.approx([100 * row["V"] for row in rows if row["kind"] == "quality"], abs=1e-3)
+    (site,) = (row for row in rows if row["kind"] == "attention")
+    assert site["person"] == pytest.approx(np.mean(shares))
+    assert site["area"] == pytest.approx(100 * float(person[[row["image"] for row in rows if row["kind"] == "quality"]].mean()))
+    (other,) = (row for row in attended.measured(network, [lambda X, A: inside(X, A, 1)], data, **look) if row["kind"] == "critic")
+    assert abs(other["rho_person"]) < 0.6
 
 
 def test_example_pairs_are_one_person_in_two_cameras():
@@ -513,6 +552,15 @@ def test_a_profile_runs_every_seed_that_a_claim_plans(profile):
             asked += [(claim.null_race, arm) for arm in arms[:2] if arm]
         for where in asked:
             assert len(seeds[where]) >= planned, (claim.id, where)
+
+
+def test_each_critic_is_held_against_both_placebos():
+    from alnb import claims
+
+    gains = claims.read(NOTEBOOK).query("metric == 'mAP.final' and race == 'market'")
+    for kind in ("spatial", "channel"):
+        own = gains[gains["method"] == f"{kind}_critic"]
+        assert {f"{kind}_permuted", f"{kind}_constant"} <= {*own["placebo"], *own["comparator"]}
 
 
 def test_that_V_measures_quality_has_a_rival_and_a_placebo_in_the_ledger():

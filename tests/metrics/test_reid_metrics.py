@@ -1,5 +1,6 @@
 """CMC, mAP and mINP against a reference that ranks by sorting tuples, one query after the other."""
 
+import itertools
 import math
 import subprocess
 import sys
@@ -188,19 +189,22 @@ def test_the_order_of_queries_and_gallery_changes_nothing(seed):
     assert turned == pytest.approx(reid.evaluate(query, gallery, ids, cameras), abs=1e-9)
 
 
-def test_memory_is_bounded_by_the_chunk():
+def peak(queries, chunk):
+    """The most bytes that tensors take at once while so many queries meet 2,000 boxes."""
     rng = np.random.default_rng(0)
-    query, gallery = (rng.standard_normal((n, 4)).astype(np.float32) for n in (800, 500))
-    ids, cameras = (np.ones(800, int), np.ones(500, int)), (np.zeros(800, int), np.ones(500, int))
-    largest = []
-    widest = reid.squared_distances
-    reid.squared_distances = lambda a, b: largest.append(len(a)) or widest(a, b)
-    try:
-        reid.evaluate(query, gallery, ids, cameras, chunk=64)
-    finally:
-        reid.squared_distances = widest
-    assert max(largest) == 64
-    assert sum(largest) == 800
+    query, gallery = (rng.standard_normal((n, 4)).astype(np.float32) for n in (queries, 2000))
+    ids, cameras = [rng.integers(1, 50, n) for n in (queries, 2000)], [np.zeros(queries, int), np.ones(2000, int)]
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as seen:
+        reid.evaluate(query, gallery, ids, cameras, chunk=chunk)
+    told = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    return max(itertools.accumulate(event.nbytes() for event in sorted(told, key=lambda event: event.start_ns())))
+
+
+def test_memory_is_bounded_by_the_chunk():
+    """Eight times the queries take no more of it; in one chunk they take what they are."""
+    few, many, at_once = peak(64, 32), peak(512, 32), peak(512, 512)
+    assert many < 1.2 * few
+    assert at_once > 8 * many
 
 
 # --- one gallery box an identity ---

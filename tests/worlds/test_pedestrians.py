@@ -85,6 +85,7 @@ BYTES = {  # of four boxes of each gallery, the first and the last among them
     "pedestrians-cuhk03-detected": "b7827ec6f598ff89", "pedestrians-tiny": "e567fa78ef37535c",
     "pedestrians-market-small": "af22b10766be85a5", "pedestrians-duke-small": "1550013f2237258f",
     "pedestrians-tiny-source": "0dbdde8ed2e4440f", "pedestrians-duke-more": "e70c1d6f1342b7e0",
+    "pedestrians-market-easy": "5c34b307fb8a2fb4", "pedestrians-market-hard": "ccf4938f59dcde26",
 }  # fmt: skip
 
 
@@ -191,6 +192,20 @@ def test_without_siblings_no_two_share_their_clothes():
     assert np.bincount(pedestrians.siblings(preset)[1:, 0]).max() == 1
     tops = {tuple(looks.person_of(preset, 0, i)["top"]) for i in range(1, 100)}
     assert len(tops) == 99
+
+
+def test_easy_market_and_hard_are_in_this_order():
+    """Of everything that makes it hard; and of what is drawn: people with a sibling, pixels that the true camera would not show."""
+    names = ["pedestrians-market-easy", MARKET, "pedestrians-market-hard"]
+    for field in ("siblings", "occluded", "crowded", "jitter", "cast"):
+        easy, market, hard = (getattr(PRESETS[name], field) for name in names)
+        assert easy < market < hard, field
+    sizes = [np.bincount((groups := pedestrians.siblings(PRESETS[name]))[1:, 0])[groups[1:, 0]] for name in names]
+    shares = [float((size > 1).mean()) for size in sizes]
+    assert shares == sorted(shares)
+    assert shares[2] > shares[0] + 0.3
+    gains = [np.std([np.log(views.camera_of(PRESETS[name], 0, c)["gain"]) for c in range(6)]) for name in names]
+    assert gains == sorted(gains)
 
 
 def test_the_null_without_occluders_is_the_same_world_with_nobody_hidden():
