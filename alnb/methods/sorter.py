@@ -121,7 +121,9 @@ def held_out(sorter, length: int, seed: int, own: str = "") -> list[dict]:
 def seconds(run: Run) -> float:
     """Rough seconds of a whole run on one idle core: measured, per value and layer, at 64 units, and per step."""
     o = run.options
-    return o.epochs * (9e-6 * o.lists * o.length * o.layers * (0.3 + 0.7 * o.hidden / 64) + STEP * -(-o.lists // o.batch))
+    return o.epochs * (
+        9e-6 * o.lists * o.length * o.layers * (0.3 + 0.7 * o.hidden / 64) + STEP * -(-o.lists // o.batch)
+    )
 
 
 def check(run: Run) -> None:
