@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from alnb.claims import INTERIM, SETTINGS
+from alnb.claims import INTERIM, NULL_SCORES, SETTINGS
 
 REVERSE = "reversed"
 NOT_RUN = "not run"
@@ -14,10 +14,12 @@ MORE = ("place", "band", "published_effect", "power", "power_half", "note")  # f
 
 def glance(ledgers: list[tuple[str, list[dict]]]) -> list[dict]:
     """One entry a claim, primary ones first: id, quote, contrast, metric, kind, caveat (its note's beginning), more (name, text),
-    cells (one of `SETTINGS` each, None where the claim says nothing of it).
+    cells (one of `SETTINGS` each, None where the claim says nothing of it; one of "null world" may be of `NULL_SCORES`, which
+    a claim has in its place: `named` says so).
 
     ledgers: (profile, rows of its ledger as texts), the nearest to the paper first. A cell is of the first profile that
-    ran the claim there on as many seeds as it planned, else on fewer.
+    ran the claim there on as many seeds as it planned, else of the one that ran it on most. The contrast is that of the first
+    cell that ran, on real data or a world: that of a null or a placebo is another.
     """
     claims: dict[str, dict] = {}
     for profile, rows in ledgers:
@@ -26,28 +28,36 @@ def glance(ledgers: list[tuple[str, list[dict]]]) -> list[dict]:
             claim["found"].setdefault(row.get("setting", ""), []).append((profile, row))
     entries = []
     for name, claim in claims.items():
-        about = claim["about"]
-        cells = [_cell(claim["found"].get(setting, [])) for setting in SETTINGS]
+        about, found = claim["about"], claim["found"]
+        found["null world"] = found.get("null world") or found.get(NULL_SCORES, [])
+        believed = [_believed(found.get(setting, [])) for setting in SETTINGS]
+        cells = [one and _cell(*one) for one in believed]
         more = [(field.replace("_", " "), about[field]) for field in MORE if about.get(field)]
-        contrast = " − ".join(filter(None, [about.get("method"), about.get("comparator")]))
+        own = [row for _, row in filter(None, believed[:2])]
+        of = next((row for row in own if row.get("verdict") != NOT_RUN), (own or [about])[0])
+        contrast = " − ".join(filter(None, [of.get("method"), of.get("comparator")]))
         told = {field: about.get(field, "") for field in ("quote", "race", "metric", "kind")}
         told["caveat"] = about.get("note", "").partition("; ")[0]
         entries.append({"id": name, **told, "contrast": contrast, "more": more, "cells": cells})
     return sorted(entries, key=lambda entry: entry["kind"] != "primary")
 
 
-def _cell(found: list[tuple[str, dict]]) -> dict | None:
-    """The row to be believed first of those of several profiles."""
+def _believed(found: list[tuple[str, dict]]) -> tuple[str, dict] | None:
+    """The profile and row to be believed first of those of several profiles."""
     if not found:
         return None
     ran = [one for one in found if one[1].get("verdict") != NOT_RUN]
     whole = [one for one in ran if not one[1].get("verdict", "").endswith(INTERIM)]
-    profile, row = (whole or ran or found)[0]
-    said = row.get("verdict", "")
+    return whole[0] if whole else max(ran, key=lambda one: _number(one[1].get("seeds")) or 0, default=found[0])
+
+
+def _cell(profile: str, row: dict) -> dict:
+    said, setting = row.get("verdict", ""), row.get("setting", "")
     verdict = said.removesuffix(INTERIM)
     return {"verdict": verdict, "interim": said != verdict, "class": verdict.replace(" ", "-"), "profile": profile,
             "text": "" if verdict == NOT_RUN else _difference(row), "dataset": row.get("dataset", ""),
-            "low": _number(row.get("low")), "high": _number(row.get("high"))}  # fmt: skip
+            "setting": setting, "named": setting * (setting not in SETTINGS), "low": _number(row.get("low")),
+            "high": _number(row.get("high"))}  # fmt: skip
 
 
 def _difference(row: dict) -> str:
@@ -72,8 +82,7 @@ def _number(text) -> float | None:
 
 def tally(entries: list[dict], setting: str) -> str:
     """ "3 hold, 1 reversed, 4 cannot be told (2 interim), 2 not run": the verdicts of the claims in a setting."""
-    place = SETTINGS.index(setting)
-    cells = [entry["cells"][place] for entry in entries if entry["cells"][place]]
+    cells = [cell for entry in entries for cell in entry["cells"] if cell and cell["setting"] == setting]
     counts = Counter(cell["verdict"] for cell in cells)
     interim = Counter(cell["verdict"] for cell in cells if cell["interim"])
     parts = []

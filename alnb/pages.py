@@ -17,7 +17,7 @@ import sys
 
 import alnb
 from alnb import acquisition, claims, cycle, lesson, notebooks, plans, tasks
-from alnb.claims import INTERIM, SETTINGS
+from alnb.claims import INTERIM, NULL_SCORES, SETTINGS
 from alnb.errors import BadRequest
 from alnb.glance import glance, tally
 
@@ -136,7 +136,8 @@ def findings() -> tuple[str, list[str]]:
         if not entries:
             continue
         lines += [f"## {plans.config(name)['title']}", ""]
-        said = [f"{setting}: {text}" for setting in SETTINGS if (text := tally(entries, setting))]
+        settings = (*SETTINGS[:3], NULL_SCORES, *SETTINGS[3:])
+        said = [f"{setting}: {text}" for setting in settings if (text := tally(entries, setting))]
         lines += ["; ".join(said) + ".", "", "| claim | contrast | " + " | ".join(SETTINGS) + " |", "|---" * 6 + "|"]
         for entry in entries:
             contrast = ", ".join(filter(None, [entry["contrast"], entry["race"]]))
@@ -178,7 +179,8 @@ def _cell(cell: dict | None) -> str:
     if cell is None:
         return "–"
     where = f"<br>{cell['text']}<br>{cell['dataset']}, {cell['profile']}" * bool(cell["text"])
-    return f"**{cell['verdict']}**{INTERIM * cell['interim']}{where}"
+    named = f"{cell['named']}: " * bool(cell["named"])
+    return f"{named}**{cell['verdict']}**{INTERIM * cell['interim']}{where}"
 
 
 def _lost(name: str, entries: list[dict]) -> list[str]:

@@ -24,6 +24,37 @@ def test_the_profile_nearest_to_the_paper_that_ran_speaks_and_whole_before_inter
     assert cells(ledgers[:2]) == [("holds", "reduced"), ("not run", "paper"), None, None]
 
 
+def test_of_interim_rows_that_of_most_seeds_speaks():
+    ledgers = [
+        ("frozen", [row("world", "holds (interim)", seeds="1")]),
+        ("world", [row("world", "reversed (interim)", seeds="7")]),
+        ("laptop", [row("world", "cannot be told (interim)", seeds="7")]),
+    ]
+    assert cells(ledgers)[1] == ("reversed", "world")
+    assert cells(ledgers[:1])[1] == ("holds", "frozen")
+
+
+def test_the_contrast_is_that_of_real_data_or_a_world_and_of_no_placebo():
+    placebo = row("placebo", "holds", comparator="margin_permuted")
+    world = row("world", "holds", method="margin(k=2)")
+    real = row("real data", "not run", comparator="vaal")
+    contrasts = [
+        glance(ledgers)[0]["contrast"]
+        for ledgers in ([("frozen", [placebo]), ("world", [world])], [("frozen", [placebo]), ("reduced", [real])],
+                        [("frozen", [real, placebo]), ("world", [world])], [("frozen", [placebo])])
+    ]  # fmt: skip
+    assert contrasts == ["margin(k=2) − random", "margin − vaal", "margin(k=2) − random", "margin − margin_permuted"]
+
+
+def test_null_scores_stand_where_a_null_world_would_and_say_so():
+    ledger = [row("world", "holds"), row("null scores", "cannot be told", method="margin_permuted")]
+    assert cells([("world", ledger)]) == [None, ("holds", "world"), ("cannot be told", "world"), None]
+    (entry,) = glance([("world", ledger)])
+    assert [cell and cell["named"] for cell in entry["cells"]] == [None, "", "null scores", None]
+    assert [tally([entry], setting) for setting in ("null scores", "null world")] == ["1 cannot be told", ""]
+    assert cells([("world", [*ledger, row("null world", "not run")])])[2] == ("not run", "world")
+
+
 def test_primary_claims_stand_first_and_are_counted_by_setting():
     rows = [row("world", "holds", "a", kind="secondary"), row("world", "cannot be told (interim)", "b", seeds="3"),
             row("world", "holds", "c")]  # fmt: skip

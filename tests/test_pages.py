@@ -65,7 +65,7 @@ def test_findings_read_the_ledgers_and_readme_takes_claims_in_their_order_whatev
             ("d", "holds (interim)", 3, 2, 4, {}), ("e", "holds", 9, 8, 10, {"kind": "secondary"}),
             ("f", "holds", 9, 8, 10, {"metric": "mistakes"}), ("g", "not run", "", "", "", {}),
             ("h", "holds", -5, -6, -4, {"kind": "secondary", "note": "rival: on purpose; more"}),
-            ("i", "reversed", 7, 6, 8, {"kind": "secondary"}),
+            ("i", "reversed", 7, 6, 8, {"kind": "secondary"}), ("i", "holds", 1, 0.5, 2, {"setting": "null scores"}),
         ]),
         ledger_of(tmp_path / "frozen", two, [("g", "equivalent", 0.01, -0.1, 0.1, {})]),
     ]  # fmt: skip
@@ -77,5 +77,7 @@ def test_findings_read_the_ledgers_and_readme_takes_claims_in_their_order_whatev
     assert re.findall("^- margin − random, aubc: (.*?) ", lost, re.M) == ["-2.00", "-5.00"]
     assert "claim h<br>*rival: on purpose*" in page
     assert page.count("| claim ") == 2 + 10
+    assert "| null scores: **holds**<br>+1.00 (0.50 to 2.00), 10 seeds" in page
+    assert "; null scores: 1 holds." in page
     entries = {name: pages.glance(pages.ledgers(name)) for name in (one, two)}
     assert [(name, entry["id"]) for name, entry in pages.leading(entries, 2)] == [(one, "c"), (two, "g")]

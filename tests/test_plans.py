@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from alnb import claims, plans, races
+from alnb import claims, datasets, plans, races
 from alnb.errors import BadRequest
 from alnb.methods.doubt import CONFIDENCES
 from alnb.plans import parse_parameters
@@ -61,6 +61,15 @@ def test_every_profile_is_possible_and_every_artefact_is_drawn_by_a_cell(name):
     source = (plans.FOLDER / f"{name}.ipynb").read_text()
     for artefact in plans.config(name)["artefacts"]:
         assert f'\\"{artefact}\\"' in source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_of_real_data_runs_nothing_on_a_stand_in(name):
+    """A race that a profile does not name it has from `laptop`, and in the ledgers its few seeds on a stand-in would stand
+    before the kept ones of `world`. A study's own points are the same at every profile."""
+    for profile in set(plans.profiles(name)) - {"smoke", "laptop", "world"}:
+        used = {run.dataset for run in plans.plan(name, profile).runs} & set(datasets.names())
+        assert not [dataset for dataset in sorted(used) if not datasets.info(dataset).real], profile
 
 
 def test_laptop_asks_what_world_asks_or_is_a_preset_of_its_own():

@@ -9,8 +9,8 @@ from alnb.methods.state_relabeling import indicator, min_var
 
 def formulas(frame):
     """For `published.audit`: what eq. (3) and (4) give, against what is said of them (rows of 3.3, metric "score"). The vectors
-    are ours: ten classes; one at .4 and the others flat, two at .5, and one sure."""
-    flat, half = [[0.4] + [0.6 / 9] * 9], [[0.5, 0.5] + [0.0] * 8]
+    are ours: ten classes; one at .4 and the others flat, two at .5, and one at .9 and all the rest in another."""
+    flat, half, sharp = [[0.4] + [0.6 / 9] * 9], [[0.5, 0.5] + [0.0] * 8], [[0.9, 0.1] + [0.0] * 8]
     V, at = "V = (.4, .067, ... .067)", frame[frame["artefact"] == "eq. (4)"]
     if not len(at):
         return
@@ -26,9 +26,11 @@ def formulas(frame):
     least = round(float(indicator(flat, printed=True)[0]), 6)
     yield {"check": "3.3, property (1) with (4) as printed: the score is 0 at least", "printed": 0.0, "computed": least,
            "agrees": least >= 0, "note": V}  # fmt: skip
-    low, high = (round(float(indicator(V)[0]), 6) for V in (flat, half))
+    low, high, third = (round(float(indicator(V)[0]), 6) for V in (flat, half, sharp))
     yield {"check": "3.3, property (2): a larger maximum, .5 for .4, scores less", "printed": low, "computed": high,
            "agrees": high < low, "note": f"{V} scores {low:.3f}, (.5, .5, 0, ... 0) scores {high:.3f}"}  # fmt: skip
+    yield {"check": "3.3, property (3): a rest all in one class, for a flat one, scores more", "printed": low, "computed": third,
+           "agrees": third > low, "note": f"{V} scores {low:.3f}, (.9, .1, 0, ... 0) scores {third:.3f}"}  # fmt: skip
 
 
 def _said(what: str, printed: float, computed: float, note: str) -> dict:

@@ -58,8 +58,8 @@ def guesses(at, heat: float) -> dict:
 
 
 def maps(results, at=(20.0, 18.0), heat: float = 2.0) -> Drawing:
-    """Why entropy fails, on the maps themselves: what may be said of one joint, each with the entropy of its softmax and its true
-    loss. results: for how entropy ranked the losses of networks that did run."""
+    """What entropy tells apart and what it cannot: what may be said of one joint, each with the entropy of its softmax and its
+    true loss. results: for how entropy ranked the losses of networks that did run, which is another matter."""
     import pandas
 
     from alnb.tasks.pose import entropies, squared_error

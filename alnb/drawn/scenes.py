@@ -64,3 +64,8 @@ def areas(results) -> Drawing | None:
 def pairs(results) -> Drawing | None:
     """Paired differences of the area, every arm of the race against every other."""
     return standard.pairs(standard.in_race(results, RACE), RACE)
+
+
+def overview(results) -> Drawing | None:
+    """Each arm of the race: area, labels saved, seconds of choosing, ties."""
+    return standard.overview(standard.in_race(results, RACE), RACE)

@@ -178,9 +178,10 @@ def rivals_5(results) -> Drawing | None:
 
 
 def _race_of(results, arms: Sequence[str]) -> str | None:
-    """The race, many classes first, in which two of the arms at least ran."""
+    """The race in which most of the arms ran, and two of them at least; many classes where both have as many."""
     there = {race: set(standard.evaluations(results, race)["method"]) & set(arms) for race in ("many", "few")}
-    return next((race for race, names in there.items() if len(names) > 1), None)
+    race = max(there, key=lambda race: len(there[race]))
+    return race if len(there[race]) > 1 else None
 
 
 # --- the first labels ---------------------------------------------------------------------------------------------------

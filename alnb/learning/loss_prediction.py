@@ -116,7 +116,12 @@ class Beside:
     mode, and reaches the predictors alone: their features are detached. For the first `joint` epochs `weight` times the
     criterion is also in what trains the network, which then is another network than without (LL4AL). rate(epoch) -> the
     predictors' learning rate.
+
+    A training with it is done in one go (`whole`): its optimiser and what the criterion draws are in no state of `train`.
+    Between cycles the predictors go on with the network's weights.
     """
+
+    whole = True
 
     def __init__(
         self, network: Predicting, criterion: Callable, optimiser, rate, joint: int = 0, weight: float = 1.0,

@@ -60,10 +60,13 @@ def train(
     so for dropout, which draws from the global generator: keep its state (`torch.get_rng_state`, or that of
     `torch.cuda`) where a part ends, and set it before the next.
 
-    BadRequest for a part that does not exist or does not begin where `state` ended, and for a loss that is not finite.
+    BadRequest for a part that does not exist or does not begin where `state` ended, for a later part with a loss that has a
+    training of its own (`whole`: `loss_prediction.Beside`), which `state` does not hold, and for a loss that is not finite.
     """
     n, device, end = len(feed), feed.device, recipe.epochs if end is None else end
     _check(recipe, begin, end, state)
+    if begin and getattr(loss, "whole", False):
+        raise BadRequest(f"{type(loss).__name__} trains modules, too: it cannot go on from epoch {begin}: expected 0")
     keep_freed_memory()
     network.to(device, memory_format=torch.channels_last).train()
     lr = torch.tensor(recipe.lr, device=device)

@@ -16,6 +16,7 @@ from alnb.runs import Run, State, Step, Study, torch_stream
 DATA = "sequences"
 LENGTHS = (64, 32, 4)  # L2R-AL sec. IV: CIFAR-10 and CelebA, MPII, ShanghaiTech
 HELD_OUT = 512  # lists a family
+STEP = 2.5e-3  # one core: a step, however short its lists are
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,11 @@ def held_out(sorter, length: int, seed: int, own: str = "") -> list[dict]:
 
 
 def seconds(run: Run) -> float:
-    """Rough seconds of a whole run on one core: measured, per value and layer, at 64 units."""
+    """Rough seconds of a whole run on one idle core: measured, per value and layer, at 64 units, and per step."""
     o = run.options
-    return 9e-6 * o.epochs * o.lists * o.length * o.layers * (0.3 + 0.7 * o.hidden / 64)
+    return o.epochs * (
+        9e-6 * o.lists * o.length * o.layers * (0.3 + 0.7 * o.hidden / 64) + STEP * -(-o.lists // o.batch)
+    )
 
 
 def check(run: Run) -> None:

@@ -87,6 +87,22 @@ def test_figure_5_has_a_line_a_module_and_two_that_need_none():
     assert "-log p_max (l2r_exact)" in others.alt
 
 
+def test_figure_5_as_numbers_is_paired_by_seed():
+    one = drawn.ranks_gains(FRAME)
+    table = one.data.set_index(["of", "rival"])
+    rho, share = "Spearman's correlation", "share of the top b"
+    # by hand: seeds 0 and 1 have means .6 and .62, so .2 and .18 below .8; t of one degree of freedom is 12.706
+    gap = table.loc[rho, "-log p_max"]
+    assert gap[["l2r above", "low", "high"]].tolist() == pytest.approx([-0.19, -0.19 - 0.12706, -0.19 + 0.12706], abs=1e-5)
+    assert table.loc[(share, "entropy"), "l2r above"] == pytest.approx(0.2 - 0.35)
+    assert table.loc[(rho, "ll4al"), ["l2r above", "seeds"]].tolist() == pytest.approx([0.0, 1])  # seed 0 is all they share
+    assert f"{rho} -0.190 (-0.317 to -0.063) on -log p_max, 2 seeds" in one.alt
+    assert f"{rho} +0.000 on ll4al, 1 seed" in one.alt
+    unfinished = FRAME[(FRAME["seed"] == 0) | (FRAME["cycle"] < 2)]
+    assert (drawn.ranks_gains(unfinished).data["seeds"] == 1).all()
+    assert drawn.ranks_gains(FRAME[FRAME["method"] != "l2r"]) is None
+
+
 def test_figure_5_stands_beside_what_is_printed():
     one = drawn.ranks_beside(FRAME, published.published("l2r-al", "Fig. 5"))
     assert "l2r: 0.977 printed, 0.710 here, -log p_max 0.800" in one.alt

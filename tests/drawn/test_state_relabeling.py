@@ -58,6 +58,12 @@ def test_the_races_have_the_arms_of_their_figures():
     assert set(drawn.rivals_5(FRAME).data["method"]) == {"random", "sraal", PERMUTED, "indicator", "vaal(steps=8)"}
 
 
+def test_rivals_are_of_the_race_in_which_most_of_them_ran():
+    fewer = FRAME[(FRAME["race"] == "few") | (FRAME["method"] != "indicator")]
+    assert set(drawn.rivals_5(fewer).data["race"]) == {"few"}
+    assert set(drawn.rivals_5(FRAME).data["race"]) == {"many"}
+
+
 def test_ll4al_stands_on_the_plain_target_where_its_questions_were_retrained():
     own = results({("ll4al(joint=0.5)", 0): [50, 65, 75], ("random_joint", 0): [50, 60, 66]}, "digits", True, race="few",
                   study="learning_to_rank")  # fmt: skip

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from alnb.errors import BadRequest
 from alnb.learning import loss_prediction as lp
 from alnb.learning import networks, optimisers
 from alnb.learning.infer import infer
@@ -201,3 +202,14 @@ def test_a_joint_training_moves_the_network_and_one_that_never_begins_does_not()
     same = lambda network: all(torch.equal(v, network.body.state_dict()[n]) for n, v in plain.state_dict().items())
     assert same(none)
     assert not same(joint)
+
+
+def test_a_training_with_modules_does_not_go_on_in_the_middle():
+    """The modules' Adam, and what a placebo draws, are in no state: as good as a fresh start is refused, not passed off as one."""
+    images, targets = toy.data(40)
+    feed = toy.Images(images, targets, mean=toy.MEAN, std=toy.STD, crop=2, flip=True)
+    network, made = predicting(("last",)), Recipe(epochs=2, batch=16, lr=0.05)
+    streams = lambda: {"order": toy.generator(3), "augment": toy.generator(4)}
+    half = train(network, feed, made, loss=beside(network), end=1, **streams())
+    with pytest.raises(BadRequest, match="cannot go on from epoch 1: expected 0"):
+        train(network, feed, made, loss=beside(network), begin=1, state=half.state, **streams())

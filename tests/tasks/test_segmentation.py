@@ -82,6 +82,23 @@ def test_one_committee_of_one_network_agrees_and_masks_do_not(seen):
         view.pixel_committee(1, False, pixels.entropy)
 
 
+def test_a_committees_members_differ_and_the_first_of_the_plain_one_is_the_target(seen):
+    made, network, view, candidates = seen
+    answers = {}
+    for bootstrap in (False, True):
+        found = []
+        view.pixel_committee(2, bootstrap, lambda p: found.append(p) or p[0].mean((1, 2)))  # noqa: B023
+        answers[bootstrap] = torch.cat(found, 1)
+    with torch.no_grad():
+        decoded = [network.answer(one) for _, one, _ in made.swept(network, made.images[candidates])]
+    target = torch.cat(decoded).softmax(1).flatten(2).mT
+    assert torch.allclose(answers[False][0], target, atol=1e-6)
+    others = (answers[False][1], *answers[True])  # trained from other streams; each on a bootstrap sample
+    for i, one in enumerate(others):
+        for other in (target, *others[:i]):
+            assert float((one - other).abs().max()) > 1e-3
+
+
 def test_passes_without_dropout_are_refused():
     made = task(pool=10)
     view = View(made, made.build(0), 0, [7, 8, 9], [0], made.labels([0], {}), None, False)
