@@ -33,7 +33,7 @@ def test_it_chooses_among_the_most_uncertain_and_factor_1_takes_them_all():
     strategy, rng = acquisition.get("suggestive_annotation"), torch.Generator()
     assert set(strategy.choose(view, 6, rng).rows.tolist()) <= set(uncertain[:12].tolist())
     assert set(strategy.choose(view, 6, rng, factor=1.0).rows.tolist()) == set(uncertain[:6].tolist())
-    with pytest.raises(BadRequest, match=r"factor = 0\.5: expected 1 or more"):
+    with pytest.raises(BadRequest, match=r"factor = 0\.5: expected a number from 1"):
         strategy.choose(view, 6, rng, factor=0.5)
 
 
