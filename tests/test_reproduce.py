@@ -1,6 +1,7 @@
 """`alnb reproduce`: what is only drawn is drawn side by side, what each says stays together, an interrupt ends all."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -54,6 +55,42 @@ def test_never_more_than_asked_for_in_order_and_one_that_was_killed_has_failed(s
     said = [line for line in capfd.readouterr().out.splitlines() if line.startswith("==")]
     assert said == ["== 01_toy, worse", "== 01_toy, world", "== 01_toy, paper"]
     assert reproduce.draw([], 2) == 0
+
+
+def test_one_is_drawn_beside_the_notebooks_that_follow_and_the_rest_after_them(stand_in, capfd, monkeypatch, tmp_path):
+    own = os.nice(0)
+    stand_in(f"for i in $(seq 25); do test $(nice) = {own} || break; sleep 0.02; done; touch $5.$profile.$(nice)")
+    beside, after = own + reproduce.BESIDE, own
+    began = []
+
+    def told(made, **_):
+        began.append(made.name)
+        if made.name == "02_toy":  # it ends only once the longer one of 01's is drawn
+            until = time.monotonic() + 60
+            while not (tmp_path / f"01_toy.world.{beside}").exists():
+                assert time.monotonic() < until, "nothing is drawn beside it"
+                time.sleep(0.02)
+        assert {path.name.split(".")[0] for path in tmp_path.glob("0*")} <= set(began[:-1]), "drawn before its laptop"
+        return 1 if made.name == "01_toy" else 0
+
+    known = {("01_toy", "world"): 3, ("01_toy", "frozen"): 2, ("02_toy", "world"): 1, ("03_toy", "world"): 0}
+    monkeypatch.setattr(reproduce, "cores", lambda: 2)
+    monkeypatch.setattr(reproduce.headless, "told", told)
+    monkeypatch.setattr(reproduce.plans, "check_writable", lambda *_: None)
+    monkeypatch.setattr(reproduce.plans, "profiles", lambda name: [p for n, p in known if n == name] + ["laptop"])
+    monkeypatch.setattr(
+        reproduce.plans, "plan",
+        lambda name, profile="laptop": SimpleNamespace(name=name, profile=profile, runs=[known.get((name, profile), 0)]),
+    )  # fmt: skip
+    monkeypatch.setattr(
+        reproduce.plans, "standing", lambda runs, *_: SimpleNamespace(recorded=range(100, 100 + runs[0]), done=[])
+    )
+    assert reproduce.reproduce(["01_toy", "02_toy", "03_toy"]) == 1
+    assert began == ["01_toy", "02_toy", "03_toy"]
+    assert sorted(path.name for path in tmp_path.glob("0*")) == sorted(
+        [f"01_toy.world.{beside}", f"01_toy.frozen.{beside}", f"02_toy.world.{after}"]
+    )
+    assert capfd.readouterr().out.count("== ") == 3
 
 
 INTERRUPTED = """
