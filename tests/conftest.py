@@ -29,7 +29,7 @@ hypothesis.settings.load_profile("busy")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    return min(MOST, cores())
+    return min(MOST, cores() + 1)  # one is often waiting: for a browser, for a process that is to be killed
 
 
 @pytest.hookimpl(optionalhook=True)
