@@ -45,7 +45,7 @@ PRESETS = {
     "pedestrians-market-no-occluders": replace(_MARKET, occluded=0.0, crowded=0.0, title=_MARKET.title + ", nobody hidden"),
     "pedestrians-market-easy": replace(_MARKET, siblings=0.1, occluded=0.1, crowded=0.15, jitter=0.03, cast=0.04,
                                        title=_MARKET.title + ", on a quiet day"),
-    "pedestrians-market-hard": replace(_MARKET, siblings=0.5, occluded=0.4, crowded=0.5, jitter=0.09, cast=0.12,
+    "pedestrians-market-hard": replace(_MARKET, siblings=0.36, occluded=0.32, crowded=0.42, jitter=0.075, cast=0.095,
                                        title=_MARKET.title + ", in a crowd"),
     "pedestrians-duke": Preset("eight cameras of a campus", 2, cameras=8, seen=(2, 5), frames=(2, 5), occluded=0.3,
                                crowded=0.25, cast=0.05, grey=0.5, winter=0.6, junk=0.0, distractors=0.25),
