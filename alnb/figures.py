@@ -19,6 +19,8 @@ from alnb.errors import BadRequest
 from alnb.looks import GREY, PALETTE, look, looks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas
     from matplotlib.figure import Figure
 
@@ -79,7 +81,7 @@ def title(fig: Figure, caption: str, artefact: str, datasets, marks=()) -> None:
     import textwrap
 
     wide, high = fig.get_size_inches()
-    small = "  ·  ".join(filter(None, [artefact, ", ".join(datasets), *marks]))
+    small = _beneath(artefact, datasets, marks)
     blocks = [(textwrap.wrap(caption, max(20, int(wide / 0.082))), 11, 0.19, "#000000")]
     colour = "#a04000" if STAND_IN in marks else "#505050"
     blocks.append((textwrap.wrap(small, max(20, int(wide / 0.064))), 8, 0.145, colour))
@@ -91,6 +93,10 @@ def title(fig: Figure, caption: str, artefact: str, datasets, marks=()) -> None:
             fig.text(0.08 / wide, place / (high + above), line, ha="left", va="top", fontsize=size, color=colour)
             place -= each
     fig.set_layout_engine("constrained", rect=(0, 0, 1, high / (high + above)))
+
+
+def _beneath(artefact: str, datasets, marks) -> str:
+    return "  ·  ".join(filter(None, [artefact, ", ".join(datasets), *marks]))
 
 
 def note(fig: Figure, text: str) -> None:
@@ -129,6 +135,7 @@ def places(values) -> int:
 # --- drawings ----------------------------------------------------------------------------------------------------------
 
 SQUASHED = 0.6  # of the height: less than this is left to the others
+PALE = 0.25  # of its colour, where an interval holds 0
 CROWD = 4  # more lines than this have their legend beside the axes
 
 
@@ -266,7 +273,7 @@ def forest(rows: pandas.DataFrame, *, label: str, mean: str, low: str, high: str
 def matrix(means: pandas.DataFrame, half_widths: pandas.DataFrame, *, better: str = "higher", unit: str = "",
            decimals: int = 2) -> Figure:  # fmt: skip
     """Row minus column in colour and in numbers, with the half-width of the interval beneath; bold where the interval
-    leaves out 0. One scale, the same on either side of 0; blue: the row is better."""
+    leaves out 0, and pale where not. One scale, the same on either side of 0; blue: the row is better."""
     import numpy
     import seaborn
 
@@ -279,16 +286,17 @@ def matrix(means: pandas.DataFrame, half_widths: pandas.DataFrame, *, better: st
 
     halves = half_widths.loc[names, names].to_numpy(float)
     said = numpy.array([[text(m, h) for m, h in zip(*pair)] for pair in zip(values, halves)]).reshape(values.shape)
+    told = abs(values) > halves  # where there is no interval nothing is told
     side = max(4.2, 1.8 + 0.62 * len(names))
     fig, ax = subplots(figsize=(side + 1.6, side))
     with style():
         seaborn.heatmap(
-            values, annot=said, fmt="", mask=own, cmap="RdBu" if better == "higher" else "RdBu_r", vmin=-reach,
-            vmax=reach, square=True, ax=ax, xticklabels=names, yticklabels=names, annot_kws={"fontsize": 8},
-            cbar_kws={"label": "row minus column" + f", {unit}" * bool(unit), "shrink": 0.7},
+            numpy.where(told, values, PALE * values), annot=said, fmt="", mask=own, vmin=-reach, vmax=reach,
+            cmap="RdBu" if better == "higher" else "RdBu_r", square=True, ax=ax, xticklabels=names, yticklabels=names,
+            annot_kws={"fontsize": 8}, cbar_kws={"label": "row minus column" + f", {unit}" * bool(unit), "shrink": 0.7},
         )  # fmt: skip
     for cell, (i, j) in zip(ax.texts, numpy.argwhere(~own)):
-        cell.set_weight("bold" if abs(values[i, j]) > halves[i, j] else "normal")
+        cell.set_weight("bold" if told[i, j] else "normal")
     ax.tick_params(length=0)
     ax.set_xticks(ax.get_xticks(), names, rotation=45, ha="right", rotation_mode="anchor")
     ax.set_yticks(ax.get_yticks(), names, rotation=0)
@@ -296,9 +304,9 @@ def matrix(means: pandas.DataFrame, half_widths: pandas.DataFrame, *, better: st
     return fig
 
 
-def table(frame: pandas.DataFrame, *, decimals: int = 2, wrap: int = 46) -> Figure:
+def table(frame: pandas.DataFrame, *, decimals: int = 2, wrap: int = 46, above: Sequence[str] = ()) -> Figure:
     """A frame drawn as a table, so that a table too has a picture; numbers with `decimals` places, blanks for NaN; texts to
-    the left, in lines of `wrap` letters."""
+    the left, in lines of `wrap` letters. above: a sentence for each row, "" for none, that `page` has and the picture lacks."""
     import textwrap
 
     def text(value):
@@ -312,6 +320,7 @@ def table(frame: pandas.DataFrame, *, decimals: int = 2, wrap: int = 46) -> Figu
     down = [sum(0.55 + n for n in tall[:i]) for i in range(len(tall) + 1)]
     fig, ax = subplots(figsize=(max(4, 0.077 * edges[-1]), 0.16 + 0.165 * down[-1]))
     fig.set_label(TABLE)
+    fig.shown = frame, decimals, words, above
     ax.set(xlim=(0, edges[-1]), ylim=(down[-1], 0))
     ax.axis("off")
     for row, (top, bottom, cells) in enumerate(zip(down, down[1:], lines)):
@@ -321,6 +330,28 @@ def table(frame: pandas.DataFrame, *, decimals: int = 2, wrap: int = 46) -> Figu
             x, side = (left + 1, "left") if word else (right - 1.5, "right")
             ax.text(x, (top + bottom) / 2, cell, ha=side, va="center", fontsize=9)
     return fig
+
+
+def page(fig: Figure, caption: str, artefact: str, datasets, marks, alt: str) -> str:
+    """What `table` drew, as HTML: legible at any width, read aloud cell by cell."""
+    from html import escape
+
+    frame, decimals, words, above = fig.shown
+    left = [' style="text-align: left"' if word else "" for word in words]
+    rows = []
+    for i, row in enumerate(frame.itertuples(index=False)):
+        if i < len(above) and above[i]:
+            rows.append(f'<td colspan="{len(left)}" style="text-align: left"><em>{escape(above[i])}</em></td>')
+        cells = (escape(_cell(value, decimals)).replace("\n", "<br/>") for value in row)
+        rows.append("".join(f"<td{side}>{cell}</td>" for side, cell in zip(left, cells)))
+    head = "".join(f'<th scope="col"{side}>{escape(str(name))}</th>' for side, name in zip(left, frame.columns))
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return (
+        f'<figure style="margin: 0; overflow-x: auto"><figcaption><b>{escape(caption)}</b><br/>'
+        f"<small>{escape(_beneath(artefact, datasets, marks))}</small></figcaption>"
+        f'<table aria-label="{escape(alt)}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        f"<small>{escape(' '.join(fig.get_supxlabel().split()))}</small></figure>"
+    )
 
 
 def _cell(value, decimals: int) -> str:

@@ -57,7 +57,7 @@ def told(name: str) -> str:
     """The text of the cell `minutes`."""
     found = sections(_read(name)["cells"])
     read, asked = sum(minutes for _, minutes, _ in found), sum(n for *_, n in found)
-    parts = " · ".join(f"{_plain(heading)} {minutes + EXERCISE * n}" for heading, minutes, n in found)
+    parts = " · ".join(f"{_plain(heading)} ({minutes + EXERCISE * n})" for heading, minutes, n in found)
     return (
         f"**Minutes.** About {read} to read and look and {EXERCISE * asked} for {asked} exercises; the runs of `laptop` compute "
         f"{plans.duration(computing(name))} on two cores beside that, once.\n\n{parts}\n\n"

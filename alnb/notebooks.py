@@ -282,7 +282,10 @@ class Notebook:
         }  # fmt: skip
         entry = figures.save(self.folder, artefact, drawing.figure, drawing.data, drawing.alt, about)
         if show:
-            self._display((self.folder / f"{artefact}.png").read_bytes(), drawing.alt)
+            if drawing.figure.get_label() == figures.TABLE:
+                self._put(figures.page(drawing.figure, caption, artefact, names, marks, drawing.alt))
+            else:
+                self._display((self.folder / f"{artefact}.png").read_bytes(), drawing.alt)
         import matplotlib.pyplot as plt
 
         plt.close(drawing.figure)
@@ -321,15 +324,18 @@ class Notebook:
         return pandas.DataFrame({"this notebook": lines})
 
     @staticmethod
-    def _display(body: bytes, alt: str) -> None:
+    def _put(html: str) -> None:
+        from IPython.display import HTML, display
+
+        display(HTML(html))
+
+    def _display(self, body: bytes, alt: str) -> None:
         """A PNG as HTML: JupyterLab and nbconvert both drop the alt text of an image output."""
         from base64 import b64encode
 
-        from IPython.display import HTML, display
-
         width = int.from_bytes(body[16:20], "big") * 2 // 3  # saved at 150 dots an inch, shown at 100
         source = f"data:image/png;base64,{b64encode(body).decode()}"
-        display(HTML(f'<img alt="{escape(alt)}" width="{width}" style="max-width: 100%" src="{source}">'))
+        self._put(f'<img alt="{escape(alt)}" width="{width}" style="max-width: 100%" src="{source}">')
 
     def _note(self) -> None:
         """What this session of the notebook did, for `alnb run` (its exit code) and the gallery."""

@@ -1,5 +1,6 @@
 import json
 from itertools import pairwise
+from xml.etree import ElementTree
 
 import matplotlib
 import pandas
@@ -219,6 +220,11 @@ def test_a_matrix_has_a_bar_one_symmetric_scale_and_blue_for_the_better_row():
         red, _, blue, _ = mesh.cmap(mesh.norm(1.5))
         assert (blue > red) == positive_is_blue
         assert all(t.get_weight() == "normal" for t in cells.texts)  # no interval, nothing is bold
+        assert mesh.get_array().compressed() == pytest.approx([1.5 * figures.PALE, -3 * figures.PALE])
+    halves = pandas.DataFrame([[0, 1.4], [3.1, 0]], names, names)
+    cells = figures.matrix(means, halves).axes[0]
+    assert cells.collections[0].get_array().compressed() == pytest.approx([1.5, -3 * figures.PALE])  # its interval holds 0
+    assert [t.get_weight() for t in cells.texts] == ["bold", "normal"]
 
 
 def test_what_no_data_is_behind_is_no_evidence_on_real_data():
@@ -228,6 +234,19 @@ def test_what_no_data_is_behind_is_no_evidence_on_real_data():
     for nothing in ([], [figures.PRINTED_NUMBERS]):
         assert figures.evidence(entry | {"datasets": nothing}) == "formula"
     assert figures.evidence(entry | {"datasets": [], "profile": "smoke", "plumbing": True}) == "plumbing"
+
+
+def test_a_table_is_shown_cell_by_cell_with_the_sentence_above_its_row():
+    frame = pandas.DataFrame({"<arm>": ["a & b", "c"], "value": [1.005, float("nan")]})
+    fig = figures.table(frame, decimals=1, above=["say <so>", ""])
+    figures.note(fig, "two\nseeds")
+    page = ElementTree.fromstring(figures.page(fig, "T", "t-1", ["glyphs-10"], ["STAND-IN"], 'alt "text"'))
+    assert [cell.text for cell in page.iter("th")] == ["<arm>", "value"]
+    rows = [["".join(cell.itertext()) for cell in row.iter("td")] for row in page.find("table/tbody")]
+    assert rows == [["say <so>"], ["a & b", "1.0"], ["c", ""]]
+    assert page.find("table").get("aria-label") == 'alt "text"'
+    assert "".join(page.find("figcaption").itertext()) == "Tt-1  ·  glyphs-10  ·  STAND-IN"
+    assert page.findall("small")[-1].text == "two seeds"
 
 
 def test_a_table_is_kept_as_markdown_too(tmp_path):

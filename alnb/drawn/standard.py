@@ -189,7 +189,8 @@ def gains(results, race: str = "", metric: str = "", arms: Sequence[str] | None 
     unit, n = _points(known), _decimals(over)
     fig = figures.forest(
         table, label="method", mean="gain", low="gain_low", high="gain_high", band=band,
-        x=f"area under the curve: gain on {baseline}, {unit}" + "; lower is better, so less is a gain" * (known.better == "lower"),
+        x=f"area under the curve: gain on {baseline}, {unit}"
+        + " (what an error is less by: to the right is better)" * (known.better == "lower"),
     )  # fmt: skip
     counted = ends[ends["method"].isin(table["method"])]
     shaded = f" Shaded: that of {again['method'].iloc[0]}." if band else ""
@@ -223,7 +224,7 @@ def pairs(results, race: str = "", metric: str = "", arms: Sequence[str] | None 
     mean, half = table["mean"], table["half_width"]
     n = _decimals(ends)
     fig = figures.matrix(mean, half, better=known.better, unit=unit, decimals=n)
-    interval = "±: half the 95 % t interval, bold where it leaves out 0, of each pair alone"
+    interval = "±: half the 95 % t interval of each pair alone, bold where it leaves out 0, pale where not"
     figures.note(fig, f"Area, paired by seed, {figures.seeds(ends)}; blue: the row is better. {interval}.")
     best, *rest = order
     parts = []
@@ -244,8 +245,9 @@ def pairs(results, race: str = "", metric: str = "", arms: Sequence[str] | None 
 
 
 def overview(results, race: str = "", metric: str = "", arms: Sequence[str] | None = None) -> Drawing | None:
-    """What an arm gains and costs, best first: area and its t interval, labels saved, seconds of choosing and watching, the
-    share of a batch that ties decided. Columns that nothing is known of are left out."""
+    """What an arm gains and costs: area and its t interval, labels saved, seconds of choosing and watching, the share of a
+    batch that ties decided; by the paired gain on Random, else by area, best first. Columns that nothing is known of are
+    left out."""
     import pandas
 
     found = _compared(results, race, metric, arms)
@@ -265,17 +267,19 @@ def overview(results, race: str = "", metric: str = "", arms: Sequence[str] | No
     )  # fmt: skip
     table = table[[c for c in table if (table[c].notna() & (table[c] != "")).any()]]
     fig = figures.table(table)
+    baseline = statistics.baseline_of(ends)
+    order = "area" if baseline is None else f"gain in area on {baseline} over common seeds"
     figures.note(
         fig, "area: mean under the curve (95 % t interval over the seeds). Seconds, for one batch, and tied: means."
-    )
-    baseline = statistics.baseline_of(ends)
+        + " Tied: the share of a batch that was drawn by lot among equal scores." * ("tied" in table) + f" Order: {order}."
+    )  # fmt: skip
     parts = [
         f"{r.method}: area {r.aubc:.{n}f}" + f", {r.saved} saved" * bool(r.saved)
         + ", the baseline" * (r.method == baseline) + (f", {r.choosing:.2f} s choosing" if r.choosing == r.choosing else "")
         for r in over.itertuples()
     ]  # fmt: skip
-    said = f"Table of the arms on {datasets_of(rows)} by area under the curve of {known.label}, best first. {'; '.join(parts)}."
-    return Drawing(fig, over, said, rows)
+    said = f"Table of the arms on {datasets_of(rows)} by area under the curve of {known.label}; best first by {order}."
+    return Drawing(fig, over, f"{said} {'; '.join(parts)}.", rows)
 
 
 def beside(results, printed: pandas.DataFrame, **options) -> Drawing | None:
@@ -323,13 +327,26 @@ def audit(source: str, *scope, **options) -> Drawing | None:
     if table.empty:
         return left_out(f"audit of {source}", "no number that can be computed again")
     failing = table[~table["agrees"].astype(bool)]
-    fig = figures.table((failing if len(failing) else table)[["check", "printed", "computed"]])
+    listed = failing if len(failing) else table
+    shown = pandas.DataFrame([{"check": r.check} | _apart(r.printed, r.computed) for r in listed.itertuples()])
+    fig = figures.table(shown, above=[note if isinstance(note, str) else "" for note in listed["note"]])
     figures.note(fig, f"{len(table)} checks, {len(failing)} fail{': those shown' if len(failing) else ''}.")
     printed = lambda number: "no number printed" if number != number else f"printed {number}"
-    parts = [f"{r.check}: {printed(r.printed)}, computed {r.computed:.2f}" for r in failing.itertuples()]
+    parts = [f"{r.check}: {printed(r.printed)}, computed {_apart(r.printed, r.computed)['computed']}" for r in failing.itertuples()]
     said = f"{len(table)} checks of printed numbers, {len(failing)} fail" + f": {'; '.join(parts)}" * bool(parts) + "."
     about = pandas.DataFrame([{"dataset": figures.PRINTED_NUMBERS, "world": False, "key": None}])
     return Drawing(fig, table, said, about)
+
+
+def _apart(printed: float, computed: float) -> dict[str, str]:
+    """Both with as many decimals as they have, two at most, or four where fewer would show two numbers as one; "" for none."""
+    known = [number for number in (printed, computed) if number == number]
+    enough = lambda n: all(abs(round(number, n) - number) < 1e-9 for number in known)
+    n = next((n for n in range(3) if enough(n)), 2)
+    while n < 4 and printed != computed and f"{printed:.{n}f}" == f"{computed:.{n}f}":
+        n += 1
+    texts = (f"{number:.{n}f}" if number == number else "" for number in (printed, computed))
+    return dict(zip(("printed", "computed"), texts))
 
 
 def claims(results, notebook: str, **options) -> Drawing | None:
@@ -353,13 +370,15 @@ def claims(results, notebook: str, **options) -> Drawing | None:
     ])  # fmt: skip
     shown["note"] = shown["note"].mask(shown["id"].duplicated(), "")
     shown = shown if (shown["note"] != "").any() else shown.drop(columns="note")
-    fig = figures.table(shown, wrap=36)
+    quotes = there["quote"].mask(shown["id"].duplicated().to_numpy(), "")
+    fig = figures.table(shown, wrap=36, above=[f"“{quote}”" if quote else "" for quote in quotes])
     odd = there[there["setting"].str.startswith("null") & there["verdict"].str.startswith("holds")]
     mine = {ledgers.NULL_SCORES: "with its scores permuted"}
     held = [f"{r.id} holds {mine.get(r.setting, f'on {r.dataset}')} too, {_told(r)}" for r in odd.itertuples()]
     where = f" Where it should not: {'; '.join(held)}." if held else ""
     figures.note(
-        fig, f"Differences are paired by seed, with 95 % t intervals; those of primary claims are Holm's.{where}"
+        fig, "Differences are paired by seed, with 95 % t intervals (none is shown for two seeds); those of primary claims are "
+        f"Holm's. World: the stand-in.{where}"
     )
     parts = [f"{r.id} ({r.setting}, {r.dataset}): {_verdict(r)}" for r in there.itertuples()]
     said = (
@@ -375,9 +394,10 @@ def _verdict(claim) -> str:
 
 
 def _told(claim) -> str:
-    """Difference and interval with as many decimals as the claim's band has, two at least."""
+    """Difference and interval with as many decimals as the claim's band has, two at least. Two seeds have an interval, with one
+    degree of freedom, that says nothing, the less at Holm's level: it stays in the data."""
     n = max(2, math.ceil(-math.log10(claim.band) - 1e-9)) if claim.band > 0 else 2
-    interval = f" ({claim.low:+.{n}f} to {claim.high:+.{n}f})" if claim.low == claim.low else ""
+    interval = f" ({claim.low:+.{n}f} to {claim.high:+.{n}f})" if claim.low == claim.low and claim.seeds > 2 else ""
     return f"{claim.difference:+.{n}f}{interval}"
 
 

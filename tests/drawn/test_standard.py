@@ -105,6 +105,10 @@ def test_the_arms_that_are_named_are_found_with_their_options_and_in_that_order(
     assert set(drawing.data["method"]) == {"margin", "bald(dropout=0.5)", "random"}
 
 
+def axis_label(drawing):
+    return " ".join(drawing.figure.axes[0].get_xlabel().split())
+
+
 def test_an_error_reads_right_everywhere():
     race = standard.race(ERROR, "few")
     assert "Lines of test mae, px against labelled" in race.alt
@@ -117,7 +121,8 @@ def test_an_error_reads_right_everywhere():
     pairs = standard.pairs(ERROR, "few")
     assert "lowest first; its first row: margin minus" in pairs.alt
     assert "margin minus random: -4.83" in pairs.alt  # a difference keeps its sign
-    assert "px, best first. margin: area 29.33" in standard.overview(ERROR, "few").alt
+    assert "to the right is better" in axis_label(gains)
+    assert "px; best first by gain in area on random over common seeds. margin: area 29.33" in standard.overview(ERROR, "few").alt
 
 
 def test_a_second_metric_can_be_asked_for_and_one_that_is_not_there_is_said(capsys):
@@ -204,7 +209,7 @@ def test_numbers_below_one_have_the_decimals_that_tell_them_apart(monkeypatch):
     small = ACCURACY.assign(accuracy=ACCURACY["accuracy"] / 100)
     printed = published("thesis", "Table 3.1").assign(value=lambda t: t["value"] / 100)
     assert {"0.904", "0.763"} <= set(cells(standard.beside(small, printed, stand_ins={"digits": "cifar-10"})))
-    one = dict.fromkeys(claims.COLUMNS, "") | dict.fromkeys(claims.NUMBERS, float("nan"))
+    one = dict.fromkeys(claims.COLUMNS, "") | {"quote": "so it is"} | dict.fromkeys(claims.NUMBERS, float("nan"))
     one |= {"id": "c-1", "kind": "primary", "metric": "aubc", "race": "few", "method": "margin", "comparator": "random",
             "direction": "lower", "planned_world_seeds": 3, "band": 0.003}  # fmt: skip
     monkeypatch.setattr(claims, "read", lambda notebook: pandas.DataFrame([one]))
@@ -219,12 +224,25 @@ def test_the_audit_says_what_fails():
     assert f"{checks} checks of printed numbers, {fail} fail: " in drawing.alt
     assert f"{checks} checks, {fail} fail: those shown." in note(drawing)
     assert drawing.alt.count("printed ") == fail + 1
+    shown, _, _, above = drawing.figure.shown
+    assert len(above) == len(shown) == fail
+    assert any(above)
+    assert all(row.printed != row.computed for row in shown.itertuples() if row.printed)
+
+
+@pytest.mark.parametrize(
+    ("printed", "computed", "told"),
+    [(2.0, 1.0, ("2", "1")), (50.0, 50.0, ("50", "50")), (0.997, 1.0, ("0.997", "1.000")), (60.75, 60.8, ("60.75", "60.80")),
+     (1 / 3, 2 / 3, ("0.33", "0.67")), (float("nan"), 3.0, ("", "3")), (1.0, 1.00001, ("1.0000", "1.0000"))],
+)  # fmt: skip
+def test_numbers_of_an_audit_have_the_decimals_that_tell_them_apart(printed, computed, told):
+    assert tuple(standard._apart(printed, computed).values()) == told
 
 
 def test_claims_say_their_verdicts_and_what_holds_where_it_should_not(monkeypatch, capsys):
     from alnb import claims
 
-    one = dict.fromkeys(claims.COLUMNS, "") | dict.fromkeys(claims.NUMBERS, float("nan"))
+    one = dict.fromkeys(claims.COLUMNS, "") | {"quote": "so it is"} | dict.fromkeys(claims.NUMBERS, float("nan"))
     one |= {"id": "c-1", "kind": "primary", "metric": "aubc", "race": "few", "null_race": "null", "method": "margin",
             "comparator": "random", "direction": "higher", "planned_seeds": 3, "planned_world_seeds": 3, "band": 0.1}  # fmt: skip
     monkeypatch.setattr(claims, "read", lambda notebook: pandas.DataFrame([one]))
@@ -233,6 +251,12 @@ def test_claims_say_their_verdicts_and_what_holds_where_it_should_not(monkeypatc
     assert "c-1 (world, digits): holds" in drawing.alt
     assert "Where it should not: c-1 holds on glyphs-10-null too, +4.83" in drawing.alt
     assert "margin - random" in [text.get_text() for text in drawing.figure.axes[0].texts]
+    shown, _, _, above = drawing.figure.shown
+    assert above == ["“so it is”", ""]  # once a claim
+    assert shown["is"].str.contains(" to ").all()
+    few = standard.claims(only(frame, seeds=[0, 1]), "01")
+    assert few.figure.shown[0]["is"].tolist()[0] == "+4.75"  # an interval of two seeds says nothing
+    assert few.data["low"].notna().all()
     assert standard.claims(frame.assign(race="many"), "01") is None
     assert capsys.readouterr().out == "claims of 01: none was put to the test at this profile\n"
 
@@ -240,7 +264,7 @@ def test_claims_say_their_verdicts_and_what_holds_where_it_should_not(monkeypatc
 def test_a_claims_note_begins_beside_its_first_verdict_and_a_small_effect_is_said(monkeypatch):
     from alnb import claims
 
-    one = dict.fromkeys(claims.COLUMNS, "") | dict.fromkeys(claims.NUMBERS, float("nan"))
+    one = dict.fromkeys(claims.COLUMNS, "") | {"quote": "so it is"} | dict.fromkeys(claims.NUMBERS, float("nan"))
     one |= {"id": "c-1", "kind": "primary", "metric": "aubc", "race": "few", "null_race": "placebo", "method": "margin",
             "comparator": "random", "placebo": "random_again", "direction": "higher", "planned_seeds": 3,
             "planned_world_seeds": 3, "band": 0.1, "published_effect": 30.0, "note": "a small net; more of it"}  # fmt: skip
