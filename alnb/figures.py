@@ -83,8 +83,7 @@ def title(fig: Figure, caption: str, artefact: str, datasets, marks=()) -> None:
     wide, high = fig.get_size_inches()
     small = _beneath(artefact, datasets, marks)
     blocks = [(textwrap.wrap(caption, max(20, int(wide / 0.082))), 11, 0.19, "#000000")]
-    colour = "#a04000" if STAND_IN in marks else "#505050"
-    blocks.append((textwrap.wrap(small, max(20, int(wide / 0.064))), 8, 0.145, colour))
+    blocks.append((textwrap.wrap(small, max(20, int(wide / 0.064))), 8, 0.145, _colour(marks)))
     above = 0.14 + sum(len(lines) * each for lines, _, each, _ in blocks)
     fig.set_size_inches(wide, high + above)
     place = high + above - 0.06
@@ -93,6 +92,10 @@ def title(fig: Figure, caption: str, artefact: str, datasets, marks=()) -> None:
             fig.text(0.08 / wide, place / (high + above), line, ha="left", va="top", fontsize=size, color=colour)
             place -= each
     fig.set_layout_engine("constrained", rect=(0, 0, 1, high / (high + above)))
+
+
+def _colour(marks) -> str:
+    return "#a04000" if STAND_IN in marks else "#505050"
 
 
 def _beneath(artefact: str, datasets, marks) -> str:
@@ -136,6 +139,7 @@ def places(values) -> int:
 
 SQUASHED = 0.6  # of the height: less than this is left to the others
 PALE = 0.25  # of its colour, where an interval holds 0
+SHORT = 16  # letters of a cell that are kept on one line
 CROWD = 4  # more lines than this have their legend beside the axes
 
 
@@ -332,23 +336,26 @@ def table(frame: pandas.DataFrame, *, decimals: int = 2, wrap: int = 46, above: 
     return fig
 
 
-def page(fig: Figure, caption: str, artefact: str, datasets, marks, alt: str) -> str:
-    """What `table` drew, as HTML: legible at any width, read aloud cell by cell."""
+def page(fig: Figure, alt: str, caption: str = "", artefact: str = "", datasets=(), marks=()) -> str:
+    """What `table` drew, as HTML: legible at any width, read aloud cell by cell; the rest as in `title`."""
     from html import escape
 
     frame, decimals, words, above = fig.shown
-    left = [' style="text-align: left"' if word else "" for word in words]
+
+    def cell(kind: str, text: str, word: bool) -> str:
+        style = f' style="text-align: left{"; white-space: nowrap" * (len(text) <= SHORT)}"' if word else ""
+        return f"<{kind}{style}>{escape(text)}</{kind.split()[0]}>"
+
     rows = []
     for i, row in enumerate(frame.itertuples(index=False)):
         if i < len(above) and above[i]:
-            rows.append(f'<td colspan="{len(left)}" style="text-align: left"><em>{escape(above[i])}</em></td>')
-        cells = (escape(_cell(value, decimals)).replace("\n", "<br/>") for value in row)
-        rows.append("".join(f"<td{side}>{cell}</td>" for side, cell in zip(left, cells)))
-    head = "".join(f'<th scope="col"{side}>{escape(str(name))}</th>' for side, name in zip(left, frame.columns))
+            rows.append(f'<td colspan="{len(words)}" style="text-align: left"><em>{escape(above[i])}</em></td>')
+        rows.append("".join(cell("td", _cell(value, decimals), word) for value, word in zip(row, words)))
+    head = "".join(cell('th scope="col"', str(name), word) for name, word in zip(frame.columns, words))
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return (
         f'<figure style="margin: 0; overflow-x: auto"><figcaption><b>{escape(caption)}</b><br/>'
-        f"<small>{escape(_beneath(artefact, datasets, marks))}</small></figcaption>"
+        f'<small style="color: {_colour(marks)}">{escape(_beneath(artefact, datasets, marks))}</small></figcaption>'
         f'<table aria-label="{escape(alt)}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         f"<small>{escape(' '.join(fig.get_supxlabel().split()))}</small></figure>"
     )

@@ -172,6 +172,10 @@ class Notebook:
 
         from alnb import figures
 
+        if drawing.figure.get_label() == figures.TABLE:
+            plt.close(drawing.figure)
+            self._put(figures.page(drawing.figure, drawing.alt))
+            return
         picture = io.BytesIO()
         with figures.style():
             drawing.figure.savefig(picture, format="png", metadata={"Software": None})
@@ -283,7 +287,7 @@ class Notebook:
         entry = figures.save(self.folder, artefact, drawing.figure, drawing.data, drawing.alt, about)
         if show:
             if drawing.figure.get_label() == figures.TABLE:
-                self._put(figures.page(drawing.figure, caption, artefact, names, marks, drawing.alt))
+                self._put(figures.page(drawing.figure, drawing.alt, caption, artefact, names, marks))
             else:
                 self._display((self.folder / f"{artefact}.png").read_bytes(), drawing.alt)
         import matplotlib.pyplot as plt

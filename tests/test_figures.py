@@ -240,7 +240,7 @@ def test_a_table_is_shown_cell_by_cell_with_the_sentence_above_its_row():
     frame = pandas.DataFrame({"<arm>": ["a & b", "c"], "value": [1.005, float("nan")]})
     fig = figures.table(frame, decimals=1, above=["say <so>", ""])
     figures.note(fig, "two\nseeds")
-    page = ElementTree.fromstring(figures.page(fig, "T", "t-1", ["glyphs-10"], ["STAND-IN"], 'alt "text"'))
+    page = ElementTree.fromstring(figures.page(fig, 'alt "text"', "T", "t-1", ["glyphs-10"], ["STAND-IN"]))
     assert [cell.text for cell in page.iter("th")] == ["<arm>", "value"]
     rows = [["".join(cell.itertext()) for cell in row.iter("td")] for row in page.find("table/tbody")]
     assert rows == [["say <so>"], ["a & b", "1.0"], ["c", ""]]

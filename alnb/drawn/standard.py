@@ -328,8 +328,11 @@ def audit(source: str, *scope, **options) -> Drawing | None:
         return left_out(f"audit of {source}", "no number that can be computed again")
     failing = table[~table["agrees"].astype(bool)]
     listed = failing if len(failing) else table
-    shown = pandas.DataFrame([{"check": r.check} | _apart(r.printed, r.computed) for r in listed.itertuples()])
-    fig = figures.table(shown, above=[note if isinstance(note, str) else "" for note in listed["note"]])
+    shown = pandas.DataFrame([
+        {"check": r.check} | _apart(r.printed, r.computed) | {"note": r.note if isinstance(r.note, str) else ""}
+        for r in listed.itertuples()
+    ])  # fmt: skip
+    fig = figures.table(shown if (shown["note"] != "").any() else shown.drop(columns="note"))
     figures.note(fig, f"{len(table)} checks, {len(failing)} fail{': those shown' if len(failing) else ''}.")
     printed = lambda number: "no number printed" if number != number else f"printed {number}"
     parts = [f"{r.check}: {printed(r.printed)}, computed {_apart(r.printed, r.computed)['computed']}" for r in failing.itertuples()]
@@ -370,7 +373,7 @@ def claims(results, notebook: str, **options) -> Drawing | None:
     ])  # fmt: skip
     shown["note"] = shown["note"].mask(shown["id"].duplicated(), "")
     shown = shown if (shown["note"] != "").any() else shown.drop(columns="note")
-    quotes = there["quote"].mask(shown["id"].duplicated().to_numpy(), "")
+    quotes = there["quote"].mask(there["quote"] == there["quote"].shift(), "")
     fig = figures.table(shown, wrap=36, above=[f"“{quote}”" if quote else "" for quote in quotes])
     odd = there[there["setting"].str.startswith("null") & there["verdict"].str.startswith("holds")]
     mine = {ledgers.NULL_SCORES: "with its scores permuted"}

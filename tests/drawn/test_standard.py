@@ -224,9 +224,9 @@ def test_the_audit_says_what_fails():
     assert f"{checks} checks of printed numbers, {fail} fail: " in drawing.alt
     assert f"{checks} checks, {fail} fail: those shown." in note(drawing)
     assert drawing.alt.count("printed ") == fail + 1
-    shown, _, _, above = drawing.figure.shown
-    assert len(above) == len(shown) == fail
-    assert any(above)
+    shown = drawing.figure.shown[0]
+    assert len(shown) == fail
+    assert shown["note"].any()
     assert all(row.printed != row.computed for row in shown.itertuples() if row.printed)
 
 
@@ -252,7 +252,7 @@ def test_claims_say_their_verdicts_and_what_holds_where_it_should_not(monkeypatc
     assert "Where it should not: c-1 holds on glyphs-10-null too, +4.83" in drawing.alt
     assert "margin - random" in [text.get_text() for text in drawing.figure.axes[0].texts]
     shown, _, _, above = drawing.figure.shown
-    assert above == ["“so it is”", ""]  # once a claim
+    assert above == ["“so it is”", ""]  # not again beneath itself
     assert shown["is"].str.contains(" to ").all()
     few = standard.claims(only(frame, seeds=[0, 1]), "01")
     assert few.figure.shown[0]["is"].tolist()[0] == "+4.75"  # an interval of two seeds says nothing
