@@ -53,8 +53,8 @@ def printed_correlations(frame):
         needed = critical / math.sqrt(n - 2 + critical**2)
         value = row.value * math.sqrt((n - 2) / (1 - row.value**2))
         p = 2 * float(t.sf(value, n - 2))
-        yield {"check": f"{row.artefact}: correlation; chance alone reaches {needed:.3f} once in twenty", "printed": row.value,
-               "computed": needed, "agrees": row.value >= needed,
+        yield {"check": f"{row.artefact}: correlation, times 100; chance alone reaches {100 * needed:.1f} once in twenty",
+               "printed": 100 * row.value, "computed": 100 * needed, "agrees": row.value >= needed,
                "note": f"{n} points leave {n - 2} degree of freedom: p = {p:.2f}"}  # fmt: skip
 
 
