@@ -331,7 +331,7 @@ def forgetting_1(results) -> Drawing | None:
     if several:
         top.legend(title="cards")
         last.set_ylabel("share of the bar above, %")
-    figures.note(fig, f"One training, seed {rows['seed'].iloc[0]}. A bar above counts samples.")
+    figures.note(fig, f"One training, seed {rows['seed'].iloc[0]}." + " Numbers: samples." * (most <= WRITTEN))
     return Drawing(fig, rows, describe_histogram(rows), rows)
 
 
