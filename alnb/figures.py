@@ -115,7 +115,7 @@ def note(fig: Figure, text: str) -> None:
 
 def seeds(rows, by: str = "method") -> str:
     """How many seeds the rows rest on, in words: "10 seeds", "10 seeds (qbc, vaal: 5)", "one seed"; "5 to 10 seeds" where
-    more than six have fewer."""
+    more than six have fewer. A name that holds a comma outside of brackets stands in quotes."""
     counts = rows.groupby(by, sort=False)["seed"].nunique() if len(rows) else {}
     if not len(counts):
         return "no seed"
@@ -123,10 +123,16 @@ def seeds(rows, by: str = "method") -> str:
     if (counts < most).sum() > 6:
         return f"{counts.min()} to {most} seeds"
     fewer = [
-        f"{', '.join(map(str, counts[counts == n].index))}: {n}" for n in sorted(set(counts) - {most}, reverse=True)
+        f"{', '.join(map(_quoted, counts[counts == n].index))}: {n}" for n in sorted(set(counts) - {most}, reverse=True)
     ]
     said = "one seed" if most == 1 else f"{most} seeds"
     return said + f" ({'; '.join(fewer)})" * bool(fewer)
+
+
+def _quoted(name) -> str:
+    import re
+
+    return f'"{name}"' if re.search(r"[,;:]", re.sub(r"\(.*\)", "", str(name))) else str(name)
 
 
 def places(values) -> int:

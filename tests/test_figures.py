@@ -137,6 +137,8 @@ def test_the_description_of_an_error_puts_the_lowest_first_with_its_unit():
 def test_seeds_and_decimals_in_words():
     counts = pandas.DataFrame([{"method": m, "seed": s} for m, n in (("a", 3), ("b", 1), ("c", 1)) for s in range(n)])
     assert figures.seeds(counts) == "3 seeds (b, c: 1)"
+    named = counts.replace({"method": {"b": "fine-tuned, pre-trained", "c": "sraal(indicator='none', steps=5)"}})
+    assert figures.seeds(named) == "3 seeds (\"fine-tuned, pre-trained\", sraal(indicator='none', steps=5): 1)"
     assert figures.seeds(counts[counts.seed == 0]) == "one seed"
     assert figures.seeds(counts[:0]) == "no seed"
     many = pandas.DataFrame([{"method": m, "seed": s} for i, m in enumerate("abcdefgh") for s in range(2 + (i == 0))])

@@ -52,7 +52,8 @@ def fig_1_1(results, most: int = 4) -> Drawing | None:
         line[0].set_ylabel(method)
     for ax, cycle_ in zip(axes[-1], cycles):
         ax.set_xlabel(f"cycle {cycle_}", fontsize=9)
-    figures.note(fig, f"One seed, {rows['seed'].iloc[0]}. Green rings: asked for next. Percent: test accuracy.")
+    marks = "Large marks: labelled, a shape and a colour a class. Grey dots: unlabelled. Green rings: asked for next."
+    figures.note(fig, f"One seed, {rows['seed'].iloc[0]}. {marks} Percent: test accuracy.")
     parts = [describe_state(rows[rows["method"] == m], c) for m in methods for c in cycles]
     said = (
         f"The pool-based cycle on {rows['dataset'].iloc[0]}, seed {rows['seed'].iloc[0]}: decision regions, labelled "
@@ -296,26 +297,41 @@ def _counts(rows):
     return parts, most, table
 
 
+WRITTEN = 24  # events: of more bars than that the numbers would overlap
+
+
 def forgetting_1(results) -> Drawing | None:
-    """Samples by number of forgetting events, stacked by what the world knows of them; the first seed."""
+    """Samples by number of forgetting events, stacked by what the world knows of them, and below as shares of each bar, where
+    it knows something; the first seed."""
     import numpy
 
     rows = _watched(results, "forgetting_histogram")
     if rows is None:
         return standard.left_out("watched", "no runs at this profile")
     parts, most, table = _counts(rows)
-    fig, ax = figures.subplots(figsize=(6.4, 3.4))
-    bottom, at = numpy.zeros(most + 2), [*range(most + 1), most + 2]
-    for part, colour in zip(parts, (2, 3, 1, 6)):
-        ax.bar(at, table[part], bottom=bottom, color=figures.PALETTE[colour], label=part, width=0.85)
-        bottom += table[part]
+    several, at = len(parts) > 1, [*range(most + 1), most + 2]
+    counts = numpy.array([table[part] for part in parts], float)
+    totals = counts.sum(0)
+    shares = 100 * counts / numpy.maximum(totals, 1)
+    fig, axes = figures.subplots(1 + several, 1, figsize=(6.4, 3.4 + 2.0 * several), sharex=True, squeeze=False)
+    for ax, heights in zip(axes[:, 0], (counts, shares)):
+        bottom = numpy.zeros(most + 2)
+        for part, height, colour in zip(parts, heights, (2, 3, 1, 6)):
+            ax.bar(at, height, bottom=bottom, color=figures.PALETTE[colour], label=part, width=0.85)
+            bottom += height
+    top, last = axes[0, 0], axes[-1, 0]
+    if most <= WRITTEN:  # more bars leave no room for their numbers
+        for x, total in zip(at, totals):
+            top.text(x, total, f"{total:.0f}", ha="center", va="bottom", fontsize=8)
     stride = max(1, (most + 1) // 12)
     ticks = list(range(0, most + 1, stride))
-    ax.set_xticks([*ticks, most + 2], [*map(str, ticks), "never\nlearnt"])
-    ax.set(xlabel="forgetting events", ylabel="samples")
-    if len(parts) > 1:
-        ax.legend(title="cards")
-    figures.note(fig, f"One training, seed {rows['seed'].iloc[0]}. A bar counts samples.")
+    last.set_xticks([*ticks, most + 2], [*map(str, ticks), "never\nlearnt"])
+    top.set_ylabel("samples")
+    last.set_xlabel("forgetting events")
+    if several:
+        top.legend(title="cards")
+        last.set_ylabel("share of the bar above, %")
+    figures.note(fig, f"One training, seed {rows['seed'].iloc[0]}." + " Numbers: samples." * (most <= WRITTEN))
     return Drawing(fig, rows, describe_histogram(rows), rows)
 
 

@@ -25,7 +25,7 @@ def calibration_3(results) -> Drawing | None:
     rows = {race: part for race in RACES if (part := standard.of_kind(results, race, "doubt")) is not None}
     if not rows:
         return standard.left_out("few, many", 'the arm "doubt" did not run at this profile')
-    size = 11.4, 0.9 + 3.1 * len(rows)
+    size = 9.8, 0.9 + 3.1 * len(rows)
     fig, axes = figures.subplots(len(rows), 3, figsize=size, squeeze=False, width_ratios=[1.1, 1, 1])
     tables = []
     for panels, (race, part) in zip(axes, rows.items()):
@@ -35,6 +35,7 @@ def calibration_3(results) -> Drawing | None:
         _dots(panels[2], table, "ece", "calibration error (dot),\nexcess (cross), points", "excess")
         panels[1].axvline(50, color=PALETTE[0], lw=1)
         panels[2].axvline(0, color=PALETTE[0], lw=1)
+        panels[2].set_yticklabels([])  # those of the middle
         tables.append(table.assign(race=race, dataset=part["dataset"].iloc[0]))
     whole, counted = pandas.concat(tables, ignore_index=True), pandas.concat(rows.values())
     figures.note(
@@ -83,7 +84,7 @@ def _dots(ax, table, measure, name, crossed=""):
         if crossed:
             ax.plot(row[crossed], place, **(look | {"marker": "x"}))
     ax.set(yticks=range(len(table)), ylim=(len(table) - 0.5, -0.5), xlabel=name)
-    ax.set_yticklabels(table["score"], fontsize=8)
+    ax.set_yticklabels(table["score"], fontsize=9)
 
 
 def snapshots_3(results) -> Drawing | None:
@@ -111,8 +112,9 @@ def snapshots_3(results) -> Drawing | None:
     ]
     named = {"of": "T", "epochs": "looked at", "shared": "batch in common, %", "rank": "rank correlation",
              "tied": "decided by ties, %", "seed": "seeds"}  # fmt: skip
+    table[["shared", "tied"]] = table[["shared", "tied"]].round().astype("Int64")  # percent of a batch
     table = table.rename(columns=named)
-    fig = figures.table(table.drop(columns="race"))
+    fig = figures.table(table.drop(columns="race"), decimals=3)
     about = "Dispersion over so many of the T epochs, evenly spaced, against that over all; of one training each."
     figures.note(fig, f"{about} Means over the seeds.")
     return Drawing(fig, table, f"How many epochs dispersion wants. {'; '.join(parts)}.", rows)

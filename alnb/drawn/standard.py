@@ -342,10 +342,12 @@ def audit(source: str, *scope, **options) -> Drawing | None:
 
 
 def _apart(printed: float, computed: float) -> dict[str, str]:
-    """Both with as many decimals as they have, two at most, or four where fewer would show two numbers as one; "" for none."""
+    """Both with as many decimals as they have, two at most, three below 2, or four where fewer would show two numbers as one;
+    "" for none."""
     known = [number for number in (printed, computed) if number == number]
     enough = lambda n: all(abs(round(number, n) - number) < 1e-9 for number in known)
-    n = next((n for n in range(3) if enough(n)), 2)
+    most = 3 if max(map(abs, known), default=0) < 2 else 2
+    n = next((n for n in range(most) if enough(n)), most)
     while n < 4 and printed != computed and f"{printed:.{n}f}" == f"{computed:.{n}f}":
         n += 1
     texts = (f"{number:.{n}f}" if number == number else "" for number in (printed, computed))

@@ -104,7 +104,8 @@ def asked_5(results, race: str = "few") -> Drawing | None:
     for ax, column, name in zip(axes, ("indicator", "wrong"), ("mean indicator", "wrong before they were labelled, %")):
         colours = [figures.looks([arm])[arm]["color"] for arm in table["method"]]
         ax.barh(table["method"], table[column], color=colours, height=0.6)
-        ax.plot(table[f"{column}_pool"], table["method"], "|", color="0.2", ms=14)
+        for width, colour in ((3.5, "white"), (1.5, "0.2")):  # an edge of white, so that it shows on a black bar
+            ax.plot(table[f"{column}_pool"], table["method"], "|", color=colour, ms=14, mew=width, zorder=3)
         ax.set(xlabel=name)
     figures.note(fig, f"Batches; line: all candidates of that arm. Mean over the cycles and {figures.seeds(rows)}.")
     parts = [

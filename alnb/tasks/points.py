@@ -43,7 +43,10 @@ def network(settings: Settings) -> str:
 class Points(Classes):
     """One run's points and perceptron (see tasks.Task). Samples are positions in the pool."""
 
-    offers = {name: shape for name, shape in OFFERS.items() if name not in ("images", "labelled_images")}
+    offers = {name: shape for name, shape in OFFERS.items() if name not in ("images", "labelled_images")} | {
+        "embeddings": "(U, D) float, coordinates in the plane",
+        "labelled_embeddings": "(L, D) float, coordinates in the plane",
+    }
 
     @staticmethod
     def metrics(dataset: str) -> tuple[Metric, ...]:

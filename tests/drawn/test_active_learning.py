@@ -155,6 +155,9 @@ def test_forgotten_samples_and_their_histogram_say_their_numbers(capsys):
     said = drawn.forgetting_1(WHOLE).alt
     assert "easy: 40 samples, 75 % unforgettable, 0 never learnt, 0.5 forgetting events on average" in said
     assert "rare: 7 samples, 0 % unforgettable, 2 never learnt" in said
+    counts, shares = drawn.forgetting_1(WHOLE).figure.axes
+    assert [text.get_text() for text in counts.texts] == ["30", "5", "10", "2"]  # 0, 1 and 2 events, and never learnt
+    assert [sum(bars[i].get_height() for bars in shares.containers) for i in range(4)] == pytest.approx([100] * 4)
     assert drawn.fig_1_4(WHOLE, None) is None
     assert capsys.readouterr().out == "watched: the images are not here\n"
 

@@ -78,6 +78,7 @@ def test_a_network_without_mistakes_is_drawn_too():
 def test_the_table_of_snapshots():
     drawing = drawn.snapshots_3(LOOKED)
     assert drawing.data[["T", "looked at", "seeds"]].values.tolist() == [[50, 10, 2], [50, 50, 2]]
+    assert [str(share) for share in drawing.data["batch in common, %"]] == ["60", "100"]  # the same decimals
     assert (
         "digits, 10 of 50 epochs: 60 % of the batch in common, rank correlation 0.900, 10 % of the batch decided"
         in drawing.alt

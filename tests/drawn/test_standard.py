@@ -233,7 +233,8 @@ def test_the_audit_says_what_fails():
 @pytest.mark.parametrize(
     ("printed", "computed", "told"),
     [(2.0, 1.0, ("2", "1")), (50.0, 50.0, ("50", "50")), (0.997, 1.0, ("0.997", "1.000")), (60.75, 60.8, ("60.75", "60.80")),
-     (1 / 3, 2 / 3, ("0.33", "0.67")), (float("nan"), 3.0, ("", "3")), (1.0, 1.00001, ("1.0000", "1.0000"))],
+     (1 / 3, 2 / 3, ("0.333", "0.667")), (10 / 3, 20 / 3, ("3.33", "6.67")),
+     (float("nan"), 3.0, ("", "3")), (1.0, 1.00001, ("1.0000", "1.0000"))],
 )  # fmt: skip
 def test_numbers_of_an_audit_have_the_decimals_that_tell_them_apart(printed, computed, told):
     assert tuple(standard._apart(printed, computed).values()) == told

@@ -94,6 +94,12 @@ def test_an_unknown_world_is_refused_with_what_is_near():
 # --- the task ---------------------------------------------------------------------------------------------------------------
 
 
+def test_what_a_strategy_is_told_of_the_embeddings_of_points_is_that_they_are_coordinates():
+    offers = study("active_learning").offers("points-arms")
+    assert "images" not in offers
+    assert all("coordinates" in offers[name] for name in ("embeddings", "labelled_embeddings"))
+
+
 def test_building_and_training_leave_the_global_generator_alone():
     before = torch.get_rng_state()
     one = task()
