@@ -358,7 +358,9 @@ def human(results, load, race: str = "human", waiting=()) -> Drawing | None:
     ax.set(xlabel="question", ylabel="seconds" if timed else "answer")
     if not timed:
         ax.set_yticks(range(len(words)), words)
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+        ax.set_ylim(-0.6, len(words) - 0.4)
+    if timed or len(off):  # else each row has its name
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
     took = f", {heights.sum():.0f} seconds in all, {heights.median():.1f} at the median" if timed else ""
     counts = ", ".join(f"{n} {word}" for word, n in answers["said"].value_counts().items())
     again = f" {len(every) - len(answers)} were not put again." if len(every) > len(answers) else ""
