@@ -14,6 +14,7 @@ from alnb.methods.dral_runs import WHOLE, beside
 from alnb.methods.reid_human_in_the_loop import reciprocal, similarity, updated
 
 PARTS = 5  # of a block, in the curves of rewards
+BESIDE = 0.12  # iterations from rank 1's error bar to mAP's
 SEVERAL = 3  # seeds from which on an interval is drawn: of two it is wider than the figure
 
 # --- the data ---------------------------------------------------------------------------------------------------------------------
@@ -135,61 +136,82 @@ def fig_4(results, race: str) -> Drawing | None:
     means = rows.groupby("cycle")[["mAP", "rank 1"]].mean()
     fig, ax = figures.subplots(figsize=(5.2, 3.4))
     several, spread = rows["seed"].nunique() > 1, rows.groupby("cycle")[["mAP", "rank 1"]].std()
-    bars = ax.bar(means.index, means["mAP"], width=0.5, color="#a9d18e", label="mAP", yerr=spread["mAP"] if several else None,
-                  error_kw={"ecolor": "#548235", "capsize": 2, "lw": 0.9})  # fmt: skip
+    bars = ax.bar(means.index, means["mAP"], width=0.5, color="#a9d18e", label="mAP")
     for bar, value in zip(bars, means["mAP"]):  # at its foot: the line may cross it anywhere else
         ax.annotate(f"{value:.1f}", (bar.get_x() + bar.get_width() / 2, 0), (0, 4), textcoords="offset points", ha="center",
                     fontsize=8, weight="bold")  # fmt: skip
     ax.plot(means.index, means["rank 1"], color="0.45", marker="o", label="rank 1")
-    for cycle, value in means["rank 1"].items():
-        ax.annotate(
-            f"{value:.1f}", (cycle, value), (6, 5), textcoords="offset points", ha="center", fontsize=8, color="0.35"
-        )
+    falls = means["rank 1"].diff() < 0
+    for cycle, value in means["rank 1"].items():  # left of the error bars, and on the other side of the line that comes from there
+        ax.annotate(f"{value:.1f}", (cycle, value), (-5, -4 if falls[cycle] else 4), textcoords="offset points", ha="right",
+                    va="top" if falls[cycle] else "bottom", fontsize=8, color="0.25")  # fmt: skip
     if several:
-        ax.errorbar(means.index, means["rank 1"], yerr=spread["rank 1"], fmt="none", ecolor="0.45", capsize=2, lw=0.9)
+        for x, metric, colour in ((means.index, "rank 1", "0.3"), (means.index + BESIDE, "mAP", "#2e6b10")):
+            ax.errorbar(x, means[metric], yerr=spread[metric], fmt="none", ecolor=colour, capsize=2, lw=1.2)
     top = 1.25 * float((means + spread.fillna(0)).to_numpy().max())  # room for the numbers and the legend
     ax.set(xlabel="iteration", ylabel="%", xticks=means.index, ylim=(0, top or 1))
     ax.legend(fontsize=8, loc="upper left")
     k = questions_of(rows)
-    figures.note(fig, f"{figures.seeds(rows)}; {k} questions a query." + " Bars: one standard deviation." * several)
+    bars = " Error bars, grey of rank 1 and green of mAP: one standard deviation." * several
+    figures.note(fig, f"{figures.seeds(rows)}; {k} questions a query.{bars}")
     parts = [f"{int(c)}: rank 1 {r['rank 1']:.1f}, mAP {r['mAP']:.1f}" for c, r in means.iterrows()]
     about = f"Rank 1 and mAP in per cent of DRAL on {standard.datasets_of(rows)} by iteration, {mean_of(rows)}"
     said = f"{about}. {'; '.join(parts)}."
     return Drawing(fig, rows, said, rows)
 
 
-def cost(results, race: str, metric: str = "mAP") -> Drawing | None:
+def cost(results, race: str, metric: str = "mAP", updates: int = 0) -> Drawing | None:
     """The metric against the answers given: the arms at the race's K_max, DRAL also at the others; dashed, what the source
-    model has and what all labels reach."""
+    model has and what all labels reach. updates: of a fine-tuning, for the note; 0: not said."""
     import pandas
 
     own = evaluated(results, race)
     if own is None:
         return standard.left_out(race, NOTHING)
     arms = own[own["method"] != statistics.CEILING]
-    parts = [arms]
+    parts, agent, tuned = [arms], evaluated(results, race, AGENT), []
     for name in priced(results, race):
         if (rows := evaluated(results, name, AGENT)) is not None:
             parts.append(rows.assign(method=f"{AGENT}, K = {questions_of(rows)}"))
+            tuned += [] if agent is None else [_tuned(parts[-1], agent)]
     rows, x, y = pandas.concat(parts), "answers", f"test {metric}, %"
     rows = rows.assign(**{x: rows["labelled"], y: rows[metric]})
     fig = figures.curves(rows, x, y, "method", low=0, high=100, beside=statistics.baseline_of(rows) or "")
-    levels = {"source model": rows.loc[rows["cycle"] == 0, metric].mean()}
+    behind = {"source model": rows[rows["cycle"] == 0].drop_duplicates("seed")}
     full = own[own["method"] == statistics.CEILING]
     if len(full):
-        levels["all labels"] = full[metric].mean()
+        behind["all labels"] = full
     whole = evaluated(results, beside(race, WHOLE), statistics.BASELINES[0])
     if whole is not None:
         last = whole[whole["cycle"] == whole["cycle"].max()]
-        levels[f"random, whole boxes ({int(last['labelled'].max()):,} pairs)"] = last[metric].mean()
+        behind[f"random, whole boxes ({int(last['labelled'].max()):,} pairs)"] = last
+    levels = {word: some[metric].mean() for word, some in behind.items()}
     for word, level in levels.items():
         fig.axes[0].axhline(level, color="0.5", ls="--", lw=0.9)
         fig.axes[0].annotate(word, (1, level), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
                              ha="right", fontsize=8, color="0.4")  # fmt: skip
     share = own.loc[own["method"] != statistics.CEILING, "share"].max()
-    figures.note(fig, standard.means(rows) + f" The most answers are {share:.2g} % of all pairs.")
+    dashed = "; ".join(f"{word.partition(' (')[0]}, {_seeds(some)}" for word, some in behind.items())
+    each = f" of {updates} updates" * bool(updates)
+    often = f" A block of queries ends with a fine-tuning{each}: {'; '.join(tuned)}." * bool(tuned)
+    most = f" The most answers are {share:.2g} % of all pairs."
+    figures.note(fig, f"{standard.means(rows)} Dashed, means: {dashed}.{most}{often}")
     said = figures.describe_curves(rows, x, y, "method") + "".join(f" {word}: {v:.1f}." for word, v in levels.items())
     return Drawing(fig, rows, said, own)
+
+
+def _tuned(fewer, agent) -> str:
+    """How often the agent of fewer questions a query was fine-tuned by its last answers, and the other by as many at most."""
+    last = fewer.loc[fewer["cycle"].idxmax()]
+    before = agent[agent["labelled"] <= last["labelled"]]
+    other = before.loc[before["cycle"].idxmax()]
+    times = lambda row: f"{int(row['cycle'])} by {int(row['labelled']):,} answers"
+    return f"{last['method']} has had {times(last)}, {other['method']} {times(other)}"
+
+
+def _seeds(rows) -> str:
+    count = rows["seed"].nunique()
+    return "one seed" if count == 1 else f"{count} seeds"
 
 
 # --- the agent --------------------------------------------------------------------------------------------------------------------
@@ -197,7 +219,7 @@ def cost(results, race: str, metric: str = "mAP") -> Drawing | None:
 
 def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | None:
     """The reward (eq. 9) of a question, and how often the answer is yes, over the run: an agent that learns should leave those
-    behind that do not. Means of a fifth of a block; grey, where the network is fine-tuned and distances are new. In words, the
+    behind that do not. Means of a fifth of a block; dashed, where the network is fine-tuned and distances are new. In words, the
     share of the yes that is across cameras, which is what a network has to learn."""
     rows = standard.chosen(results, race, arms)
     rows = rows[rows["kind"] == "query"] if len(rows) else rows
@@ -220,7 +242,7 @@ def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | 
     for ax, y in zip(axes, panels):
         figures.curves(means, x, y, "method", ax=ax, low=0)
         for number in range(1, rows["cycle"].nunique()):
-            ax.axvline(number * block * k.iloc[0], color="0.85", lw=1, zorder=0)
+            ax.axvline(number * block * k.iloc[0], color="0.3", lw=1.1, ls=(0, (4, 3)), zorder=0)
         whole = rows.groupby("method")[y].mean().sort_values(ascending=False)
         said.append(
             f"{y}, over the whole run: "
@@ -232,8 +254,8 @@ def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | 
     across = f"share of the yes that is across cameras, %: {across}" if across else "nothing was answered yes"
     said.append(across)
     figures.beside_axes(fig, list(rows["method"].unique()))
-    grey = "Grey: the network is fine-tuned, and distances are new."
-    figures.note(fig, f"{standard.means(means)} {grey} {across[0].upper()}{across[1:]}.")
+    dashed = "Dashed: the network is fine-tuned, and distances are new."
+    figures.note(fig, f"{standard.means(means)} {dashed} {across[0].upper()}{across[1:]}.")
     about = f"Lines against questions asked, to {means[x].max()}, on {standard.datasets_of(rows)}, {mean_of(rows)}. "
     return Drawing(fig, means, about + "; ".join(said) + ".", rows)
 
@@ -290,16 +312,18 @@ def _between(one, name: str, places: int) -> str:
 SAID = {"1": "same", "0": "different", "?": "cannot tell", "-": "skipped"}
 
 
-def human(results, load, race: str = "human") -> Drawing | None:
+def human(results, load, race: str = "human", waiting=()) -> Drawing | None:
     """The answers of a race, one by one, in the order given: what was said, whether the pool's labels say so too, and the
     seconds a person took; each seed of each arm after the other. load(name) gives a datasets.reid.ReID, None where it is
-    missing."""
+    missing. waiting: the runs that wait for a person's answers."""
     import json
 
     import pandas
 
     rows = standard.chosen(results, race)
     told = rows[rows["kind"] == "query"].sort_values(["method", "seed", "step"], kind="stable") if len(rows) else rows
+    if not len(told) and any(run.race == race for run in waiting):
+        return standard.left_out(race, f"its run waits for answers; nb.annotate({race!r}) asks, then run the grid's cell again")
     pool = load(told["dataset"].iloc[0]) if len(told) else None
     if pool is None:
         return standard.left_out(race, NOTHING)
@@ -321,18 +345,25 @@ def human(results, load, race: str = "human") -> Drawing | None:
     sure = answers[answers["said"].isin(["same", "different"])]
     wrong = int((sure["said"] != sure["truth"]).sum())
     fig, ax = figures.subplots(figsize=(8.2, 2.8))
-    heights = answers["seconds"] if timed else pandas.Series(1.0, answers.index)
+    words = [word for word in SAID.values() if (answers["said"] == word).any()]
+    foot = answers["said"].map(lambda word: 0.0 if timed else words.index(word) - 0.4)  # untimed: a row an answer
+    heights = answers["seconds"] if timed else pandas.Series(0.8, answers.index)
     for word, colour, hatch in zip(SAID.values(), figures.PALETTE[1:], ("", "", "..", "//")):
         here = answers.index[answers["said"] == word]
         if len(here):
-            ax.bar(here + 1, heights[here], width=0.85, color=colour, hatch=hatch, edgecolor="white", lw=0, label=word)
+            ax.bar(here + 1, heights[here], width=0.85, bottom=foot[here], color=colour, hatch=hatch, edgecolor="white", lw=0,
+                   label=word)  # fmt: skip
     if len(off := sure.index[sure["said"] != sure["truth"]]):
-        ax.plot(off + 1, heights[off] * 1.05, "kx", ms=6, ls="", label="not as labelled")
-    ax.set(xlabel="question", ylabel="seconds" if timed else "", **({} if timed else {"yticks": []}))
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+        ax.plot(off + 1, foot[off] + heights[off] * 1.05, "kx", ms=6, ls="", label="not as labelled")
+    ax.set(xlabel="question", ylabel="seconds" if timed else "answer")
+    if not timed:
+        ax.set_yticks(range(len(words)), words)
+        ax.set_ylim(-0.6, len(words) - 0.4)
+    if timed or len(off):  # else each row has its name
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
     took = f", {heights.sum():.0f} seconds in all, {heights.median():.1f} at the median" if timed else ""
     counts = ", ".join(f"{n} {word}" for word, n in answers["said"].value_counts().items())
     again = f" {len(every) - len(answers)} were not put again." if len(every) > len(answers) else ""
     said = f"{len(answers)} questions: {counts}; {wrong} of {len(sure)} answers are not as labelled{took}.{again}"
-    figures.note(fig, said if timed else f"{said} The dataset's own labels answered.")
+    figures.note(fig, said if timed else f"{said} The dataset's own labels answered, in no time.")
     return Drawing(fig, every, f"A bar a question on {standard.datasets_of(rows)}. {said}", told)

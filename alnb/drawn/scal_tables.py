@@ -10,6 +10,7 @@ import math
 from alnb import figures, published
 from alnb.acquisition import parse_arm
 from alnb.drawn import seed_pairs, standard
+from alnb.errors import BadRequest
 from alnb.figures import Drawing
 
 OWN = {"label_smoothing": "no attention", "spatial_critic": "SCAL (spatial)", "channel_critic": "SCAL (channel)"}
@@ -27,12 +28,13 @@ STAND_INS = {
 STATISTICS = ("identities", "images", "cameras", "training identities", "test identities")
 
 
-def table_1(printed, root=None) -> Drawing:
+def table_1(printed, root=None, races=None) -> Drawing:
     """Table 1: the datasets' statistics as printed, as published by the datasets' authors (which the loaders verify), as
-    counted in the folders that are here, and of the worlds that stand in. printed: `published("scal", "Table 1")`."""
+    counted in the folders that are here, of the worlds that stand in, and of what else the races of the profile use. printed:
+    `published("scal", "Table 1")`; races: the notebook's parameters."""
     import pandas
 
-    from alnb.datasets import reid_counts
+    from alnb.datasets import reid, reid_counts
 
     rows, found = [], []
     for dataset, pairs in STAND_INS.items():
@@ -45,6 +47,12 @@ def table_1(printed, root=None) -> Drawing:
                 if (numbers := reid_counts.counted(one, root)) is not None:
                     rows.append({"dataset": one, "from": source, **numbers, "query": "single"})
                     found.append({"dataset": one, "world": source == "drawn here", "key": math.nan})
+    used = _used(races or {})
+    for name in used:
+        if name not in {one["dataset"] for one in rows} and (numbers := _counted(name, root)) is not None:
+            source = "folder here" if name in reid.LAYOUTS else "drawn here"
+            rows.append({"dataset": name, "from": source, **numbers, "query": "single"})
+            found.append({"dataset": name, "world": source == "drawn here", "key": math.nan})
     table = pandas.DataFrame(rows)
     shown = table.fillna("")
     for name in STATISTICS:
@@ -52,13 +60,31 @@ def table_1(printed, root=None) -> Drawing:
     fig = figures.table(shown)
     absent = [name for pairs in STAND_INS.values() for name in pairs if name not in {one["dataset"] for one in found}]
     missing = f" Not here: {', '.join(absent)}." if absent else ""
+    missing += f" The runs of this profile use {', '.join(used)}." if used else ""
     figures.note(fig, "Images: training, query and gallery; the paper's 32,668 of Market-1501 leave its 3,368 queries out. "
+                      "Query, as printed: SQ is read as single query, SS the paper does not explain. "
                       f"Official counts are verified whenever a folder is loaded.{missing}")  # fmt: skip
     said = []
     for one in rows:
         numbers = ", ".join(f"{one[name]:,.0f} {name}" for name in STATISTICS)
         said.append(f"{one['dataset']} ({one['from']}): {numbers}")
     return Drawing(fig, table, f"Table of the datasets' statistics. {'; '.join(said)}.{missing}", pandas.DataFrame(found))
+
+
+def _used(races) -> list[str]:
+    """The datasets that the races of a notebook's parameters are trained or tested on."""
+    names = [race[key] for race in races.values() if isinstance(race, dict) for key in ("dataset", "source") if key in race]
+    return list(dict.fromkeys(names))
+
+
+def _counted(name: str, root):
+    """`reid_counts.counted`; None of what it does not count."""
+    from alnb.datasets import reid_counts
+
+    try:
+        return reid_counts.counted(name, root)
+    except BadRequest:
+        return None
 
 
 def _printed_as(printed, dataset: str) -> dict[str, str]:

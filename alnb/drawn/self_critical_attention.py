@@ -23,8 +23,8 @@ COLLAPSED = 0.05  # a deviation of the reward in a batch below which nothing is 
 SHARES = {
     "rho_person": "person",
     "rho_accessory": "accessories",
-    "rho_lift": "person, over its area",
-    "rho_area": "area alone",
+    "rho_lift": "person / its area",
+    "rho_area": "its area alone",
     "given_area": "person, given its area",
 }
 
@@ -177,8 +177,8 @@ def fig_4(results, data=None, race: str = "market") -> Drawing | None:
                               extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="bilinear")  # fmt: skip
         axes[line][0].set_ylabel(f"{kind}, person {int(pair) + 1}", fontsize=8)
     said = _inside(results, race, arms)
-    figures.note(fig, f"Seed {int(rows['seed'].iloc[0])}. Spatial: product of the five sites' A, each map over its largest value. "
-                      f"Channel: size of the last site's signal. {said}")  # fmt: skip
+    figures.note(fig, f"Seed {int(rows['seed'].iloc[0])}. Bright: much, each map over its largest value. Spatial: product of the "
+                      f"five sites' A. Channel: size of the last site's signal. {said}")  # fmt: skip
     alt = f"Attention maps of {len(pairs)} pairs of images of {standard.datasets_of(rows)}, without and with the critic. {said}"
     return Drawing(fig, rows.drop(columns=[c for c in rows if rows[c].isna().all()]), alt.strip(), rows)
 
@@ -233,11 +233,12 @@ def critic(results, race: str = "market") -> Drawing | None:
         for place, (column, name) in enumerate(SHARES.items()):
             values = rows.loc[rows["method"] == arm, column].dropna()
             gap = difference(values)
+            low, high = max(gap.low, -1.0), min(gap.high, 1.0)  # no correlation lies beyond; of NaN, NaN
             found.append(
-                {"method": arm, "what": name, "rho": gap.mean, "low": gap.low, "high": gap.high, "seeds": gap.n}
+                {"method": arm, "what": name, "rho": gap.mean, "low": low, "high": high, "seeds": gap.n}
             )
             y = place + (number - (len(arms) - 1) / 2) * 0.7 / max(1, len(arms))
-            reach = [[gap.mean - gap.low], [gap.high - gap.mean]] if gap.low == gap.low else None
+            reach = [[gap.mean - low], [high - gap.mean]] if low == low else None
             if gap.n:
                 axes[1].errorbar(gap.mean, y, xerr=reach, capsize=2, ms=5, ls="none", **style)
     axes[0].set(xlabel="attention on the person, %", ylabel="V, mean of the sites")
@@ -245,11 +246,12 @@ def critic(results, race: str = "market") -> Drawing | None:
     table = pandas.DataFrame(found)
     axes[1].axvline(0, color=PALETTE[0], lw=1)
     axes[1].set(xlabel="rank correlation with V", yticks=range(len(SHARES)), yticklabels=SHARES.values(),
-                ylim=(len(SHARES) - 0.5, -0.5), xlim=(-1.03, 1.03))  # fmt: skip
+                ylim=(len(SHARES) - 0.5, -0.5), xlim=(-1.05, 1.05), xticks=(-1, -0.5, 0, 0.5, 1))  # fmt: skip
     several = bool(table["seeds"].max() > 1)
-    figures.note(fig, f"Left: seed {int(seed)}. Right: {figures.seeds(rows)}{', bar: 95 % t interval' * several}. "
-                      "Area alone: V against the person's share of the box, with no attention at all. "
-                      "Last: partial, which is what the ledger tests: 0 where V follows the area alone.")  # fmt: skip
+    figures.note(fig, f"Left: seed {int(seed)}. Right: {figures.seeds(rows)}{', bar: 95 % t interval, cut at -1 and 1' * several}. "
+                      "V against the attention on the person and on accessories; on the person over its area, the person's share "
+                      "of the box; that area alone, with no attention at all. Last: on the person given its area, a partial "
+                      "correlation, which is what the ledger tests: 0 where V follows the area alone.")  # fmt: skip
     parts = [
         f"{arm}: {', '.join(map(_rho, table[table['method'] == arm].dropna(subset='rho').itertuples()))}"
         for arm in arms

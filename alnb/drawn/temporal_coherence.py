@@ -40,11 +40,12 @@ def fig_2_2(footage, errors) -> Drawing:
     above.set(xlim=(-4, F * (wide + 8)), ylim=(high + 4, -16), aspect="equal")
     below.set(xlim=(-0.6, F - 0.4), ylim=(-0.6, 2.6))
     # a row a kind of thing: what moves with the car, what does not
-    place = {i: (graph.frame[i], _row(graph, i, D)) for i in range(len(graph.frame))}
+    place, cuts = {i: (graph.frame[i], _row(graph, i, D)) for i in range(len(graph.frame))}, 0
     for a, b in graph.edges.tolist():
         (xa, ya), (xb, yb) = place[a], place[b]
         agree = errors.labels[a] in (ch2.TP, ch2.FN)
         cut = agree != (errors.labels[b] in (ch2.TP, ch2.FN))
+        cuts += cut
         bend = 0.0 if abs(xa - xb) <= 1 else 0.28
         below.annotate("", (xb, yb), (xa, ya), arrowprops={
             "arrowstyle": "-", "color": "#D55E00" if cut else "0.55", "lw": 1.2, "ls": ":" if cut else "-", "shrinkA": 11,
@@ -63,8 +64,8 @@ def fig_2_2(footage, errors) -> Drawing:
     for ax in (above, below):
         ax.axis("off")
     value = ch2.energy(errors.labels, graph.candidate, graph.edges)
-    below_text = "Circles, solid: detections. Squares, dashed: candidates. Dotted edges, FP and FN cost 1 each; energy, the least: "
-    figures.note(fig, f"{below_text}{value:g}.")
+    torn = "Dotted edges, FP and FN cost 1 each" if cuts else "FP and FN cost 1 each; no edge is cut"
+    figures.note(fig, f"Circles, solid: detections. Squares, dashed: candidates. {torn}; energy, the least: {value:g}.")
     table = pandas.DataFrame(
         {"node": range(len(names)), "frame": graph.frame, "candidate": graph.candidate, "label": names}
     )
@@ -174,6 +175,7 @@ NAMES = {
 """What a sort of error is called. What false positives lie on, only a world knows, and the graph has no part in it; linked are
 those that the graph itself has joined to another false one, so that to escape is half of what they are."""
 MEASURES = ["precision", "recall", "rank"]
+TICKS = 7.5  # points: at 8 "precision" and "recall" touch
 
 
 def _measures(ax, table, name: str, sorts: dict[str, str]) -> list[str]:
@@ -197,7 +199,7 @@ def _measures(ax, table, name: str, sorts: dict[str, str]) -> list[str]:
             told += [f"those {sorts[sort]}: {', '.join(known)}"] * bool(known)
         parts.append(f"{name}, frames {order}: {', '.join(told) or 'none'}")
     ax.set(ylim=(min(0, ax.get_ylim()[0]), 1), ylabel="share, or correlation")
-    ax.set_xticks(list(at.values()), [f"{m}\n{sorts[s] if m == 'recall' else ''}" for s, m in places], fontsize=8)
+    ax.set_xticks(list(at.values()), [f"{m}\n{sorts[s] if m == 'recall' else ''}" for s, m in places], fontsize=TICKS)
     return parts
 
 
@@ -328,6 +330,9 @@ def _percent(value) -> str | None:
     return f"{value:.1f} %" if value == value else None
 
 
+PAYS = " The first run of a process that sees a frame of a world pays in looking for drawing it: compare the rest."
+
+
 def cost_2(results, race: str = "roads") -> Drawing | None:
     """What choosing a batch costs an arm, in seconds, of which the detector's look at the pool, and how many boxes a frame that
     is asked holds."""
@@ -352,9 +357,8 @@ def cost_2(results, race: str = "roads") -> Drawing | None:
         return standard.left_out(race, "no arm has finished a cycle")
     table = pandas.DataFrame(found)
     fig = figures.table(table.dropna(axis=1, how="all"))
-    figures.note(
-        fig, "Means of a batch. looking: the detector on the pool. the rest: flow, tracks, graph, cut and choice."
-    )
+    below = "Means of a batch. looking: the detector on the pool. the rest: flow, tracks, graph, cut and choice."
+    figures.note(fig, below + PAYS * (bool(rows["world"].all()) and bool(table["looking, s"].notna().any())))
     parts = [f"{r['arm']}: {r['the rest, s']:.2f} s"
              + (f" beside {r['looking, s']:.2f} s of looking" if r["looking, s"] == r["looking, s"] else "")
              + f", {r['boxes a frame']:.1f} boxes a frame" for r in found]  # fmt: skip

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pandas
 import pytest
 import torch
+from matplotlib.container import ErrorbarContainer
 from matplotlib.pyplot import close
 
 from alnb import published
@@ -91,6 +92,16 @@ def test_fig_4_says_every_iteration():
     assert drawn.fig_4(FRAME, "duke") is None
 
 
+def test_fig_4_has_its_numbers_beside_the_error_bars_and_a_colour_for_each_metrics():
+    """Rank 1 falls after iteration 1: its number stands below the line that comes from the left, the others above."""
+    fallen = FRAME.assign(**{"rank 1": FRAME["rank 1"].where(FRAME["cycle"] != 2, 16.0)})
+    ax = drawn.fig_4(fallen, "market").figure.axes[0]
+    assert [(text.get_text(), text.get_ha(), text.get_va()) for text in ax.texts[3:]] == [
+        ("15.0", "right", "bottom"), ("19.0", "right", "bottom"), ("16.0", "right", "top")]  # fmt: skip
+    grey, green = (tuple(bars.lines[2][0].get_color()[0]) for bars in ax.containers if isinstance(bars, ErrorbarContainer))
+    assert grey != green
+
+
 def test_table_5_is_in_the_papers_order_and_beside_its_numbers(capsys):
     one = reid_tables.table_5(FRAME, published.published("dral", "Table 5"))
     assert one.data["method"].tolist() == ["source_only", "dral, K = 3", "dral, K = 10", "all_data"]
@@ -121,6 +132,16 @@ def test_the_cost_has_the_other_questions_as_lines_of_their_own_and_both_levels(
     assert "source model: 10.5." in one.alt
     assert "all labels: 30.0." in one.alt
     assert "from 0 to 100" in one.alt
+
+
+def test_the_cost_says_what_its_levels_rest_on_and_how_often_fewer_questions_were_fine_tuned():
+    """K = 3 ends at 30 answers after two blocks; by then K = 10 has had none, and one by 50."""
+    one = figure_text(drawn.cost(FRAME[(FRAME["method"] != "all_data") | (FRAME["seed"] == 0)], "market", updates=30))
+    assert "Dashed, means: source model, 2 seeds; all labels, one seed." in one
+    assert "of 30 updates: dral, K = 3 has had 2 by 30 answers, dral 0 by 0 answers." in one
+    late = FRAME.assign(labelled=FRAME["labelled"] * (1 + (FRAME["race"] == "market, K = 3")))  # 60 answers
+    assert "a fine-tuning: dral, K = 3 has had 2 by 60 answers, dral 1 by 50 answers." in figure_text(drawn.cost(late, "market"))
+    assert "fine-tuning" not in figure_text(drawn.cost(FRAME[FRAME["race"] == "market"], "market"))
 
 
 def whole_boxes(mAP=17.0):
@@ -262,6 +283,19 @@ def test_whoever_answers_is_named_and_a_pair_that_is_not_put_again_is_no_answer(
     assert told.data["seconds"].tolist()[:3] == [2, 4, 3]
     assert set(loaded) == {"pedestrians-tiny"}
     assert drawn.human(answered([]), lambda name: None) is None
+
+
+def test_answers_of_no_time_have_a_row_each_and_a_run_that_waits_says_so(capsys):
+    pool = SimpleNamespace(train=SimpleNamespace(ids=torch.tensor([7, 7, 7, 8])))
+    ax = drawn.human(answered([]), lambda name: pool).figure.axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["same", "different", "cannot tell", "skipped"]
+    assert {round(bar.get_y() + 0.4, 6) for bar in ax.patches} == {0, 1, 2, 3}
+    assert ax.get_ylabel() == "answer"
+    mine = [SimpleNamespace(race="human")]
+    assert drawn.human(FRAME, lambda name: pool, waiting=mine) is None
+    assert "human: its run waits for answers; nb.annotate('human') asks" in capsys.readouterr().out
+    assert drawn.human(FRAME, lambda name: pool, race="other", waiting=mine) is None
+    assert "other: no runs" in capsys.readouterr().out
 
 
 def figure_text(drawing):

@@ -8,6 +8,7 @@ from matplotlib.pyplot import close
 
 from alnb import published
 from alnb.audits import scal as audits
+from alnb.datasets import reid
 from alnb.drawn import scal_tables as tables
 
 RESTYLED = "channel_critic(restyled=True)"
@@ -54,6 +55,22 @@ def test_table_1_has_the_printed_the_official_and_the_counted(tmp_path):
     assert "Not here: market-1501, dukemtmc-reid, cuhk03-np-labelled, cuhk03-np-detected." in one.alt
     assert one.rows["world"].all()
     assert "dukemtmc-reid (official): 1,404 identities, 36,411 images" in one.alt
+
+
+def test_table_1_counts_what_the_races_of_the_profile_use_too(tmp_path):
+    races = {
+        "market": {"dataset": "pedestrians-market", "seeds": 2}, "duke": {}, "epochs": 10, "null": {"like": "market"},
+        "to_duke": {"dataset": "pedestrians-tiny-source", "source": "pedestrians-tiny"}, "labelled": {"dataset": "nothing"},
+    }  # fmt: skip
+    one = tables.table_1(printed(1), tmp_path, races)
+    table = one.data.set_index("dataset")
+    assert one.data["dataset"].tolist()[-2:] == ["pedestrians-tiny-source", "pedestrians-tiny"]
+    assert (one.data["dataset"] == "pedestrians-market").sum() == 1
+    assert table.loc["pedestrians-tiny", "from"] == "drawn here"
+    pool = reid.load("pedestrians-tiny")
+    assert table.loc["pedestrians-tiny", "images"] == len(pool.train) + len(pool.query) + len(pool.gallery)
+    assert "The runs of this profile use pedestrians-market, pedestrians-tiny-source, pedestrians-tiny, nothing." in one.alt
+    assert "pedestrians-tiny" in set(one.rows["dataset"])
 
 
 def test_table_2_quotes_others_and_puts_ours_beside_scals():

@@ -49,6 +49,11 @@ FRAME = frame()
 WORLD = datasets.load("roads-tiny")
 
 
+def below(drawing):
+    """The note under the figure, on one line."""
+    return " ".join(drawing.figure.get_supxlabel().split())
+
+
 @pytest.fixture(autouse=True)
 def _closed():
     yield
@@ -61,6 +66,7 @@ def test_the_graph_of_the_worked_example_says_its_labels():
     assert "5 detections and 5 candidates in 5 frames" in one.alt
     assert "energy 2 says 4 TP, 1 FP, 4 TN, 1 FN; false: frame 2; missed: frame 2" in one.alt
     assert one.rows is None
+    assert "FP and FN cost 1 each; no edge is cut; energy, the least: 2." in below(one)  # a dotted edge is named where there is one
     assert one.data["label"].tolist() == ["TP"] * 4 + ["FP"] + one.data["label"][5:].tolist()
 
 
@@ -135,6 +141,9 @@ def test_costs_are_those_of_a_batch_where_a_record_holds_the_sum():
 def test_the_race_of_the_two_randoms_and_the_costs(capsys):
     assert "random_r 0.200 to 0.285" in drawn.fig_2_4a(FRAME).alt
     assert "tc: 0.10 s beside 2.00 s of looking, 3.0 boxes a frame" in drawn.cost_2(FRAME).alt
+    assert "The first run of a process that sees a frame of a world pays" in below(drawn.cost_2(FRAME))
+    assert "The first run" not in below(drawn.cost_2(FRAME.assign(world=False)))
+    assert "The first run" not in below(drawn.cost_2(FRAME[FRAME["method"] != "tc"]))  # nobody looks
     alone = FRAME[FRAME["method"] == "tc"]
     assert drawn.fig_2_4a(alone) is None
     assert drawn.cost_2(FRAME[:0]) is None
