@@ -49,12 +49,6 @@ def _tell_more(name: str, store: Store) -> list[tuple[int, Plan]]:
     return found
 
 
-def draw(drawn: list[Plan], at_once: int) -> int:
-    """Draw plans from what is kept, `at_once` side by side; the worst exit code."""
-    with Drawing() as drawing:
-        return drawing.to_the_end(drawn, at_once)
-
-
 class Drawing:
     """Plans that are drawn from what is kept, computing nothing, each in a process of its own: what one says is printed
     in one piece when it ends. Leaving the context ends what still works, kernels too: an interrupt ends all."""
