@@ -117,11 +117,12 @@ def _digest(rows: list[dict]) -> str:
     return hashlib.sha256(canonical(rows)).hexdigest()
 
 
-def _rows(steps: list[dict]) -> list[dict]:
+def _rows(run: Run, steps: list[dict]) -> list[dict]:
+    """What is kept of the rows of a run's steps, or of its record: its study may have one row tell of many."""
     return [
         {"step": step["index"]} | {name: value for name, value in row.items() if value is not None}
         for step in steps
-        for row in step["rows"]
+        for row in study_of(run.study).kept(run, step["rows"])
     ]
 
 
@@ -167,7 +168,7 @@ def _export(study: str, members: list[Run], store: Store, where: Path, weights: 
         progress = store.read(run)
         if not progress.done:
             continue
-        key, rows = run.key[:SHORT], _rows(progress.steps)
+        key, rows = run.key[:SHORT], _rows(run, progress.steps)
         known = lines[key] if key in whole else None
         hashes = _keep_weights(run, progress.steps[-1], store, where) if weights else {}
         if known and (known[0].get("sha256") == _digest(rows) or current(known[1:]) == rows):
@@ -405,7 +406,7 @@ def compare(run: Run, store: Store, where: Path | None = None) -> str | None:
     record, progress = steps(run, where), store.read(run)
     if record is None or not progress.done:
         return None
-    theirs, ours = _rows(record), _rows(progress.steps)
+    theirs, ours = _rows(run, record), _rows(run, progress.steps)
     if theirs == ours:
         return "equal"
     about, here = record[0]["about"], progress.steps[-1]["provenance"]

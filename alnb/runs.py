@@ -148,7 +148,7 @@ class Study:
     query): what a person sees of a query (Question) · questions(run): how many whoever answers it is asked, at most ·
     synthetic: its data of its own are drawn by a program in the paper too (a sorter's sequences), so that they stand in for
     nothing · selections: whether what its runs asked for is kept with their records (alnb/selections.py); not where it is as
-    quickly asked anew.
+    quickly asked anew · kept(run, rows): what records keep of a step's rows, and of rows kept so already the same.
     """
 
     name: str
@@ -168,6 +168,7 @@ class Study:
     questions: Callable[[Run], int] | None = None
     synthetic: bool = False
     selections: bool = True
+    kept: Callable[[Run, list[dict]], list[dict]] = lambda run, rows: rows
 
     @functools.cached_property
     def types(self) -> dict[str, Any]:

@@ -1,6 +1,8 @@
+import dataclasses
+
 import pytest
 
-from alnb import races, records, selections
+from alnb import races, records, runs, selections
 from alnb.errors import BadRequest
 from alnb.executor import drive
 from alnb.store import Store
@@ -25,6 +27,19 @@ def test_a_record_gives_the_rows_of_the_store(kept):
         found = records.steps(run, where)
         assert [step["rows"] for step in found] == [step["rows"] for step in store.read(run).steps]
         assert records.compare(run, store, where) == "equal"
+
+
+def test_a_study_says_what_is_kept_of_its_rows(tmp_path, monkeypatch):
+    store, run, where = Store(tmp_path / "store"), toy_study.runs([0])[0], tmp_path / "records"
+    drive(store=store, runs=[run], workers=1, oracle=toy_study.human)
+    short = lambda run, rows: rows[-1:]
+    monkeypatch.setattr(records, "study_of", lambda name: dataclasses.replace(runs.study(name), kept=short))
+    assert records.export([run], store, where).added == 1
+    assert [row for step in records.steps(run, where) for row in step["rows"]] == [
+        step["rows"][-1] for step in store.read(run).steps
+    ]
+    assert records.export([run], store, where).equal == 1
+    assert records.compare(run, store, where) == "equal"
 
 
 def test_exporting_again_changes_nothing_and_keeps_what_is_no_longer_in_the_store(kept, tmp_path):

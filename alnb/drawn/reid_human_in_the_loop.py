@@ -12,8 +12,8 @@ from alnb.figures import Drawing
 from alnb.intervals import difference
 from alnb.methods.dral_runs import WHOLE, beside
 from alnb.methods.reid_human_in_the_loop import reciprocal, similarity, updated
+from alnb.tasks.pair_answers import PARTS, part_of
 
-PARTS = 5  # of a block, in the curves of rewards
 BESIDE = 0.12  # iterations from rank 1's error bar to mAP's
 SEVERAL = 3  # seeds from which on an interval is drawn: of two it is wider than the figure
 
@@ -225,17 +225,17 @@ def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | 
     rows = rows[rows["kind"] == "query"] if len(rows) else rows
     if not len(rows):
         return standard.left_out(race, NOTHING)
-    place = rows.groupby("key").cumcount()
-    k = rows["answers"].astype(str).str.len()
-    sizes = rows.groupby(["key", "cycle"]).size()
-    block = int(sizes.iloc[0])
-    part = (place * PARTS // block).clip(upper=PARTS * rows["cycle"].nunique() - 1)
+    told, k = _told(rows)
+    own = told.groupby([rows["key"], rows["cycle"]])
+    block = int(own.sum().iloc[0])
+    part = part_of(own.cumsum() - told, own.transform("sum")) + PARTS * (rows["cycle"] - rows["cycle"].min()).astype(int)
     x, panels = (
         "questions asked",
         {"reward of a question": rows["reward"], "answers yes, %": 100 * rows["positives"] / k},
     )
     fig, axes = figures.subplots(1, 2, figsize=(10.4, 3.9))
-    rows, said = rows.assign(part=part, **panels), []
+    counts = {name: rows[name] * told for name in ("positives", "cross_camera")}
+    rows, said = rows.assign(part=part, **panels, **counts), []
     ends = {**{name: "mean" for name in panels}, "positives": "sum", "cross_camera": "sum", "reward": "mean"}
     means = rows.groupby(["dataset", "method", "seed", "key", "part"], sort=False).agg(ends).reset_index()
     means[x] = ((means["part"] + 1) * block / PARTS * k.iloc[0]).round().astype(int)
@@ -243,7 +243,8 @@ def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | 
         figures.curves(means, x, y, "method", ax=ax, low=0)
         for number in range(1, rows["cycle"].nunique()):
             ax.axvline(number * block * k.iloc[0], color="0.3", lw=1.1, ls=(0, (4, 3)), zorder=0)
-        whole = rows.groupby("method")[y].mean().sort_values(ascending=False)
+        whole = (rows[y] * told).groupby(rows["method"]).sum() / told.groupby(rows["method"]).sum()
+        whole = whole.sort_values(ascending=False)
         said.append(
             f"{y}, over the whole run: "
             + ", ".join(f"{arm} {v:.3f}" if v < 1 else f"{arm} {v:.1f}" for arm, v in whole.items())
@@ -260,6 +261,15 @@ def rewards(results, race: str, arms: Sequence[str] | None = None) -> Drawing | 
     return Drawing(fig, means, about + "; ".join(said) + ".", rows)
 
 
+def _told(rows):
+    """Of how many queries a row of kind "query" tells, and how many questions each of these had: a kept row is a mean
+    (`pair_answers.kept`)."""
+    one, each = rows["reward"] * 0 + 1, rows.get("answers", rows["reward"]).astype(str).str.len()
+    if "queries" in rows:
+        one, each = rows["queries"].fillna(one), rows["questions"].where(rows["queries"].notna(), each)
+    return one.astype(int), each
+
+
 def ceiling(results, race: str, metric: str = "mAP") -> Drawing | None:
     """What an arm's questions brought, the mean reward (eq. 9), and what the network had of them, the metric in the end; both
     less Random's of the same seed. Whether the reward can carry the claim at all: the arm that gets the most of it should
@@ -272,7 +282,7 @@ def ceiling(results, race: str, metric: str = "mAP") -> Drawing | None:
     if not arms or not (asked["method"] == base).any():
         return standard.left_out(race, f"no arm stands beside {base}")
     last = tests[tests["cycle"] == tests["cycle"].max()]
-    ends = asked.groupby(["method", "seed"])["reward"].mean().reset_index()
+    ends = asked.groupby(["method", "seed"])["reward"].mean().reset_index()  # of parts, too, which are of one size
     ends = ends.merge(last[["method", "seed", metric]], on=["method", "seed"])
     found, looks = [], figures.looks(arms)
     fig, ax = figures.subplots(figsize=(6.6, 4.2))

@@ -21,7 +21,7 @@ from alnb.methods.dral_runs import NAME, Settings, check, questions, seconds, st
 from alnb.methods.dral_runs import grid as grid  # where the notebook looks for it
 from alnb.runs import Run, State, Step, Study, answered, numpy_stream, torch_stream
 from alnb.tasks import pairs
-from alnb.tasks.pair_answers import SIGNS, SKIPPED, Answers, answered_in, checked, question, remembered, total
+from alnb.tasks.pair_answers import SIGNS, SKIPPED, Answers, answered_in, checked, kept, question, remembered, total
 from alnb.tasks.pair_training import trained_on_all, trained_on_source
 from alnb.tasks.pair_views import OFFERS, Look, View
 from alnb.tasks.pairs import SOURCE, Pairs
@@ -394,5 +394,5 @@ def step(run: Run, state: State) -> Step:
 
 STUDY = Study(
     NAME, 2, step, Settings, steps, seconds, pairs.metrics, lambda dataset: OFFERS, check, prepare=pairs.prepare, talk=talk,
-    question=question, questions=questions,
+    question=question, questions=questions, kept=kept,
 )  # fmt: skip

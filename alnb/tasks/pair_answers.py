@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from alnb import datasets
 from alnb.errors import BadRequest
-from alnb.runs import Question, Run
+from alnb.runs import TRUTH, Question, Run
 
 
 class Answers:
@@ -142,3 +142,29 @@ def question(run: Run, query: Sequence[int]) -> Question:
     cameras = [int(boxes.cameras[i]) + 1 for i in query]
     captions = (f"query, camera {cameras[0]}", f"candidate, camera {cameras[1]}")
     return Question("Do these two boxes show the same person?", tuple(zip(captions, images)), CHOICES)
+
+
+PARTS = 5  # of a block of queries, in what is kept and in the curves of rewards
+
+
+def part_of(place, block):
+    """Which part of its block, of so many queries, the one at this place of it is in."""
+    return place * PARTS // block
+
+
+def kept(run, rows: list[dict]) -> list[dict]:
+    """What records keep of a step's rows: of the queries, of which a run has thousands, the means of each part of the block, with
+    `queries`, how many these are, and `questions` of each. A person's answers are kept one by one."""
+    asked = [row for row in rows if row["kind"] == "query"]
+    if run.options.annotator != TRUTH or not asked or "queries" in asked[0]:
+        return rows
+    parts: dict[int, list[dict]] = {}
+    for place, row in enumerate(asked):
+        parts.setdefault(part_of(place, len(asked)), []).append(row)
+    numbers = ("reward", "positives", "cross_camera", "again", "put", "given")
+    means = [
+        {"kind": "query", "cycle": some[0]["cycle"], "queries": len(some), "questions": len(some[0]["answers"])}
+        | {name: sum(row[name] for row in some) / len(some) for name in numbers}
+        for some in parts.values()
+    ]
+    return [*means, *(row for row in rows if row["kind"] != "query")]

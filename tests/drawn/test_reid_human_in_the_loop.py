@@ -3,6 +3,7 @@
 import dataclasses
 from types import SimpleNamespace
 
+import numpy
 import pandas
 import pytest
 import torch
@@ -12,6 +13,7 @@ from matplotlib.pyplot import close
 from alnb import published
 from alnb.drawn import reid_human_in_the_loop as drawn
 from alnb.drawn import reid_tables
+from alnb.tasks import pair_answers
 from tests import test_any_parameters as any_parameters
 
 ABOUT = {"study": "reid_human_in_the_loop", "dataset": "pedestrians-tiny", "world": True, "network": "reid_small"}
@@ -219,6 +221,55 @@ def test_the_rewards_are_means_of_fifths_of_a_block(capsys):
     assert "Share of the yes that is across cameras, %: dral 50." in figure_text(one).replace("\n", " ")
     assert drawn.rewards(FRAME[FRAME["kind"] == "test"], "market") is None
     assert "no runs" in capsys.readouterr().out
+
+
+def many_queries():
+    """Two arms of 23 queries in two blocks, whose numbers are drawn."""
+    rng, rows = numpy.random.default_rng(0), []
+    for method in ("random", "dral"):
+        for block, size in enumerate((12, 11)):
+            for _ in range(size):  # blocks of other sizes, as where queries do not divide evenly
+                positives = int(rng.integers(0, 6))
+                numbers = {name: int(rng.integers(0, 4)) for name in ("again", "put", "given")}
+                rows.append(ABOUT | numbers | {
+                    "race": "market", "method": method, "seed": 0, "key": method, "kind": "query", "cycle": block, "query": 1,
+                    "reward": float(rng.random()), "answers": "1" * positives + "0" * (10 - positives), "positives": positives,
+                    "cross_camera": int(rng.integers(0, positives + 1)), "asked": "1",
+                })  # fmt: skip
+    return pandas.DataFrame(rows)
+
+
+def as_kept(rows, annotator="truth"):
+    run, parts = SimpleNamespace(options=SimpleNamespace(annotator=annotator)), []
+    for _, block in rows.groupby(["key", "cycle"], sort=False):
+        own = {name: block.iloc[0][name] for name in (*ABOUT, "race", "method", "seed", "key")}
+        parts += [own | row for row in pair_answers.kept(run, block.to_dict("records"))]
+    return parts
+
+
+def test_rewards_are_drawn_alike_from_every_query_and_from_what_is_kept_of_them():
+    whole = many_queries()
+    few = pandas.DataFrame(as_kept(whole))
+    assert len(few) == 2 * 2 * pair_answers.PARTS
+    assert few.groupby("key")["queries"].sum().tolist() == [23, 23]
+    one, other = drawn.rewards(whole, "market"), drawn.rewards(few, "market")
+    shown = ["method", "part", "reward of a question", "answers yes, %", "questions asked", "yes across cameras, %"]
+    pandas.testing.assert_frame_equal(one.data[shown], other.data[shown])
+    assert one.alt == other.alt
+
+
+def test_what_is_kept_stays_as_it_is_and_a_person_is_kept_answer_by_answer():
+    whole = many_queries()
+    assert as_kept(whole, annotator="ada") == whole.to_dict("records")
+    run = SimpleNamespace(options=SimpleNamespace(annotator="truth"))
+    block = [{"kind": "query", "cycle": 2, "answers": "10", "query": 7, "asked": "1 2", "reward": r, "positives": 1,
+              "cross_camera": 0, "again": 1, "put": 2, "given": 2} for r in (0.1, 0.3)]  # fmt: skip
+    block.append({"kind": "test", "mAP": 1.0})
+    once = pair_answers.kept(run, block)
+    assert [row["kind"] for row in once] == ["query", "query", "test"]  # two queries leave two of five parts
+    assert once[1] == {"kind": "query", "cycle": 2, "queries": 1, "questions": 2, "reward": 0.3, "positives": 1.0,
+                       "cross_camera": 0.0, "again": 1.0, "put": 2.0, "given": 2.0}  # fmt: skip
+    assert pair_answers.kept(run, once) == once
 
 
 def test_reward_and_accuracy_are_less_randoms_of_the_same_seed(capsys):
