@@ -300,8 +300,7 @@ def test_reproduce_draws_the_profiles_of_which_more_is_known_than_what_laptop_co
 
     monkeypatch.setattr(plans, "standing", standing)
     monkeypatch.setattr(headless, "told", lambda made, **options: drawn.append(made.profile) or 0)
-    draw = lambda self, some, at_once: drawn.extend(("drawn", made.profile) for made in some) or 1
-    monkeypatch.setattr(reproduce.Drawing, "to_the_end", draw)
+    monkeypatch.setattr(reproduce, "draw", lambda some, at_once: drawn.extend(("drawn", made.profile) for made in some) or 1)
     monkeypatch.setattr(cli, "report", lambda options: drawn.append("gallery"))
     assert cli.main(["reproduce", "00"]) == 1  # the worst of all
     assert drawn == ["laptop", ("drawn", "reduced"), "gallery"]

@@ -1,7 +1,6 @@
 """`alnb reproduce`: what is only drawn is drawn side by side, what each says stays together, an interrupt ends all."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,11 +13,6 @@ from filelock import FileLock
 
 from alnb import REPOSITORY, figures, reproduce
 from tests.test_executor import alive, children, command_line
-
-
-def draw(made, at_once):
-    with reproduce.Drawing() as drawing:
-        return drawing.to_the_end(made, at_once)
 
 
 def drawn(*profiles):
@@ -45,7 +39,7 @@ def test_two_at_once_each_in_one_piece_and_a_failure_is_told(stand_in, capfd):
     stand_in(
         "touch $profile; for i in $(seq 3000); do test -e world -a -e bad && break; sleep 0.02; done"
     )  # each waits for the other
-    assert draw(drawn("world", "bad"), 2) == 2
+    assert reproduce.draw(drawn("world", "bad"), 2) == 2
     out, err = capfd.readouterr()
     pieces = {
         f"== 01_toy, {p}\nout -u -m alnb.cli run 01_toy --profile {p} draw=1\nerr {p}\n" for p in ("world", "bad")
@@ -56,55 +50,15 @@ def test_two_at_once_each_in_one_piece_and_a_failure_is_told(stand_in, capfd):
 
 def test_never_more_than_asked_for_in_order_and_one_that_was_killed_has_failed(stand_in, capfd):
     stand_in("mkdir held || exit 3; sleep 0.2; rmdir held")  # a second one beside it would find it held
-    assert draw(drawn("worse", "world", "paper"), 1) == 1
+    assert reproduce.draw(drawn("worse", "world", "paper"), 1) == 1
     said = [line for line in capfd.readouterr().out.splitlines() if line.startswith("==")]
     assert said == ["== 01_toy, worse", "== 01_toy, world", "== 01_toy, paper"]
-    assert draw([], 2) == 0
-
-
-def test_one_is_drawn_beside_the_notebooks_that_follow_and_the_rest_after_them(stand_in, capfd, monkeypatch, tmp_path):
-    own = os.nice(0)
-    stand_in(f"for i in $(seq 25); do test $(nice) = {own} || break; sleep 0.02; done; touch $5.$profile.$(nice)")
-    beside, after = own + reproduce.BESIDE, own
-    began = []
-
-    def told(made, **_):
-        began.append(made.name)
-        if made.name == "02_toy":  # it ends only once the longer one of 01's is drawn
-            until = time.monotonic() + 60
-            while not (tmp_path / f"01_toy.world.{beside}").exists():
-                assert time.monotonic() < until, "nothing is drawn beside it"
-                time.sleep(0.02)
-        assert {path.name.split(".")[0] for path in tmp_path.glob("0*")} <= set(began[:-1]), "drawn before its laptop"
-        return 1 if made.name == "01_toy" else 0
-
-    known = {("01_toy", "world"): 3, ("01_toy", "frozen"): 2, ("02_toy", "world"): 1, ("03_toy", "world"): 0}
-    monkeypatch.setattr(reproduce, "cores", lambda: 2)
-    monkeypatch.setattr(reproduce.headless, "told", told)
-    monkeypatch.setattr(reproduce.plans, "check_writable", lambda *_: None)
-    monkeypatch.setattr(reproduce.plans, "profiles", lambda name: [p for n, p in known if n == name] + ["laptop"])
-    monkeypatch.setattr(
-        reproduce.plans, "plan",
-        lambda name, profile="laptop": SimpleNamespace(name=name, profile=profile, runs=[known.get((name, profile), 0)]),
-    )  # fmt: skip
-    monkeypatch.setattr(
-        reproduce.plans, "standing", lambda runs, *_: SimpleNamespace(recorded=range(100, 100 + runs[0]), done=[])
-    )
-    assert reproduce.reproduce(["01_toy", "02_toy", "03_toy"]) == 1
-    assert began == ["01_toy", "02_toy", "03_toy"]
-    nice = {path.stem: int(path.suffix[1:]) for path in tmp_path.glob("0*")}
-    either = {beside, after}  # whether the one before it was done when 03 began
-    assert nice.pop("01_toy.frozen") in either
-    assert nice == {"01_toy.world": beside, "02_toy.world": after}
-    assert capfd.readouterr().out.count("== ") == 3
+    assert reproduce.draw([], 2) == 0
 
 
 INTERRUPTED = """
 from alnb import cli, plans, reproduce
-def drawn(options):
-    with reproduce.Drawing() as drawing:
-        return drawing.to_the_end([plans.plan(name, "reduced") for name in plans.names()[:2]], 2)
-cli.reproduce = drawn
+cli.reproduce = lambda options: reproduce.draw([plans.plan(name, "reduced") for name in plans.names()[:2]], 2)
 raise SystemExit(cli.main(["reproduce"]))
 """
 
