@@ -144,6 +144,7 @@ def question(run: Run, query: Sequence[int]) -> Question:
     return Question("Do these two boxes show the same person?", tuple(zip(captions, images)), CHOICES)
 
 
+FEW = 10  # queries of a block that are kept one by one
 PARTS = 5  # of a block of queries, in what is kept and in the curves of rewards
 
 
@@ -154,9 +155,9 @@ def part_of(place, block):
 
 def kept(run, rows: list[dict]) -> list[dict]:
     """What records keep of a step's rows: of the queries, of which a run has thousands, the means of each part of the block, with
-    `queries`, how many these are, and `questions` of each. A person's answers are kept one by one."""
+    `queries`, how many these are, and `questions` of each. A person's answers, and blocks of few queries, are kept one by one."""
     asked = [row for row in rows if row["kind"] == "query"]
-    if run.options.annotator != TRUTH or not asked or "queries" in asked[0]:
+    if run.options.annotator != TRUTH or len(asked) <= FEW or "queries" in asked[0]:
         return rows
     parts: dict[int, list[dict]] = {}
     for place, row in enumerate(asked):

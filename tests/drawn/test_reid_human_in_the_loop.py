@@ -263,11 +263,13 @@ def test_what_is_kept_stays_as_it_is_and_a_person_is_kept_answer_by_answer():
     assert as_kept(whole, annotator="ada") == whole.to_dict("records")
     run = SimpleNamespace(options=SimpleNamespace(annotator="truth"))
     block = [{"kind": "query", "cycle": 2, "answers": "10", "query": 7, "asked": "1 2", "reward": r, "positives": 1,
-              "cross_camera": 0, "again": 1, "put": 2, "given": 2} for r in (0.1, 0.3)]  # fmt: skip
+              "cross_camera": 0, "again": 1, "put": 2, "given": 2} for r in [0.1] * 9 + [0.4, 0.2]]  # fmt: skip
+    assert pair_answers.kept(run, block[:10]) == block[:10]  # few
     block.append({"kind": "test", "mAP": 1.0})
     once = pair_answers.kept(run, block)
-    assert [row["kind"] for row in once] == ["query", "query", "test"]  # two queries leave two of five parts
-    assert once[1] == {"kind": "query", "cycle": 2, "queries": 1, "questions": 2, "reward": 0.3, "positives": 1.0,
+    assert [row["kind"] for row in once] == ["query"] * 5 + ["test"]
+    assert [row["queries"] for row in once[:5]] == [3, 2, 2, 2, 2]
+    assert once[4] == {"kind": "query", "cycle": 2, "queries": 2, "questions": 2, "reward": pytest.approx(0.3), "positives": 1.0,
                        "cross_camera": 0.0, "again": 1.0, "put": 2.0, "given": 2.0}  # fmt: skip
     assert pair_answers.kept(run, once) == once
 
