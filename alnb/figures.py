@@ -330,7 +330,7 @@ def table(frame: pandas.DataFrame, *, decimals: int = 2, wrap: int = 46, above: 
     down = [sum(0.55 + n for n in tall[:i]) for i in range(len(tall) + 1)]
     fig, ax = subplots(figsize=(max(4, 0.077 * edges[-1]), 0.16 + 0.165 * down[-1]))
     fig.set_label(TABLE)
-    fig.shown = frame, decimals, words, above
+    fig.shown = frame, decimals, words, above  # what `page` makes of it
     ax.set(xlim=(0, edges[-1]), ylim=(down[-1], 0))
     ax.axis("off")
     for row, (top, bottom, cells) in enumerate(zip(down, down[1:], lines)):

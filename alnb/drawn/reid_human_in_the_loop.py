@@ -191,7 +191,7 @@ def cost(results, race: str, metric: str = "mAP", updates: int = 0) -> Drawing |
         fig.axes[0].annotate(word, (1, level), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
                              ha="right", fontsize=8, color="0.4")  # fmt: skip
     share = own.loc[own["method"] != statistics.CEILING, "share"].max()
-    dashed = "; ".join(f"{word.partition(' (')[0]}, {_seeds(some)}" for word, some in behind.items())
+    dashed = "; ".join(f"{word.partition(' (')[0]}, {figures.seeds(some, 'dataset')}" for word, some in behind.items())
     each = f" of {updates} updates" * bool(updates)
     often = f" A block of queries ends with a fine-tuning{each}: {'; '.join(tuned)}." * bool(tuned)
     most = f" The most answers are {share:.2g} % of all pairs."
@@ -207,11 +207,6 @@ def _tuned(fewer, agent) -> str:
     other = before.loc[before["cycle"].idxmax()]
     times = lambda row: f"{int(row['cycle'])} by {int(row['labelled']):,} answers"
     return f"{last['method']} has had {times(last)}, {other['method']} {times(other)}"
-
-
-def _seeds(rows) -> str:
-    count = rows["seed"].nunique()
-    return "one seed" if count == 1 else f"{count} seeds"
 
 
 # --- the agent --------------------------------------------------------------------------------------------------------------------

@@ -148,12 +148,12 @@ FEW = 10  # queries of a block that are kept one by one
 PARTS = 5  # of a block of queries, in what is kept and in the curves of rewards
 
 
-def part_of(place, block):
+def part_of(place, block):  # numbers, or columns of them
     """Which part of its block, of so many queries, the one at this place of it is in."""
     return place * PARTS // block
 
 
-def kept(run, rows: list[dict]) -> list[dict]:
+def kept(run: Run, rows: list[dict]) -> list[dict]:
     """What records keep of a step's rows: of the queries, of which a run has thousands, the means of each part of the block, with
     `queries`, how many these are, and `questions` of each. A person's answers, and blocks of few queries, are kept one by one."""
     asked = [row for row in rows if row["kind"] == "query"]
